@@ -1,0 +1,215 @@
+"""Units, clusters, and what the tool says about them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from dataclasses import field as dataclass_field
+from enum import Enum
+from typing import NamedTuple
+
+from gitops_secrets.model.facts import Confidence, Opaque, Problem, Release, Resource
+from gitops_secrets.model.ids import ResourceId
+from gitops_secrets.model.nodes import EMPTY_MAPPING, MappingNode, Place
+
+
+@dataclass(frozen=True, slots=True)
+class Dependency:
+    """An entry of `dependsOn`, as written."""
+
+    target: ResourceId
+    place: Place
+    ready_expression: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class HealthCheck:
+    """An entry of `healthChecks`."""
+
+    target: ResourceId
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class HealthExpression:
+    """An entry of `healthCheckExprs`: CEL that decides the health of a kind."""
+
+    group: str
+    kind: str
+    current: str
+    failed: str
+    in_progress: str
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """What an engine applies and reports on as one. Durations in seconds; None where not written."""
+
+    id: ResourceId
+    place: Place
+    parent: ResourceId | None = None
+    path: str | None = None  # relative to the root of the repository
+    depends_on: tuple[Dependency, ...] = ()
+    wait: bool = False
+    health_checks: tuple[HealthCheck, ...] = ()
+    health_expressions: tuple[HealthExpression, ...] = ()
+    interval: float | None = None
+    retry_interval: float | None = None
+    timeout: float | None = None
+    suspended: bool = False
+    source: ResourceId | None = None
+    remote: bool = False  # its objects belong to another cluster
+    opaque: str | None = None  # why its content is not known
+    data: MappingNode = dataclass_field(default_factory=lambda: EMPTY_MAPPING)  # rendered manifest
+
+    @property
+    def is_overlay(self) -> bool:
+        """A directory that no engine object reaches, applied as one by hand."""
+        return self.id.kind == "Overlay"
+
+
+def overlay_id(path: str) -> ResourceId:
+    """The id of an overlay directory as a unit."""
+    return ResourceId("", "Overlay", "", path or ".")
+
+
+@dataclass(frozen=True, slots=True)
+class AppliedResource:
+    """A resource and the unit that applies it; None for what is applied by nobody in the repository (a source that only the entry point knows)."""
+
+    resource: Resource
+    unit: ResourceId
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """All that one entry point makes the engine apply."""
+
+    name: str
+    entry_point: str  # the file, or the directory of an overlay
+    engine: str  # flux, argo, none
+    units: tuple[Unit, ...]
+    resources: tuple[AppliedResource, ...]
+    releases: tuple[Release, ...] = ()
+    opaque: tuple[Opaque, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    flux_version: str | None = None  # "2.9", if the repository tells
+    given: tuple[Resource, ...] = ()  # Flux objects beside the entry point's units that are no units themselves: sources, generators
+    stray: bool = False  # nothing reaches it, beside clusters that are bootstrapped: an archive, or applied by hand
+
+
+class Severity(Enum):
+    """How bad a finding is; see docs/architecture.md."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    NOTE = "note"
+
+    @property
+    def rank(self) -> int:
+        """0 is the worst."""
+        return ("error", "warning", "note").index(self.value)
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """Replaces a half-open range of a file by `text`; an empty range inserts. Lines and columns from 1, in code points."""
+
+    file: str
+    start: tuple[int, int]
+    end: tuple[int, int]
+    text: str
+    create: bool = False
+    delete: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Fix:
+    """The one right answer to a finding, as edits."""
+
+    description: str
+    edits: tuple[Edit, ...]
+
+
+class SetValue(NamedTuple):
+    """Sets the scalar of the key, or the item, that is written at `place`; only where `before` stands there, if it is given."""
+
+    place: Place
+    value: str
+    before: str | None = None
+
+
+class SetKey(NamedTuple):
+    """Sets `key` of the mapping at `place`: the item that starts there, else the mapping that holds the key written there.
+
+    Only where `before` is its value now, if that is given.
+    """
+
+    place: Place
+    key: str
+    value: str
+    before: str | None = None
+
+
+class AddItems(NamedTuple):
+    """Appends to the list at `path` of the object whose `metadata.name` is written at `place`; the list is made where it is not there."""
+
+    place: Place
+    path: tuple[str, ...]
+    items: tuple[Mapping[str, str], ...]
+
+
+class SetField(NamedTuple):
+    """Sets the field at `path` of the object whose `metadata.name` is written at `place`."""
+
+    place: Place
+    path: tuple[str, ...]
+    value: bool | str
+
+
+class RemoveAt(NamedTuple):
+    """Removes the key or item that is written at `place`."""
+
+    place: Place
+
+
+Step = SetValue | SetKey | AddItems | SetField | RemoveAt
+
+
+@dataclass(frozen=True, slots=True)
+class Remedy:
+    """The one right answer to a finding, as a rule says it. It becomes a `Fix` once the text of the files is at hand."""
+
+    description: str
+    steps: tuple[Step, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Related:
+    """More evidence of a finding."""
+
+    message: str
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something wrong, with its evidence."""
+
+    rule: str
+    severity: Severity
+    confidence: Confidence
+    message: str
+    place: Place
+    subject: str  # a unit or resource id
+    other: str | None = None  # id of the other end; `object` in the JSON
+    field: str = ""  # part of the identity, indices do not count
+    related: tuple[Related, ...] = ()
+    clusters: tuple[str, ...] = ()
+    fix: Fix | None = None
+    cause: str = ""  # what to group by in a text for people
+    # Words of the public list of reasons, where a retry heals what is found: `accept-retry` may make it a note.
+    retried: frozenset[str] = frozenset()
+    remedy: Remedy | None = None
+    fingerprint: str = ""
