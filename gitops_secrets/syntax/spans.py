@@ -1,0 +1,113 @@
+"""Where each value of a YAML text starts and ends, for edits. Offsets count code points, after a byte order mark.
+
+Loaded nodes know where keys start, which is enough to report; only files that are about to be edited are read a second time, here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from gitops_secrets.syntax.yaml import parse, read_events
+
+BYTE_ORDER_MARK = "\ufeff"
+
+
+class Kind(Enum):
+    """What a span holds."""
+
+    SCALAR = "scalar"
+    MAPPING = "mapping"
+    SEQUENCE = "sequence"
+    ALIAS = "alias"
+
+
+class UneditableError(ValueError):
+    """The text can't be edited there without changing something else, or holds no such place. Says why."""
+
+
+@dataclass(slots=True)
+class Span:
+    """A value and the half-open range of its text: without comments after it, for a block scalar without its last line break."""
+
+    kind: Kind
+    start: int
+    end: int
+    flow: bool  # in brackets or braces
+    style: str = ""  # of a scalar: its quote, `|`, `>`, or nothing
+    decorated: bool = False  # by an anchor or a tag, which stand at the start of the range
+    anchor: str = ""  # that it has; of an alias, that it names
+    value: str = ""  # of a scalar, as text
+    entries: tuple[tuple[Span, Span], ...] = ()  # of a mapping: keys and values
+    items: tuple[Span, ...] = ()  # of a sequence
+
+    def entry(self, key: str) -> int | None:
+        """The position of `key` among the entries; the last one counts."""
+        found = [index for index, (name, _) in enumerate(self.entries) if name.kind is Kind.SCALAR and name.value == key]
+        return found[-1] if found else None
+
+    def walk(self) -> Iterator[Span]:
+        """This span and all below it, keys included."""
+        yield self
+        for key, value in self.entries:
+            yield from key.walk()
+            yield from value.walk()
+        for item in self.items:
+            yield from item.walk()
+
+    @property
+    def is_null(self) -> bool:
+        """Nothing, or one of the words for it."""
+        return self.kind is Kind.SCALAR and not self.style and self.value in ("", "~", "null", "Null", "NULL")
+
+
+def read_spans(text: str) -> tuple[Span, ...]:
+    """The documents of `text`, without those that are empty, as `syntax.yaml.parse` gives them. Raises `UneditableError` for a text that it would refuse."""
+    if any(not problem.duplicate_key for problem in parse(text, "").problems):
+        raise UneditableError("the file is not valid YAML")
+    body = text.removeprefix(BYTE_ORDER_MARK)
+    return tuple(_documents(body, read_events(body)))
+
+
+def _documents(text: str, events: Iterator[tuple[str, Any]]) -> Iterator[Span]:
+    for kind, _ in events:
+        if kind == "DocumentStart":
+            span = _read(text, events, *next(events))
+            if not (span.is_null and not span.decorated):
+                yield span
+
+
+def _read(text: str, events: Iterator[tuple[str, Any]], kind: str, event: Any) -> Span:
+    start = event.start_mark.index
+    if kind == "Alias":
+        return Span(Kind.ALIAS, start, event.end_mark.index, flow=False, anchor=event.anchor)
+    anchor = event.anchor or ""
+    decorated = bool(anchor) or event.tag is not None
+    if kind == "Scalar":
+        style = event.style or ""
+        end = _block_end(text, start, event.end_mark.index) if style in ("|", ">") else event.end_mark.index
+        return Span(Kind.SCALAR, start, end, flow=False, style=style, decorated=decorated, anchor=anchor, value=event.value)
+    children: list[Span] = []
+    for child_kind, child in events:
+        if child_kind in ("MappingEnd", "SequenceEnd"):
+            break
+        children.append(_read(text, events, child_kind, child))
+    flow = bool(event.flow_style)
+    # libyaml ends a block where the next token starts, beyond comments and empty lines.
+    end = child.end_mark.index if flow or not children else max(part.end for part in children[-2:])
+    if kind == "SequenceStart":
+        return Span(Kind.SEQUENCE, start, end, flow, decorated=decorated, anchor=anchor, items=tuple(children))
+    entries = tuple(zip(children[::2], children[1::2], strict=True))
+    return Span(Kind.MAPPING, start, end, flow, decorated=decorated, anchor=anchor, entries=entries)
+
+
+def _block_end(text: str, start: int, end: int) -> int:
+    """Without the line breaks after a block scalar; where its header keeps them they are part of the value, but for the last."""
+    header = text[start : text.find("\n", start) if "\n" in text[start:end] else end]
+    if "+" not in header.split("#")[0]:
+        return start + len(text[start:end].rstrip())
+    if text[:end].endswith("\n"):
+        end -= 1
+    return end - 1 if text[:end].endswith("\r") else end
