@@ -1,0 +1,102 @@
+"""Files of a tree to documents: parsed once, secret values cut before anyone sees them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gitops_secrets.manifests.secrets import redact
+from gitops_secrets.model.facts import Problem
+from gitops_secrets.model.nodes import MappingNode, Place, as_mapping, as_sequence
+from gitops_secrets.repository.tree import Tree
+from gitops_secrets.syntax.yaml import parse
+
+YAML_SUFFIXES = (".yaml", ".yml", ".json")
+_VERSION_FIELDS = frozenset({"name", "served", "storage", "deprecated"})
+
+
+@dataclass(frozen=True, slots=True)
+class Documents:
+    """The documents of one file, shared by all who ask: never change them."""
+
+    documents: tuple[object, ...]
+    problems: tuple[Problem, ...]
+
+
+class Loader:
+    """Documents of the files of one tree. Each file is read once.
+
+    Of a CustomResourceDefinition only what the graph needs is kept (names, scope, versions), unless `whole` asks for all of it: schemas are most of the
+    bytes of a repository that carries them.
+    """
+
+    def __init__(self, tree: Tree, *, whole: bool = False) -> None:
+        self.tree = tree
+        self.whole = whole
+        self._loaded: dict[str, Documents] = {}
+        self._texts: dict[str, bytes] = {}  # read, but not parsed yet
+
+    def text(self, path: str) -> bytes:
+        """The bytes of a file, for who wants to look before it is parsed. Raises `FileNotFoundError`."""
+        text = self._texts.get(path)
+        if text is None:
+            text = self.tree.read(path)
+            if path not in self._loaded:
+                self._texts[path] = text
+        return text
+
+    def load(self, path: str) -> Documents:
+        """The documents of `path`, without the values of Secrets and SOPS files. Raises `FileNotFoundError`."""
+        known = self._loaded.get(path)
+        if known is None:
+            known = self._loaded[path] = self._parse(path)
+        return known
+
+    def _parse(self, path: str) -> Documents:
+        text = self._texts.pop(path, None)
+        loaded = parse_documents(self.tree.read(path) if text is None else text, path)
+        if not self.whole:
+            for document in loaded.documents:
+                trim_definition(document)
+        return loaded
+
+    def narrowed(self, tree: Tree) -> Loader:
+        """The same documents for a tree with fewer files."""
+        other = Loader(tree, whole=self.whole)
+        other._loaded = self._loaded
+        return other
+
+    def origin_of(self, path: str) -> str:
+        """Where the file or directory that this loader knows as `path` stands in the repository."""
+        return path
+
+    def origins_of(self, inputs: frozenset[str]) -> frozenset[str]:
+        """The same for files and directories that a build read."""
+        return inputs
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """Of all files loaded so far, by file."""
+        return tuple(problem for path in sorted(self._loaded) for problem in self._loaded[path].problems)
+
+
+def trim_definition(document: object) -> None:
+    """Drops the schemas of a CustomResourceDefinition that was just parsed, in place."""
+    if not isinstance(document, MappingNode) or document.get("kind") != "CustomResourceDefinition":
+        return
+    spec = as_mapping(document.get("spec"))
+    if "validation" in spec:
+        spec.remove("validation")
+    for version in as_sequence(spec.get("versions")):
+        if isinstance(version, MappingNode):
+            for key in [key for key in version if key not in _VERSION_FIELDS]:
+                version.remove(key)
+
+
+def parse_documents(text: str | bytes, path: str) -> Documents:
+    """The documents of a text that stands in `path` (a patch inside of a kustomization, say), secret values cut."""
+    parsed = parse(text, path)
+    problems = tuple(
+        Problem(problem.message, Place(path, problem.line, problem.column), "duplicate-key" if problem.duplicate_key else "invalid-yaml")
+        for problem in parsed.problems
+    )
+    return Documents(tuple(redact(document) for document in parsed.documents), problems)
