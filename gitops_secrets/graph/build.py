@@ -1,0 +1,265 @@
+"""Facts to graph: each requirement is met by the provision that the cluster would use, or by none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from gitops_secrets.graph.graph import Graph, ResourceEdge, UnitEdge, Unmet
+from gitops_secrets.model.facts import (
+    Confidence,
+    Effect,
+    Facts,
+    KindNeed,
+    ObjectNeed,
+    Opaque,
+    Provision,
+    RemoteNeed,
+    Requirement,
+    SelectionNeed,
+    When,
+)
+from gitops_secrets.model.ids import ResourceId, crd_id
+from gitops_secrets.model.nodes import Place
+from gitops_secrets.model.results import Cluster, Dependency, Unit
+
+# Ranks of provisions in units that may come first or later (see `_rank`).
+_ELSEWHERE = (2, 3)
+
+
+def build(cluster: Cluster, facts: Iterable[tuple[ResourceId, Facts]], before: Sequence[Provision] = ()) -> Graph:
+    """The graph of a cluster.
+
+    `facts` are pairs of the unit that applies a resource and the facts of that resource; `before` is what is there when the engine starts.
+    """
+    return _Build(cluster, tuple(facts), before).graph()
+
+
+class _Build:
+    def __init__(self, cluster: Cluster, facts: Sequence[tuple[ResourceId, Facts]], before: Sequence[Provision]) -> None:
+        self.cluster = cluster
+        self.facts = facts
+        self.units: dict[ResourceId, Unit] = {unit.id: unit for unit in cluster.units}
+        self.unit_of: dict[ResourceId, ResourceId] = {}
+        for applied in cluster.resources:
+            self.unit_of.setdefault(applied.resource.id, applied.unit)
+        self.objects: dict[ResourceId, list[tuple[Provision, ResourceId | None]]] = {}
+        self.kinds: dict[tuple[str, str], list[tuple[Provision, ResourceId | None]]] = {}
+        self.opaque: list[Opaque] = list(cluster.opaque)
+        for provision in before:
+            self._add(provision, None)
+        for unit, fact in facts:
+            for provision in fact.provisions:
+                self._add(provision, unit)
+            self.opaque.extend(fact.opaque)
+        self.lineage = {unit: self._ancestors(unit) for unit in self.units}
+        self.release_namespaces = {release.chart: release.namespace for release in cluster.releases if release.chart}
+
+    def graph(self) -> Graph:
+        """Meets every requirement, then sums up by unit."""
+        edges: list[ResourceEdge] = []
+        unmet: list[Unmet] = []
+        remote: list[Requirement] = []
+        for unit, requirement in self._requirements():
+            if isinstance(requirement.need, RemoteNeed):
+                remote.append(requirement)
+                continue
+            met = self._meet(requirement, unit)
+            if isinstance(met, Unmet):
+                # A text that looks like the name of something, and names nothing, is just a text.
+                if not (requirement.soft and requirement.confidence is not Confidence.CERTAIN):
+                    unmet.append(met)
+            else:
+                edges.extend(met)
+        edges.sort(key=lambda edge: (*_position(edge.requirement), edge.is_alternative, str(edge.provision.resource)))
+        unmet.sort(key=lambda entry: _position(entry.requirement))
+        graph = Graph(
+            cluster=self.cluster,
+            units=self.units,
+            unit_of=self.unit_of,
+            provisions={target: tuple(provision for provision, _ in found) for target, found in self.objects.items()},
+            resource_edges=tuple(edges),
+            unit_edges=tuple(self._unit_edges(edges)),
+            unmet=(),
+            opaque=tuple(sorted(set(self.opaque), key=lambda opaque: (opaque.thing, opaque.place, opaque.why))),
+            remote_keys=tuple(sorted(remote, key=_position)),
+        )
+        return replace(graph, unmet=tuple(_with_doubt(entry, graph) for entry in unmet))
+
+    def _add(self, provision: Provision, unit: ResourceId | None) -> None:
+        provides = provision.provides
+        if isinstance(provides, ObjectNeed):
+            self.objects.setdefault(provides.id, []).append((provision, unit))
+        else:
+            self.kinds.setdefault((provides.group, provides.kind), []).append((provision, unit))
+
+    def _ancestors(self, unit: ResourceId) -> frozenset[ResourceId]:
+        found: set[ResourceId] = set()
+        parent = self.units[unit].parent
+        while parent is not None and parent not in found and parent in self.units:
+            found.add(parent)
+            parent = self.units[parent].parent
+        return frozenset(found)
+
+    def _requirements(self) -> Iterable[tuple[ResourceId, Requirement]]:
+        """Every requirement with the unit of who needs it; a store's credential without namespace stands once for each consumer's namespace."""
+        referent: dict[ResourceId, list[Requirement]] = {}
+        for unit, fact in self.facts:
+            for requirement in fact.requirements:
+                if requirement.referent:
+                    referent.setdefault(requirement.resource, []).append(requirement)
+                else:
+                    yield unit, self._in_release_namespace(requirement)
+        if not referent:
+            return
+        for unit, fact in self.facts:
+            seen = set()
+            for requirement in fact.requirements:
+                need = requirement.need
+                if isinstance(need, ObjectNeed) and requirement.reason == "secret-store" and need.id in referent and need.id not in seen:
+                    seen.add(need.id)
+                    for inherited in referent[need.id]:
+                        yield unit, _for_consumer(inherited, requirement.resource)
+
+    def _in_release_namespace(self, requirement: Requirement) -> Requirement:
+        chart = requirement.namespace_of_chart
+        namespace = self.release_namespaces.get(chart) if chart else None
+        if namespace is None or not isinstance(requirement.need, ObjectNeed):
+            return requirement
+        return replace(requirement, need=ObjectNeed(requirement.need.id._replace(namespace=namespace), requirement.need.key))
+
+    def _meet(self, requirement: Requirement, unit: ResourceId) -> list[ResourceEdge] | Unmet:
+        """The edge to whom the cluster would have it from, then those to others that bring it as well."""
+        candidates, others = self._candidates(requirement)
+        if not candidates:
+            return Unmet(requirement, unit, None, tuple(provision for provision, _ in others))
+        ranked = sorted((*self._rank(candidate, requirement, unit), index) for index, candidate in enumerate(candidates))
+        provision, provider = candidates[ranked[0][-1]]
+        need = requirement.need
+        if isinstance(need, ObjectNeed) and need.key is not None and provision.keys is not None and need.key not in provision.keys:
+            return Unmet(requirement, unit, missing_key=provision)
+        before = next((known for known, owner in candidates if owner is None), None) if provider is not None else None
+        elsewhere: dict[ResourceId, Provision] = {}
+        if ranked[0][0] in _ELSEWHERE:
+            for rank, *_, index in ranked[1:]:
+                other, owner = candidates[index]
+                if rank in _ELSEWHERE and owner is not None and owner != provider:
+                    elsewhere.setdefault(owner, other)
+        edges = [ResourceEdge(requirement, provision, unit, provider, before, tuple(elsewhere))]
+        edges += [ResourceEdge(requirement, other, unit, owner, before, is_alternative=True) for owner, other in elsewhere.items()]
+        return edges
+
+    def _candidates(self, requirement: Requirement) -> tuple[list[tuple[Provision, ResourceId | None]], list[tuple[Provision, ResourceId | None]]]:
+        """Provisions that meet a requirement, and those of the same kind in other versions."""
+        need = requirement.need
+        if isinstance(need, ObjectNeed):
+            found = self.objects.get(need.id, [])
+            if need.key is not None:
+                # Several may write one object: the one with the key counts, then one whose keys are not known.
+                with_key = [item for item in found if item[0].keys is not None and need.key in item[0].keys]
+                unknown = [item for item in found if item[0].keys is None]
+                found = with_key or unknown or found
+            return [item for item in found if item[0].owns] or found, []
+        if isinstance(need, KindNeed):
+            found = self.kinds.get((need.group, need.kind), [])
+            serving = [item for item in found if _serves(item[0], need)]
+            return serving, [] if serving else found
+        if isinstance(need, SelectionNeed):
+            return [item for target, items in self.objects.items() if _selects(need, target) for item in items if set(need.labels) <= set(item[0].labels)], []
+        return [], []
+
+    def _rank(self, candidate: tuple[Provision, ResourceId | None], requirement: Requirement, unit: ResourceId) -> tuple[int, str, str]:
+        """Whom the cluster would have it from: the own unit, who is there already, who comes first anyhow, then whoever brings it."""
+        provision, provider = candidate
+        later = provision.when is When.LATER
+        tie = (str(provider), str(provision.resource))
+        if provider == unit:
+            # The own unit brings it too late to be applied with it: anybody else is better. What is written in `dependsOn` has no say: what is inferred
+            # must not depend on it.
+            return (6 if later and requirement.effect is Effect.APPLY else 0, *tie)
+        if provider is None:
+            # What a unit brings as well shows the edge that people draw; it does not order then (see ResourceEdge.before).
+            return (5, *tie)
+        if provider in self.lineage.get(unit, ()):
+            return (1, *tie)
+        return (3 if later else 2, *tie)
+
+    def _unit_edges(self, edges: Iterable[ResourceEdge]) -> Iterable[UnitEdge]:
+        reasons: dict[tuple[ResourceId, ResourceId], list[ResourceEdge]] = {}
+        for edge in edges:
+            for pair in self._pairs(edge):
+                reasons.setdefault(pair, []).append(edge)
+        declared: dict[tuple[ResourceId, ResourceId], Dependency] = {}
+        for unit in self.cluster.units:
+            for dependency in unit.depends_on:
+                if dependency.target in self.units:
+                    declared.setdefault((unit.id, dependency.target), dependency)
+        inherited = self._inherited(declared, reasons)
+        for consumer, provider in sorted({*reasons, *declared}):
+            pair = (consumer, provider)
+            yield UnitEdge(consumer, provider, declared.get(pair), tuple(reasons.get(pair, ())) or inherited.get(pair, ()))
+
+    def _pairs(self, edge: ResourceEdge) -> Iterable[tuple[ResourceId, ResourceId]]:
+        """The units that an edge between resources joins: those that apply both ends, and two releases of one Kustomization."""
+        consumer, provider = edge.consumer_unit, edge.provider_unit
+        if provider is None:
+            return
+        if consumer != provider:
+            vertical = provider in self.lineage.get(consumer, ()) or consumer in self.lineage.get(provider, ())
+            if not vertical and consumer.kind == provider.kind:
+                yield consumer, provider
+        first, second = edge.requirement.resource, edge.provision.resource
+        if first != second and first in self.units and second in self.units and first.kind == second.kind == "HelmRelease" and consumer == provider:
+            yield first, second
+
+    def _inherited(
+        self, declared: Mapping[tuple[ResourceId, ResourceId], Dependency], reasons: Mapping[tuple[ResourceId, ResourceId], Sequence[ResourceEdge]]
+    ) -> dict[tuple[ResourceId, ResourceId], tuple[ResourceEdge, ...]]:
+        """A written edge between two parents stands for what a descendant of one requires of a descendant of the other."""
+        wanted = {pair for pair in declared if pair not in reasons}
+        found: dict[tuple[ResourceId, ResourceId], list[ResourceEdge]] = {}
+        if not wanted:
+            return {}
+        for (consumer, provider), edges in sorted(reasons.items()):
+            for upper in (consumer, *sorted(self.lineage.get(consumer, ()))):
+                for lower in (provider, *sorted(self.lineage.get(provider, ()))):
+                    if (upper, lower) in wanted:
+                        found.setdefault((upper, lower), []).extend(edges)
+        return {pair: tuple(edges) for pair, edges in found.items()}
+
+
+def _serves(provision: Provision, need: KindNeed) -> bool:
+    """Is the kind served in the version asked for? An unknown one on either side fits."""
+    return isinstance(provision.provides, KindNeed) and (not need.version or provision.provides.version in ("", need.version))
+
+
+def _for_consumer(requirement: Requirement, consumer: ResourceId) -> Requirement:
+    need = requirement.need
+    if isinstance(need, ObjectNeed):
+        need = ObjectNeed(need.id._replace(namespace=consumer.namespace), need.key)
+    return replace(requirement, resource=consumer, need=need, referent=False)
+
+
+def _selects(need: SelectionNeed, target: ResourceId) -> bool:
+    return (target.group, target.kind) == (need.group, need.kind) and need.namespace in (None, target.namespace)
+
+
+def _position(requirement: Requirement) -> tuple[ResourceId, Place, str, str]:
+    return requirement.resource, requirement.place, requirement.field, str(requirement.need)
+
+
+def _with_doubt(entry: Unmet, graph: Graph) -> Unmet:
+    """Names what opaque thing may bring what is missing. A key that is missing in an object with known keys is missing for certain."""
+    if entry.missing_key is not None:
+        return entry
+    need = entry.requirement.need
+    own = str(entry.requirement.resource)
+    if isinstance(need, ObjectNeed):
+        possible = graph.may_be_made_by(need.id, own)
+    elif isinstance(need, KindNeed):
+        possible = graph.may_be_made_by(crd_id(need.group, need.plural), own)
+    elif isinstance(need, SelectionNeed):
+        possible = graph.may_be_made_by(ResourceId(need.group, need.kind, need.namespace or "", ""), own)
+    else:
+        possible = None
+    return replace(entry, possible=possible) if possible else entry

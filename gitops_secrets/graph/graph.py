@@ -1,0 +1,183 @@
+"""The dependency graph of one cluster: resources, units, and why each edge is there. Immutable; the one door of networkx."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from gitops_secrets.model.facts import Opaque, Provision, Requirement
+from gitops_secrets.model.ids import ResourceId
+from gitops_secrets.model.results import Cluster, Dependency, Unit
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceEdge:
+    """A requirement met by a provision. `provider_unit` is None for what is there before the engine starts."""
+
+    requirement: Requirement
+    provision: Provision
+    consumer_unit: ResourceId
+    provider_unit: ResourceId | None
+    # The same thing is also installed before the engine starts, so nothing waits for `provision` at bring-up.
+    before: Provision | None = None
+    # Units that bring the same thing as well: being ordered after one of them is as good.
+    alternatives: tuple[ResourceId, ...] = ()
+    is_alternative: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class UnitEdge:
+    """All that one unit needs of another. `declared` is the `dependsOn` entry, if one is written."""
+
+    consumer: ResourceId
+    provider: ResourceId
+    declared: Dependency | None
+    reasons: tuple[ResourceEdge, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Unmet:
+    """A requirement that nothing in the repository meets. `possible` names what opaque thing may do it all the same."""
+
+    requirement: Requirement
+    unit: ResourceId
+    possible: Opaque | None = None
+    other_versions: tuple[Provision, ...] = ()  # provisions of the kind in versions that were not asked for
+    missing_key: Provision | None = None  # the object is there, with known keys, and without the one asked for
+
+
+@dataclass(frozen=True)
+class Graph:
+    """What depends on what in one cluster."""
+
+    cluster: Cluster
+    units: Mapping[ResourceId, Unit]
+    unit_of: Mapping[ResourceId, ResourceId]  # resource to the unit that applies it
+    provisions: Mapping[ResourceId, tuple[Provision, ...]]  # by the object that they bring
+    resource_edges: tuple[ResourceEdge, ...]
+    unit_edges: tuple[UnitEdge, ...]
+    unmet: tuple[Unmet, ...]
+    opaque: tuple[Opaque, ...]
+    remote_keys: tuple[Requirement, ...] = ()  # what stores are asked for: met at the provider, not in the cluster
+
+    def may_be_made_by(self, target: ResourceId, besides: str = "") -> Opaque | None:
+        """The opaque thing that may make an object there; `besides` is the id of one that can't, since it needs the object itself.
+
+        A chart makes namespaced objects only in its release namespace, and no Namespace unless the catalogue says so.
+        """
+        kind = (target.group, target.kind)
+        for opaque in self.opaque:
+            if opaque.thing == besides or (opaque.kinds is not None and kind not in opaque.kinds):
+                continue
+            if opaque.namespace is not None and (opaque.namespace != target.namespace if target.namespace else kind == ("", "Namespace")):
+                continue
+            if opaque.names is None or not target.name or any(name in target.name for name in opaque.names):
+                return opaque
+        return None
+
+    @cached_property
+    def objects_by_kind(self) -> Mapping[tuple[str, str], tuple[ResourceId, ...]]:
+        """Everything that somebody brings, sorted, by group and kind."""
+        found: dict[tuple[str, str], list[ResourceId]] = {}
+        for target in sorted(self.provisions):
+            found.setdefault((target.group, target.kind), []).append(target)
+        return {kind: tuple(targets) for kind, targets in found.items()}
+
+    @cached_property
+    def external(self) -> tuple[ResourceEdge, ...]:
+        """Edges to what is installed before the engine starts."""
+        return tuple(edge for edge in self.resource_edges if edge.provider_unit is None or edge.before is not None)
+
+    @cached_property
+    def children(self) -> Mapping[ResourceId, tuple[ResourceId, ...]]:
+        """Units by the unit that applies them."""
+        found: dict[ResourceId, list[ResourceId]] = {}
+        for unit in self.units.values():
+            if unit.parent is not None:
+                found.setdefault(unit.parent, []).append(unit.id)
+        return {parent: tuple(sorted(units)) for parent, units in found.items()}
+
+    def ancestors(self, unit: ResourceId) -> tuple[ResourceId, ...]:
+        """The unit that applies `unit`, the one that applies that, and so on."""
+        found: list[ResourceId] = []
+        parent = self.units[unit].parent if unit in self.units else None
+        while parent is not None and parent not in found and parent in self.units:
+            found.append(parent)
+            parent = self.units[parent].parent
+        return tuple(found)
+
+    @cached_property
+    def dependencies(self) -> Mapping[ResourceId, tuple[ResourceId, ...]]:
+        """Declared dependencies that exist, by unit."""
+        return {unit.id: tuple(dependency.target for dependency in unit.depends_on if dependency.target in self.units) for unit in self.units.values()}
+
+    def upstream(self, resource: ResourceId) -> tuple[ResourceEdge, ...]:
+        """Every edge on a way from `resource` to what it needs, nearest first."""
+        return self._walk(resource, self._edges_from, lambda edge: edge.provision.resource)
+
+    def downstream(self, resource: ResourceId) -> tuple[ResourceEdge, ...]:
+        """Every edge on a way from what needs `resource` to it, nearest first."""
+        return self._walk(resource, self._edges_to, lambda edge: edge.requirement.resource)
+
+    def _walk(self, start: ResourceId, edges: Mapping[ResourceId, Sequence[ResourceEdge]], follow: object) -> tuple[ResourceEdge, ...]:
+        found: list[ResourceEdge] = []
+        seen, level = {start}, [start]
+        while level:
+            following: list[ResourceId] = []
+            for node in level:
+                for edge in edges.get(node, ()):
+                    found.append(edge)
+                    target: ResourceId = follow(edge)  # type: ignore[operator]
+                    if target not in seen:
+                        seen.add(target)
+                        following.append(target)
+            level = following
+        return tuple(found)
+
+    @cached_property
+    def _edges_from(self) -> Mapping[ResourceId, Sequence[ResourceEdge]]:
+        return _grouped(self.resource_edges, lambda edge: edge.requirement.resource)
+
+    @cached_property
+    def _edges_to(self) -> Mapping[ResourceId, Sequence[ResourceEdge]]:
+        return _grouped(self.resource_edges, lambda edge: edge.provision.resource)
+
+
+def _grouped(edges: Iterable[ResourceEdge], key: object) -> dict[ResourceId, list[ResourceEdge]]:
+    groups: dict[ResourceId, list[ResourceEdge]] = {}
+    for edge in edges:
+        groups.setdefault(key(edge), []).append(edge)  # type: ignore[operator]
+    return groups
+
+
+def shortest_cycles(edges: Iterable[tuple[ResourceId, ResourceId]]) -> tuple[tuple[ResourceId, ...], ...]:
+    """One shortest loop for each set of nodes that reach each other, smallest node first: `(a, b)` stands for a → b → a."""
+    import networkx
+
+    graph = networkx.DiGraph()
+    graph.add_edges_from(sorted(edges))
+    cycles = []
+    for component in networkx.strongly_connected_components(graph):
+        nodes = sorted(component)
+        if len(nodes) > 1 or graph.has_edge(nodes[0], nodes[0]):
+            cycles.append(_shortest_cycle(graph.subgraph(nodes), nodes))
+    return tuple(sorted(cycles))
+
+
+def _shortest_cycle(graph: object, nodes: Sequence[ResourceId]) -> tuple[ResourceId, ...]:
+    import networkx
+
+    best: list[ResourceId] | None = None
+    for node in nodes:
+        if graph.has_edge(node, node):  # type: ignore[attr-defined]
+            return (node,)
+        for successor in sorted(graph.successors(node)):  # type: ignore[attr-defined]
+            if best is not None and len(best) == 2:
+                break
+            path = networkx.shortest_path(graph, successor, node)
+            if best is None or len(path) < len(best):
+                best = path
+    assert best is not None  # every node of a strongly connected component lies on a cycle
+    start = best.index(min(best))
+    return tuple(best[start:] + best[:start])

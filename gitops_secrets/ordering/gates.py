@@ -1,0 +1,113 @@
+"""Does a unit being Ready prove that what others need of it is there?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from gitops_secrets.graph.graph import Graph, ResourceEdge
+from gitops_secrets.kinds.table import KindTable
+from gitops_secrets.model.facts import Effect, KindNeed, ObjectNeed, When
+from gitops_secrets.model.ids import BUILT_IN_GROUPS, ResourceId, crd_id
+from gitops_secrets.model.nodes import Place
+from gitops_secrets.model.results import HealthExpression, Unit
+
+
+class GateKind(Enum):
+    """What proves, or fails to prove, that a thing is there once its unit is Ready."""
+
+    APPLIED = "applied"  # the manifest is the thing: applied is there
+    BEFORE = "before"  # there before the engine starts
+    WAIT = "wait"  # the unit waits on all it applies
+    HEALTH_CHECK = "health check"  # the unit checks just this object
+    NONE = "none"  # Ready means applied, no more
+    RUNTIME = "run time"  # made by a running controller: no object of the unit proves it
+    MISREAD = "misread"  # waited for, but plain kstatus takes it for ready at once
+    NOT_WAITING = "not waiting"  # the release itself doesn't wait for its objects
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """How one reason of an edge is gated. `checked` is the object whose health would prove it, `expression` what reads its health."""
+
+    edge: ResourceEdge
+    kind: GateKind
+    checked: ResourceId
+    place: Place
+    expression: HealthExpression | None = None
+
+    @property
+    def backs(self) -> bool:
+        """Is it proven?"""
+        return self.kind in (GateKind.APPLIED, GateKind.BEFORE, GateKind.WAIT, GateKind.HEALTH_CHECK)
+
+    @property
+    def weakness(self) -> str | None:
+        """Why the expression may be true too early, if it may."""
+        if self.expression is None or not self.backs:
+            return None
+        return expression_weakness(self.expression)
+
+
+def gate_of(edge: ResourceEdge, unit: Unit, graph: Graph, table: KindTable) -> Gate:
+    """The gate of one reason: `unit` is the one that applies what provides it."""
+    checked = edge.provision.resource
+    if edge.provider_unit is None or edge.before is not None:
+        return Gate(edge, GateKind.BEFORE, checked, unit.place)
+    if not needs_health(edge, table):
+        return Gate(edge, GateKind.APPLIED, checked, unit.place)
+    crd = _needed_crd(edge)
+    if crd is not None and checks(unit, crd):
+        return Gate(edge, GateKind.HEALTH_CHECK, crd, unit.place)
+    if not edge.provision.ready_signal:
+        return Gate(edge, GateKind.RUNTIME, crd or checked, unit.place)
+    if checked == unit.id:
+        # Between two releases of one Kustomization: the release is the unit.
+        return Gate(edge, GateKind.WAIT if unit.wait else GateKind.NOT_WAITING, checked, unit.place)
+    if not unit.wait and not checks(unit, checked):
+        return Gate(edge, GateKind.NONE, checked, unit.place)
+    release = graph.units.get(checked)
+    if release is not None and checked.kind == "HelmRelease" and not release.wait:
+        return Gate(edge, GateKind.NOT_WAITING, checked, release.place)
+    expression = next((entry for entry in unit.health_expressions if (entry.group, entry.kind) == (checked.group, checked.kind)), None)
+    row = table.row(checked.group, checked.kind)
+    if row is not None and row.misread_by_kstatus and expression is None:
+        return Gate(edge, GateKind.MISREAD, checked, unit.place)
+    return Gate(edge, GateKind.WAIT if unit.wait else GateKind.HEALTH_CHECK, checked, unit.place, expression)
+
+
+def checks(unit: Unit, target: ResourceId) -> bool:
+    """Does a unit list `target` under its health checks? Of a cluster-scoped object the namespace doesn't count."""
+    return any(
+        check.target == target or (not target.namespace and check.target._replace(namespace="") == target)
+        for check in unit.health_checks
+    )
+
+
+def needs_health(edge: ResourceEdge, table: KindTable) -> bool:
+    """Is applying the provider not enough: does the thing come later, or is it only useful once Ready?"""
+    provision = edge.provision
+    if provision.when is When.LATER:
+        return True
+    if edge.requirement.effect is Effect.APPLY or not isinstance(provision.provides, ObjectNeed):
+        return False
+    group, kind = provision.provides.id.group, provision.provides.id.kind
+    if group in BUILT_IN_GROUPS or group == "source.toolkit.fluxcd.io":
+        return False
+    row = table.row(group, kind)
+    return row is not None and (row.misread_by_kstatus or row.healthy_expression is not None)
+
+
+def expression_weakness(expression: HealthExpression) -> str | None:
+    """Why a CEL expression may be true before the object is: on an empty list, or for an older generation (measured: domain facts in docs/)."""
+    text = expression.current
+    if ".all(" in text and ".exists(" not in text:
+        return "is true on an empty list of conditions; use exists(...)"
+    if (expression.group, expression.kind) == ("external-secrets.io", "ExternalSecret") and "syncedResourceVersion" not in text:
+        return "does not look at the generation, so an edited ExternalSecret counts as ready with its old Secret"
+    return None
+
+
+def _needed_crd(edge: ResourceEdge) -> ResourceId | None:
+    need = edge.requirement.need
+    return crd_id(need.group, need.plural) if isinstance(need, KindNeed) else None

@@ -1,0 +1,368 @@
+"""Graph to plan: which edges order, what is not written or not backed, and the fewest `dependsOn` that make the order sound."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from gitops_secrets.graph.graph import Graph, ResourceEdge, UnitEdge, shortest_cycles
+from gitops_secrets.kinds.table import KindTable
+from gitops_secrets.model.facts import Confidence, Effect, Healing, When
+from gitops_secrets.model.ids import ResourceId
+from gitops_secrets.model.results import Unit
+from gitops_secrets.ordering.gates import Gate, checks, gate_of
+
+
+@dataclass(frozen=True, slots=True)
+class OrderedEdge:
+    """An edge between units, judged."""
+
+    edge: UnitEdge
+    ordering: tuple[ResourceEdge, ...]  # the reasons that order
+    gates: tuple[Gate, ...]  # one for each reason, in their order
+    redundant: bool  # another path of declared edges leads there
+
+    @property
+    def consumer(self) -> ResourceId:
+        return self.edge.consumer
+
+    @property
+    def provider(self) -> ResourceId:
+        return self.edge.provider
+
+    @property
+    def inferred(self) -> bool:
+        """Does some resource of the consumer require something of the provider?"""
+        return bool(self.edge.reasons)
+
+    @property
+    def orders(self) -> bool:
+        """Must the provider be there first?"""
+        return bool(self.ordering)
+
+    @property
+    def backed(self) -> bool | None:
+        """Does the provider being Ready imply that what is required is there? None where nothing is."""
+        return all(gate.backs for gate in self.gates) if self.edge.reasons else None
+
+    @property
+    def unbacked_gates(self) -> tuple[Gate, ...]:
+        """Gates of ordering reasons that prove nothing."""
+        ordering = set(map(id, self.ordering))
+        return tuple(gate for gate in self.gates if not gate.backs and id(gate.edge) in ordering)
+
+
+@dataclass(frozen=True, slots=True)
+class MissingEdge:
+    """An ordering edge that nobody wrote; `implied` are others that writing it makes true as well."""
+
+    edge: OrderedEdge
+    implied: tuple[OrderedEdge, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """A unit that can never be applied: what it brings later is needed to apply the rest of it."""
+
+    unit: ResourceId
+    edges: tuple[ResourceEdge, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Cycle:
+    """Units that wait for each other: each step is the edge from a unit to the next one, the last leads back to the first."""
+
+    units: tuple[ResourceId, ...]
+    steps: tuple[OrderedEdge, ...]
+    declared: bool  # every step is written
+
+    @property
+    def cut(self) -> OrderedEdge | None:
+        """Where to cut it: a written step without a reason, if there is one."""
+        return next((step for step in self.steps if step.edge.declared is not None and not step.inferred), None)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The order of one cluster."""
+
+    graph: Graph
+    edges: tuple[OrderedEdge, ...]
+    missing: tuple[MissingEdge, ...]
+    splits: tuple[Split, ...]
+    cycles: tuple[Cycle, ...]
+    # What `dependsOn` of each unit should say: what is written, and what is missing.
+    depends_on: Mapping[ResourceId, tuple[ResourceId, ...]]
+    levels: tuple[tuple[ResourceId, ...], ...]  # units that can start together, first ones first
+
+    @cached_property
+    def by_pair(self) -> Mapping[tuple[ResourceId, ResourceId], OrderedEdge]:
+        """Edges by consumer and provider."""
+        return {(edge.consumer, edge.provider): edge for edge in self.edges}
+
+
+def orders(edge: ResourceEdge, graph: Graph, table: KindTable) -> bool:
+    """Must the provider be there before the consumer is applied? See docs/architecture.md, "What the order must guarantee"."""
+    requirement = edge.requirement
+    if edge.provider_unit is None or edge.before is not None or edge.is_alternative:
+        return False
+    if requirement.optional or requirement.soft or requirement.effect is Effect.ROTATE or requirement.confidence is Confidence.POSSIBLE:
+        return False
+    row = table.row(requirement.resource.group, requirement.resource.kind)
+    if row is not None and row.soft:
+        return False
+    if requirement.effect is Effect.APPLY or requirement.healing is not Healing.PROMPT:
+        return True
+    unit = graph.units[edge.consumer_unit]
+    return unit.wait or checks(unit, requirement.resource)
+
+
+def plan(graph: Graph, table: KindTable) -> Plan:
+    """The plan of a graph. A pure function: same graph, same plan."""
+    return _Planner(graph, table).plan()
+
+
+class _Planner:
+    def __init__(self, graph: Graph, table: KindTable) -> None:
+        self.graph = graph
+        self.table = table
+        self.numbers = {unit: number for number, unit in enumerate(sorted(graph.units))}
+        self.declared = {unit: tuple(dict.fromkeys(targets)) for unit, targets in graph.dependencies.items()}
+
+    def plan(self) -> Plan:
+        before = self._guaranteed(self.declared)
+        edges = tuple(self._judge(edge) for edge in self.graph.unit_edges)
+        needed = [edge for edge in edges if edge.orders and not self._guarantees(before, edge)]
+        cycles = self._cycles(edges, needed)
+        on_cycle = {(step.consumer, step.provider) for cycle in cycles for step in cycle.steps if not cycle.declared}
+        addable = [edge for edge in needed if (edge.consumer, edge.provider) not in on_cycle]
+        missing = self._reduced(addable)
+        depends_on = self._written_and(missing)
+        return Plan(
+            graph=self.graph,
+            edges=edges,
+            missing=missing,
+            splits=self._splits() + self._cyclic_splits(cycles),
+            cycles=tuple(cycle for cycle in cycles if cycle.declared or self._is_resource_cycle(cycle)),
+            depends_on=depends_on,
+            levels=self._levels(depends_on),
+        )
+
+    def _judge(self, edge: UnitEdge) -> OrderedEdge:
+        return OrderedEdge(
+            edge=edge,
+            ordering=tuple(reason for reason in edge.reasons if orders(reason, self.graph, self.table)),
+            gates=tuple(gate_of(reason, self._gating_unit(edge, reason), self.graph, self.table) for reason in edge.reasons),
+            redundant=edge.declared is not None and self._has_detour(edge),
+        )
+
+    def _gating_unit(self, edge: UnitEdge, reason: ResourceEdge) -> Unit:
+        """The unit whose Ready has to prove a reason: between releases the release, else the unit that applies what provides it."""
+        applying = reason.provider_unit
+        return self.graph.units[edge.provider if applying is None or edge.provider.kind != applying.kind else applying]
+
+    def _has_detour(self, edge: UnitEdge) -> bool:
+        """Is the provider also reached from another declared dependency of the consumer?"""
+        seen: set[ResourceId] = set()
+        pending = [target for target in self.declared.get(edge.consumer, ()) if target != edge.provider]
+        while pending:
+            unit = pending.pop()
+            if unit == edge.provider:
+                return True
+            if unit not in seen and unit != edge.consumer:
+                seen.add(unit)
+                pending.extend(self.declared.get(unit, ()))
+        return False
+
+    # What is guaranteed to be Ready before a unit is applied, as bit sets: one bit for each unit.
+
+    def _guaranteed(self, depends_on: Mapping[ResourceId, Sequence[ResourceId]]) -> dict[ResourceId, int]:
+        """Ready before a unit is applied: what it depends on, what that guarantees and waits for; and what its parent waited for before it was applied."""
+        guaranteed: dict[ResourceId, int] = {}
+        awaited: dict[ResourceId, int] = {}
+        open_units: set[ResourceId] = set()
+
+        def visit(unit: ResourceId) -> int:
+            if unit in guaranteed:
+                return guaranteed[unit]
+            if unit in open_units or unit not in self.graph.units:
+                return 0
+            open_units.add(unit)
+            bits = 0
+            parent = self.graph.units[unit].parent
+            if parent is not None:
+                bits |= visit(parent)
+            for target in depends_on.get(unit, ()):
+                bits |= 1 << self.numbers[target] | visit(target) | wait_of(target)
+            open_units.discard(unit)
+            guaranteed[unit] = bits
+            return bits
+
+        def wait_of(unit: ResourceId) -> int:
+            """Units whose Ready is part of the Ready of `unit`."""
+            if unit in awaited:
+                return awaited[unit]
+            awaited[unit] = 0
+            bits = 0
+            for child in self._awaited_children(unit):
+                bits |= 1 << self.numbers[child] | wait_of(child) | visit(child)
+            awaited[unit] = bits
+            return bits
+
+        for unit in self._parents_first():
+            visit(unit)
+        return guaranteed
+
+    def _parents_first(self) -> Iterable[ResourceId]:
+        return sorted(self.graph.units, key=lambda unit: (len(self.graph.ancestors(unit)), unit))
+
+    def _awaited_children(self, unit: ResourceId) -> Iterable[ResourceId]:
+        found = self.graph.units[unit]
+        if unit.kind == "HelmRelease":
+            return ()
+        if found.wait:
+            return self.graph.children.get(unit, ())
+        return [check.target for check in found.health_checks if check.target in self.graph.units and check.target != unit]
+
+    def _guarantees(self, guaranteed: Mapping[ResourceId, int], edge: OrderedEdge) -> bool:
+        ready = guaranteed[edge.consumer]
+        if ready >> self.numbers[edge.provider] & 1:
+            return True
+        if all(any(ready >> self.numbers[other] & 1 for other in reason.alternatives) for reason in edge.ordering):
+            return True
+        return self._releases_wait(edge)
+
+    def _releases_wait(self, edge: OrderedEdge) -> bool:
+        """For what a chart needs, `dependsOn` between the HelmReleases counts too."""
+        for reason in edge.ordering:
+            consumer, provider = reason.requirement.resource, reason.provision.resource
+            if consumer.kind != "HelmRelease" or provider not in self.declared.get(consumer, ()):
+                return False
+        return bool(edge.ordering)
+
+    # The fewest edges to add
+
+    def _reduced(self, needed: Sequence[OrderedEdge]) -> tuple[MissingEdge, ...]:
+        """Of the needed edges those that the others don't imply; an implied one stands with the first that implies it."""
+        extended = {unit: list(targets) for unit, targets in self.declared.items()}
+        for edge in needed:
+            extended.setdefault(edge.consumer, []).append(edge.provider)
+        everything = self._guaranteed(extended)
+        kept: list[OrderedEdge] = []
+        implied: list[tuple[OrderedEdge, OrderedEdge | None]] = []
+        for edge in needed:
+            bit = 1 << self.numbers[edge.provider]
+            via = next(
+                (other for other in extended[edge.consumer] if other != edge.provider and (everything[other] | self._awaited_bits(other)) & bit), None
+            )
+            inherited = any(everything[parent] & bit for parent in self.graph.ancestors(edge.consumer))
+            if via is None and not inherited:
+                kept.append(edge)
+            else:
+                implied.append((edge, next((other for other in needed if other.consumer == edge.consumer and other.provider == via), None)))
+        return tuple(MissingEdge(edge, tuple(other for other, by in implied if by is edge)) for edge in kept)
+
+    def _awaited_bits(self, unit: ResourceId) -> int:
+        bits = 0
+        pending, seen = [unit], {unit}
+        while pending:
+            for child in self._awaited_children(pending.pop()):
+                if child not in seen:
+                    seen.add(child)
+                    bits |= 1 << self.numbers[child]
+                    pending.append(child)
+        return bits
+
+    def _written_and(self, missing: Iterable[MissingEdge]) -> dict[ResourceId, tuple[ResourceId, ...]]:
+        result = {unit: list(targets) for unit, targets in self.declared.items()}
+        for entry in missing:
+            result[entry.edge.consumer].append(entry.edge.provider)
+        return {unit: tuple(targets) for unit, targets in result.items()}
+
+    # What can't be ordered
+
+    def _splits(self) -> tuple[Split, ...]:
+        found: dict[ResourceId, list[ResourceEdge]] = {}
+        for edge in self.graph.resource_edges:
+            if edge.provider_unit is None or edge.before is not None or not orders(edge, self.graph, self.table):
+                continue
+            # A webhook that is not registered yet refuses nothing, so it can't be what keeps its own registration from coming.
+            if edge.requirement.effect is not Effect.APPLY or edge.requirement.reason == "webhook":
+                continue
+            inside = edge.provider_unit == edge.consumer_unit and edge.provision.when is When.LATER
+            # What a child brings is applied after the whole of its parent.
+            below = edge.provider_unit != edge.consumer_unit and edge.consumer_unit in self.graph.ancestors(edge.provider_unit)
+            if inside or below:
+                found.setdefault(edge.consumer_unit, []).append(edge)
+        return tuple(Split(unit, tuple(edges)) for unit, edges in sorted(found.items()))
+
+    def _cycles(self, edges: Sequence[OrderedEdge], needed: Sequence[OrderedEdge]) -> tuple[Cycle, ...]:
+        pairs = {(edge.consumer, edge.provider): edge for edge in edges}
+        declared = [pair for pair, edge in pairs.items() if edge.edge.declared is not None]
+        found = [Cycle(units, _steps(units, pairs), declared=True) for units in _find_cycles(declared)]
+        on_declared = {unit for cycle in found for unit in cycle.units}
+        extended = declared + [(edge.consumer, edge.provider) for edge in needed]
+        for units in _find_cycles(extended):
+            if not on_declared & set(units):
+                steps = _steps(units, pairs)
+                found.append(Cycle(units, steps, declared=all(step.edge.declared is not None for step in steps)))
+        return tuple(found)
+
+    def _is_resource_cycle(self, cycle: Cycle) -> bool:
+        """Do the resources themselves wait for each other, so that no split of the units helps?"""
+        resources = [(reason.requirement.resource, reason.provision.resource) for step in cycle.steps for reason in step.ordering]
+        inner = [
+            (edge.requirement.resource, edge.provision.resource)
+            for edge in self.graph.resource_edges
+            if edge.consumer_unit in cycle.units and edge.provider_unit == edge.consumer_unit and edge.requirement.resource != edge.provision.resource
+        ]
+        return bool(_find_cycles(resources + inner))
+
+    def _cyclic_splits(self, cycles: Iterable[Cycle]) -> tuple[Split, ...]:
+        return tuple(
+            Split(cycle.units[0], tuple(reason for step in cycle.steps for reason in step.ordering[:1]))
+            for cycle in cycles
+            if not cycle.declared and not self._is_resource_cycle(cycle)
+        )
+
+    # Levels
+
+    def _levels(self, depends_on: Mapping[ResourceId, Sequence[ResourceId]]) -> tuple[tuple[ResourceId, ...], ...]:
+        """Units by the longest way to what needs nothing. Cycles and what hangs on them come last, together."""
+        waits = {unit: set(targets) for unit, targets in depends_on.items() if unit in self.graph.units}
+        for found in self.graph.units.values():
+            if found.parent is not None and found.parent in self.graph.units:
+                waits.setdefault(found.id, set()).add(found.parent)
+        levels = []
+        remaining = {unit: set(waits.get(unit, ())) & self.graph.units.keys() for unit in self.graph.units}
+        while remaining:
+            level = tuple(sorted(unit for unit, targets in remaining.items() if not targets)) or tuple(sorted(remaining))
+            levels.append(level)
+            for unit in level:
+                del remaining[unit]
+            done = set(level)
+            for targets in remaining.values():
+                targets -= done
+        return tuple(levels)
+
+
+def _steps(units: Sequence[ResourceId], pairs: Mapping[tuple[ResourceId, ResourceId], OrderedEdge]) -> tuple[OrderedEdge, ...]:
+    return tuple(pairs[unit, units[(index + 1) % len(units)]] for index, unit in enumerate(units))
+
+
+def _find_cycles(pairs: Sequence[tuple[ResourceId, ResourceId]]) -> tuple[tuple[ResourceId, ...], ...]:
+    """Shortest cycles; the graph library is loaded only if there is one at all."""
+    remaining: dict[ResourceId, set[ResourceId]] = {}
+    for consumer, provider in pairs:
+        remaining.setdefault(consumer, set()).add(provider)
+        remaining.setdefault(provider, set())
+    while leaves := [unit for unit, targets in remaining.items() if not targets]:
+        for unit in leaves:
+            del remaining[unit]
+        gone = set(leaves)
+        for targets in remaining.values():
+            targets -= gone
+    if not remaining:
+        return ()
+    return shortest_cycles((unit, target) for unit, targets in remaining.items() for target in targets)
