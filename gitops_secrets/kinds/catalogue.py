@@ -25,7 +25,7 @@ from gitops_secrets.model.facts import (
     When,
 )
 from gitops_secrets.model.ids import ResourceId
-from gitops_secrets.model.nodes import MappingNode, Place, as_text
+from gitops_secrets.model.nodes import MappingNode, Place, SequenceNode, as_text
 from gitops_secrets.model.scopes import BUILT_IN_KINDS
 
 __all__ = ["CHART_PRODUCTS", "Catalogue", "Chart", "bundle_facts", "default_catalogue", "operators_of", "release_facts", "webhook_requirement"]
@@ -64,7 +64,8 @@ def release_facts(release: Release, catalogue: Catalogue, table: KindTable) -> F
     if chart is None:
         name = f"chart {release.chart!r}" if release.chart else "a chart"
         why = f"{name} is not known: what it makes is not in the repository"
-        return Facts(tuple(requirements), tuple(provisions), (Opaque(str(release.resource), why, release.place, release.namespace or None),))
+        opaque = Opaque(str(release.resource), why, release.place, release.namespace or None, foreign=not _carries_manifests(release))
+        return Facts(tuple(requirements), tuple(provisions), (opaque,))
     provisions += _definitions(chart, release, table)
     provisions += _objects(chart, release, table)
     if chart.webhook is not None:
@@ -76,8 +77,21 @@ def release_facts(release: Release, catalogue: Catalogue, table: KindTable) -> F
     why = f"chart {release.chart!r} is not rendered"
     # By the conventions of `helm create` everything that a chart makes has the release or the chart in its name.
     names = tuple(dict.fromkeys((release.name, chart.name, as_text(release.values.get("fullnameOverride")) or release.name)))
-    opaque = Opaque(str(release.resource), why, release.place, release.namespace or None, kinds, names=names)
+    opaque = Opaque(str(release.resource), why, release.place, release.namespace or None, kinds, names=names, foreign=not _carries_manifests(release))
     return Facts(tuple(requirements), tuple(provisions), (opaque,))
+
+
+def _carries_manifests(release: Release) -> bool:
+    """Does a chart pass on whole objects, as its values show, or its name says so?"""
+    return any(word in name for name in (release.chart or "", release.name) for word in ("store", "raw", "flux")) or _holds_manifest(release.values)
+
+
+def _holds_manifest(value: object) -> bool:
+    if isinstance(value, MappingNode):
+        return ("apiVersion" in value and "kind" in value) or any(map(_holds_manifest, value.values()))
+    if isinstance(value, str):
+        return "apiVersion:" in value
+    return isinstance(value, SequenceNode) and any(map(_holds_manifest, value))
 
 
 def _namespace(release: Release) -> list[Provision]:

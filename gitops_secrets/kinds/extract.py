@@ -30,6 +30,8 @@ from gitops_secrets.model.nodes import MappingNode, SequenceNode, as_mapping, as
 
 __all__ = ["LabelledNamespace", "expand_cluster_external_secret", "facts_of", "labels_of"]
 
+# Flux Operator fills such an object with the data of another one.
+_COPIED_FROM = "fluxcd.controlplane.io/copyFrom"
 _KEYS_OF: Final = {"Secret": ("data", "stringData"), "ConfigMap": ("data", "binaryData")}
 _TEMPLATE: Final = re.compile(r"\{(\w*)\}")
 
@@ -69,6 +71,8 @@ def _itself(collector: Collector) -> None:
         keys = frozenset(key for field in _KEYS_OF[resource.id.kind] for key in as_mapping(resource.data.get(field)))
         if resource.data.get("type") == "kubernetes.io/service-account-token":
             keys |= {"token", "ca.crt", "namespace"}
+        if as_mapping(as_mapping(resource.data.get("metadata")).get("annotations")).get(_COPIED_FROM):
+            keys = None
     collector.provisions.append(
         Provision(
             resource.id, ObjectNeed(resource.id), When.NOW, resource.place, keys, labels=labels_of(as_mapping(resource.data.get("metadata")).get("labels"))

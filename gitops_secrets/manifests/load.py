@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from gitops_secrets.manifests.secrets import redact
@@ -65,6 +66,12 @@ class Loader:
         other._loaded = self._loaded
         return other
 
+    def after(self, tree: Tree, changed: Collection[str]) -> Loader:
+        """The same documents for a tree that differs from this one's in the files `changed`."""
+        other = Loader(tree, whole=self.whole)
+        other._loaded = {path: documents for path, documents in self._loaded.items() if path not in changed}
+        return other
+
     def origin_of(self, path: str) -> str:
         """Where the file or directory that this loader knows as `path` stands in the repository."""
         return path
@@ -90,6 +97,11 @@ def trim_definition(document: object) -> None:
         if isinstance(version, MappingNode):
             for key in [key for key in version if key not in _VERSION_FIELDS]:
                 version.remove(key)
+
+
+def is_trimmed(field: Sequence[str]) -> bool:
+    """Does a path into a CustomResourceDefinition lead to what `trim_definition` drops?"""
+    return tuple(field[:2]) == ("spec", "validation") or (tuple(field[:2]) == ("spec", "versions") and len(field) > 3 and field[3] not in _VERSION_FIELDS)
 
 
 def parse_documents(text: str | bytes, path: str) -> Documents:

@@ -29,9 +29,23 @@ def redact(document: Any) -> Any:
         for item in as_sequence(document.get("items")):
             if isinstance(item, MappingNode):
                 redact_secret(item)
+    elif kind == "ResourceSet":
+        _redact_templates(as_mapping(document.get("spec")))
     elif kind is not None and isinstance(document.get("items"), SequenceNode):
         redact(document["items"])
     return document
+
+
+def _redact_templates(spec: MappingNode) -> None:
+    """Cuts the values of the Secrets that Flux Operator makes; what holds an expression of its templates stays, since it may say what keys there are."""
+    for part in (spec, *as_sequence(spec.get("steps"))):
+        for secret in as_sequence(as_mapping(part).get("resources")):
+            if as_mapping(secret).get("kind") == "Secret":
+                for field in ("data", "stringData"):
+                    values = as_mapping(secret.get(field))
+                    for key, value in values.items():
+                        if not (isinstance(value, str) and "<<" in value):
+                            values[key] = REDACTED
 
 
 def redact_secret(secret: MappingNode) -> None:

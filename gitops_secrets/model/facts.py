@@ -140,6 +140,7 @@ class Opaque:
     kinds: frozenset[tuple[str, str]] | None = None  # (group, kind) it can make; None: any
     applied_by: ResourceId | None = None  # the unit that applies what it makes, if it is a part of one
     names: tuple[str, ...] | None = None  # what it makes has one of these in its name, as charts do with the release's; None: any name
+    foreign: bool = False  # other people's work, which knows nothing of this platform's own arrangement: its units, sources and stores
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import posixpath
+import stat
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -96,6 +97,22 @@ class OverlaidTree(_Index):
         return content
 
 
+class JoinedTree(_Index):
+    """Another tree, with further ones in folders of their own; a folder may be outside of it (`../other`)."""
+
+    def __init__(self, tree: Tree, joined: Mapping[str, Tree]) -> None:
+        super().__init__({*tree.files, *(f"{folder}/{path}" for folder, other in joined.items() for path in other.files)})
+        self._tree = tree
+        self._joined = joined
+
+    def read(self, path: str) -> bytes:
+        """The content of a file. Raises `FileNotFoundError`."""
+        for folder, other in self._joined.items():
+            if path.startswith(folder + "/"):
+                return other.read(path[len(folder) + 1 :])
+        return self._tree.read(path)
+
+
 class WorkingTree(_Index):
     """What lies on disk below `root`: in a git checkout what git tracks and what is new and not ignored, elsewhere every file.
 
@@ -104,17 +121,17 @@ class WorkingTree(_Index):
 
     def __init__(self, root: Path) -> None:
         self.root = root.resolve()
-        repository = _open(self.root)
-        listed = _git_files(repository, self.root) if repository is not None else _walk(self.root)
-        super().__init__(listed)
         self._real_root = str(self.root) + os.sep
         self._inside: dict[str, bool] = {}
+        repository = _open(self.root)
+        listed = _git_files(repository, self.root) if repository is not None else _walk(self.root)
+        super().__init__(path for path in listed if self._is_readable(self._real_root + path))
 
     def read(self, path: str) -> bytes:
         if not self.is_file(path):
             raise FileNotFoundError(path)
         absolute = self._real_root + path
-        if not self._is_inside(absolute):
+        if not self._is_inside(absolute, is_link=os.path.islink(absolute)):
             raise FileNotFoundError(path)
         try:
             with open(absolute, "rb") as file:
@@ -122,16 +139,20 @@ class WorkingTree(_Index):
         except (IsADirectoryError, NotADirectoryError, PermissionError, OSError) as error:
             raise FileNotFoundError(path) from error
 
+    def _is_readable(self, absolute: str) -> bool:
+        try:
+            mode = os.lstat(absolute).st_mode
+        except OSError:
+            return False
+        return self._is_inside(absolute, is_link=stat.S_ISLNK(mode)) and (stat.S_ISREG(mode) or os.path.isfile(absolute))
 
-    def _is_inside(self, absolute: str) -> bool:
+    def _is_inside(self, absolute: str, *, is_link: bool) -> bool:
         """Is it below the root with all links followed? Asked once for each directory: following is slow."""
         directory = os.path.dirname(absolute)
         inside = self._inside.get(directory)
         if inside is None:
             inside = self._inside[directory] = (os.path.realpath(directory) + os.sep).startswith(self._real_root)
-        if inside and os.path.islink(absolute):
-            return os.path.realpath(absolute).startswith(self._real_root)
-        return inside
+        return inside and (not is_link or os.path.realpath(absolute).startswith(self._real_root))
 
 
 class RevisionTree(_Index):
@@ -145,18 +166,36 @@ class RevisionTree(_Index):
         self._git = repository
         listing = _run(repository, "ls-tree", "-r", "-z", "--full-tree", self.commit)
         self._objects: dict[str, str] = {}
+        links: dict[str, str] = {}
         for entry in listing.split("\0"):
             if entry:
                 meta, _, path = entry.partition("\t")
                 mode, kind, object_id = meta.split(" ")
-                if kind == "blob" and mode != "120000":
-                    self._objects[path] = object_id
+                if kind == "blob":
+                    (links if mode == "120000" else self._objects)[path] = object_id
+        self._objects.update(self._linked(links))
         super().__init__(self._objects)
+
+    def _linked(self, links: Mapping[str, str]) -> dict[str, str]:
+        """The files that links lead to, as on disk: within the tree, and through other links."""
+        targets = {path: join(posixpath.dirname(path), self._content(object_id).decode(errors="surrogateescape")) for path, object_id in links.items()}
+        found = {}
+        for path in links:
+            target, seen = targets[path], {path}
+            while target in targets and target not in seen:
+                seen.add(target)
+                target = targets[target]
+            if target in self._objects:
+                found[path] = self._objects[target]
+        return found
 
     def read(self, path: str) -> bytes:
         object_id = self._objects.get(path)
         if object_id is None:
             raise FileNotFoundError(path)
+        return self._content(object_id)
+
+    def _content(self, object_id: str) -> bytes:
         content: bytes = self._git.odb.stream(bytes.fromhex(object_id)).read()
         return content
 
@@ -217,11 +256,13 @@ def _run(repository: git.Repo, *arguments: str) -> str:
 
 
 def _git_files(repository: git.Repo, root: Path) -> Iterable[str]:
+    if repository.bare or Path(repository.git_dir).resolve() == root:
+        raise UsageError(f"{root} is a bare repository, without files of its own\nname what to read with --rev, such as --rev HEAD")
     top = Path(repository.working_tree_dir or repository.git_dir).resolve()
     prefix = "" if top == root else root.relative_to(top).as_posix() + "/"
     listing = _run(repository, "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--deduplicate")
     for path in listing.split("\0"):
-        if path and path.startswith(prefix) and os.path.isfile(os.path.join(top, path)):
+        if path and path.startswith(prefix):
             yield path[len(prefix) :]
 
 
@@ -229,6 +270,4 @@ def _walk(root: Path) -> Iterable[str]:
     for directory, directories, files in os.walk(root):
         directories[:] = sorted(name for name in directories if name != ".git")
         relative = Path(directory).relative_to(root).as_posix()
-        for name in files:
-            if os.path.isfile(os.path.join(directory, name)):
-                yield name if relative == "." else f"{relative}/{name}"
+        yield from (name if relative == "." else f"{relative}/{name}" for name in files)

@@ -414,8 +414,11 @@ class _Parser:
                 operands.append(operand)
             if not operands:
                 self._fail(tokens[at].offset if at < len(tokens) else offset, "missing value for command")
-            if commands and isinstance(operands[0], Literal | Pipeline) or (commands and isinstance(operands[0], Dot) and not operands[0].fields):
-                self._fail(operands[0].offset, "what takes the value of a pipe must be a function")
+            first = operands[0]
+            if isinstance(first, Literal) and first.value is None:
+                self._fail(first.offset, "nil is not a command")
+            if commands and (isinstance(first, Literal | Pipeline) or (isinstance(first, Dot) and not first.fields)):
+                self._fail(first.offset, "what takes the value of a pipe must be a function")
             commands.append(tuple(operands))
             if at >= len(tokens) or tokens[at].kind == ")":
                 return Pipeline(tuple(commands), offset), at

@@ -1,0 +1,323 @@
+"""What is installed before the engine starts: helmfiles, and manifests and charts that a script applies by name.
+
+These are providers outside of the graph: their objects are there before any unit is applied.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from gitops_secrets.manifests.load import Loader, parse_documents
+from gitops_secrets.model.facts import Release, When
+from gitops_secrets.model.ids import ResourceId
+from gitops_secrets.model.nodes import EMPTY_MAPPING, MappingNode, Place, as_mapping, as_sequence, as_text
+from gitops_secrets.rendering.commands import UNKNOWN, Command, commands_in, is_script_path, options_of, positionals_of, resolve, variables_in
+from gitops_secrets.rendering.helmfile import DEFINITIONS_ONLY, is_helmfile_path, merge, read_helmfile
+from gitops_secrets.rendering.templated import known, neutralised, read_templated
+
+KUSTOMIZATION_FILES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
+_YAML = (".yaml", ".yml", ".json")
+_TEMPLATES = (".j2", ".tpl", ".tmpl", ".gotmpl")
+
+
+@dataclass(frozen=True, slots=True)
+class BootstrapManifest:
+    """A kustomization directory or a file of manifests that a script applies; `place` is the command. With `only`, just objects of that kind."""
+
+    path: str
+    is_kustomization: bool
+    place: Place
+    only: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BootstrapObjects:
+    """Objects that are written in something else than a manifest: a template, a machine configuration, the words of a command."""
+
+    path: str
+    place: Place
+    nodes: tuple[MappingNode, ...]
+
+
+def bootstrap_releases(loader: Loader, paths: Iterable[str] = ()) -> tuple[Release, ...]:
+    """The Helm releases of all helmfiles, scripts and k3s charts of the tree, and of the helmfiles `paths`; of equal ones the first."""
+    scripts = list(_script_commands(loader))
+    # A helmfile that is run for its CustomResourceDefinitions alone installs nothing else.
+    run = {path: only for command in scripts if command.program == "helmfile" for path, only in _helmfiles_of(loader, command)}
+    candidates = [path for path in loader.tree.files if is_helmfile_path(path)]
+    found: list[Release] = []
+    for path in dict.fromkeys([*paths, *candidates, *run]):
+        if loader.tree.is_file(path):
+            found += read_helmfile(loader, path, definitions_only=run.get(path, False)).releases
+    repositories = _helm_repositories(scripts)
+    for command in scripts:
+        found += _helm_releases(loader, command, repositories)
+    for path in loader.tree.files:
+        if _is_k3s_path(path) and b"helm.cattle.io" in loader.tree.read(path):
+            found += _k3s_releases(loader, path)
+    return tuple({(release.resource, release.place, release.extra.get("only")): release for release in reversed(found)}.values())[::-1]
+
+
+def bootstrap_directories(loader: Loader, paths: Iterable[tuple[str, Place]] = ()) -> tuple[BootstrapManifest, ...]:
+    """Kustomization directories and manifests that scripts and hooks of helmfiles apply by name, and `paths` that the user names."""
+    found = [manifest for path, place in paths for manifest in _manifests(loader, path, place)]
+    for command in _script_commands(loader):
+        found += _applied(loader, command)
+    for path in loader.tree.files:
+        if is_helmfile_path(path):
+            for hook in read_helmfile(loader, path).hooks:
+                found += _applied(loader, Command(hook.words, hook.place), f"{hook.directory}/")
+    return tuple({(manifest.path, manifest.only): manifest for manifest in reversed(found)}.values())[::-1]
+
+
+def bootstrap_objects(loader: Loader) -> tuple[BootstrapObjects, ...]:
+    """Objects of templates that scripts apply, of Talos machine configurations (`inlineManifests`), and of `kubectl create namespace` and `secret`."""
+    found = []
+    for command in _script_commands(loader):
+        found += [*_created(command), *_templated(loader, command)]
+    for path in loader.tree.files:
+        if path.endswith((".yaml", ".yml")) and "talos" in path.lower() and b"inlineManifests" in loader.tree.read(path):
+            found += _inline_manifests(loader, path)
+    return tuple(found)
+
+
+def _script_commands(loader: Loader) -> Iterator[Command]:
+    tree = loader.tree
+    texts = {path: tree.read(path).decode(errors="replace") for path in tree.files if is_script_path(path)}
+    # Task files of sub-directories see what those above them set.
+    everywhere = {name: value for path in sorted(texts, key=lambda path: -path.count("/")) for name, value in variables_in(texts[path]).items()}
+    for path, text in texts.items():
+        if any(program in text for program in ("kubectl", "helm", "kustomize", "oc ")):
+            yield from commands_in(text, path, everywhere | variables_in(text))
+
+
+# kubectl
+
+
+def _applied(loader: Loader, command: Command, base: str | None = None) -> Iterator[BootstrapManifest]:
+    """What `kubectl apply` is given: directories, files, or the output of `kustomize build`."""
+    if command.program not in ("kubectl", "oc") or not _applies(command):
+        return
+    file = base or command.place.file
+    for path in options_of(command, ("-k", "--kustomize")):
+        yield from _manifests(loader, resolve(loader.tree, path, file), command.place)
+    for paths in options_of(command, ("-f", "--filename")):
+        for path in paths.split(","):
+            if path != "-":
+                yield from _manifests(loader, resolve(loader.tree, path, file), command.place, plain=True)
+    if "-" not in options_of(command, ("-f", "--filename")):
+        return
+    only = _only_kind(command.before)
+    for before in command.before:
+        words = positionals_of(before, frozenset())
+        if (before.program == "kustomize" and words[:1] == ["build"]) or (before.program == "kubectl" and words[:1] == ["kustomize"]):
+            for path in words[1:2]:
+                yield from _manifests(loader, resolve(loader.tree, path, file), command.place, only=only)
+        elif before.program not in ("helm", "helmfile", "kubectl"):
+            for word in before.words[1:]:
+                if word.endswith(_YAML):
+                    yield from _manifests(loader, resolve(loader.tree, word, file), command.place, plain=True, only=only)
+
+
+def _applies(command: Command) -> bool:
+    if any(word.startswith("--dry-run") and word not in ("--dry-run=none",) for word in command.words):
+        return False
+    return bool({"apply", "create", "replace"}.intersection(positionals_of(command, _KUBECTL_FLAGS)[:1]))
+
+
+_KUBECTL_FLAGS = frozenset(
+    "--server-side --force-conflicts --wait --force --recursive -R --overwrite --prune --all --insecure-skip-tls-verify --save-config --validate".split()
+)
+
+
+def _manifests(loader: Loader, path: str | None, place: Place, *, plain: bool = False, only: str | None = None) -> Iterator[BootstrapManifest]:
+    """A kustomization directory as it is; of another directory, or with `plain`, the files."""
+    tree = loader.tree
+    if path is None:
+        return
+    if tree.is_file(path):
+        if path.endswith(_YAML) and posixpath.basename(path) not in KUSTOMIZATION_FILES:
+            yield BootstrapManifest(path, False, place, only)
+    elif not plain and any(tree.is_file(f"{path}/{name}") for name in KUSTOMIZATION_FILES):
+        yield BootstrapManifest(path, True, place, only)
+    elif tree.is_directory(path):
+        for name in tree.children(path):
+            if name.endswith(_YAML) and name not in KUSTOMIZATION_FILES and tree.is_file(f"{path}/{name}"):
+                yield BootstrapManifest(f"{path}/{name}", False, place, only)
+
+
+def _only_kind(commands: Iterable[Command]) -> str | None:
+    """The kind that a filter between lets through."""
+    for command in commands:
+        for word in command.words[1:]:
+            if ".kind ==" in word:
+                return next((kind for kind in (DEFINITIONS_ONLY, "Namespace", "Secret") if kind in word), None)
+    return None
+
+
+def _created(command: Command) -> Iterator[BootstrapObjects]:
+    """`kubectl create namespace NAME` and `kubectl create secret generic NAME -n NAMESPACE`."""
+    words = positionals_of(command, _KUBECTL_FLAGS) if command.program == "kubectl" else []
+    if words[:1] != ["create"] or len(words) < 3:
+        return
+    kind = {"namespace": "Namespace", "ns": "Namespace", "secret": "Secret"}.get(words[1])
+    name = words[-1] if kind == "Namespace" else words[3] if len(words) > 3 else ""
+    namespace = next(iter(options_of(command, ("-n", "--namespace"))), "default" if kind == "Secret" else "")
+    if kind is None or not name or UNKNOWN in name + namespace:
+        return
+    text = f"apiVersion: v1\nkind: {kind}\nmetadata: {{name: {name!r}" + (f", namespace: {namespace!r}" if kind == "Secret" else "") + "}\n"
+    nodes = tuple(as_mapping(document) for document in parse_documents(text, command.place.file).documents)
+    yield BootstrapObjects(command.place.file, command.place, tuple(_placed(node, command.place) for node in nodes))
+
+
+def _placed(node: MappingNode, place: Place) -> MappingNode:
+    """`node` with all of its keys at `place`."""
+    copy = MappingNode(node.file)
+    for key, value in node.items():
+        copy.put(key, _placed(value, place) if isinstance(value, MappingNode) else value, place)
+    return copy
+
+
+def _templated(loader: Loader, command: Command) -> Iterator[BootstrapObjects]:
+    """Templates that a script of the bootstrap renders and pipes into `kubectl apply`."""
+    if command.program != "kubectl" or "-" not in options_of(command, ("-f", "--filename")) or not _applies(command):
+        return
+    for word in [word for before in command.before for word in before.words[1:] if word.endswith(_TEMPLATES)]:
+        path = resolve(loader.tree, word, command.place.file)
+        if path is not None and loader.tree.is_file(path) and "bootstrap" in f"{path} {command.place.file}".lower():
+            nodes = tuple(document for document in read_templated(loader, path) if isinstance(document, MappingNode) and document.get("kind"))
+            yield BootstrapObjects(path, command.place, nodes)
+
+
+def _inline_manifests(loader: Loader, path: str) -> Iterator[BootstrapObjects]:
+    for document in read_templated(loader, path):
+        for entry in as_sequence(as_mapping(as_mapping(document).get("cluster")).get("inlineManifests")):
+            manifest = as_mapping(entry)
+            place = manifest.place("contents")
+            nodes = parse_documents(as_text(manifest.get("contents")), path).documents
+            yield BootstrapObjects(path, place, tuple(_placed(node, place) for node in nodes if isinstance(node, MappingNode)))
+
+
+# helm
+
+
+def _helmfiles_of(loader: Loader, command: Command) -> Iterator[tuple[str, bool]]:
+    """The helmfiles that a command runs; `template` alone applies nothing but what is piped on, in practice CustomResourceDefinitions."""
+    words = positionals_of(command, _HELM_FLAGS)
+    for path in options_of(command, ("-f", "--file")):
+        target = resolve(loader.tree, path, command.place.file)
+        if target is not None and loader.tree.is_file(target) and {"apply", "sync", "template"}.intersection(words):
+            yield target, "template" in words
+
+
+def _helm_repositories(commands: Iterable[Command]) -> dict[str, str]:
+    """Repositories by the name that `helm repo add` gives them."""
+    found = {}
+    for command in commands:
+        words = positionals_of(command, _HELM_FLAGS) if command.program == "helm" else []
+        if words[:2] == ["repo", "add"] and len(words) > 3:
+            found[words[2]] = words[3]
+    return found
+
+
+def _helm_releases(loader: Loader, command: Command, repositories: dict[str, str]) -> Iterator[Release]:
+    """`helm install NAME CHART`, `helm upgrade --install NAME CHART`, and the chart alone with `--generate-name`."""
+    words = positionals_of(command, _HELM_FLAGS) if command.program == "helm" else []
+    if words[:1] not in (["install"], ["upgrade"]) or len(words) < 2:
+        return
+    name, chart = (words[1], words[2]) if len(words) > 2 else ("", words[1])
+    if UNKNOWN in chart:
+        return
+    alias, _, rest = chart.partition("/")
+    local = resolve(loader.tree, chart, command.place.file) if not chart.startswith("oci://") else None
+    local = local if local is not None and loader.tree.is_file(f"{local}/Chart.yaml") else None
+    repository = next(iter(options_of(command, ("--repo",))), "")
+    if chart.startswith("oci://"):
+        repository = chart.rstrip("/")
+    elif not repository and rest and local is None:
+        repository = repositories.get(alias, "")
+    chart = chart.rstrip("/").rpartition("/")[2]
+    name = chart if not name or UNKNOWN in name else name
+    namespace = next(iter(options_of(command, ("-n", "--namespace"))), "default")
+    namespace = "" if UNKNOWN in namespace else namespace
+    version = next(iter(options_of(command, ("--version",))), "")
+    yield Release(
+        resource=ResourceId("", "Helm", namespace, name),
+        chart=chart,
+        repository="" if UNKNOWN in repository else repository,
+        version="" if UNKNOWN in version else version,
+        name=name,
+        namespace=namespace,
+        values=_values_of(loader, command),
+        place=command.place,
+        create_namespace="--create-namespace" in command.words,
+        when=When.BEFORE,
+        extra={"description": f"{command.place.file}: {name}"} | ({"path": local} if local else {}),
+    )
+
+
+def _values_of(loader: Loader, command: Command) -> MappingNode:
+    found = EMPTY_MAPPING
+    for written in options_of(command, ("-f", "--values")):
+        path = resolve(loader.tree, written, command.place.file)
+        if path is not None and loader.tree.is_file(path):
+            for document in read_templated(loader, path)[:1]:
+                found = merge(found, as_mapping(document))
+    for setting in options_of(command, ("--set",)):
+        for pair in setting.split(","):
+            key, _, value = pair.partition("=")
+            if key and not set(key) & set("\\[{"):
+                # As helm reads it, as far as it matters here: the two booleans, else text.
+                found = merge(found, _setting(key.split("."), {"true": True, "false": False}.get(value, value), command.place))
+    return found
+
+
+def _setting(path: Sequence[str], value: object, place: Place) -> MappingNode:
+    node = MappingNode(place.file)
+    node.put(path[0], value if len(path) == 1 else _setting(path[1:], value, place), place)
+    return node
+
+
+# k3s
+
+
+def _is_k3s_path(path: str) -> bool:
+    """May this be a manifest that lies in the directory k3s applies at start? Ansible and cloud-init put it there."""
+    lower = path.lower()
+    return lower.endswith((*_YAML, *_TEMPLATES)) and any(word in lower for word in ("k3s", "rke2", "ansible", "bootstrap"))
+
+
+def _k3s_releases(loader: Loader, path: str) -> Iterator[Release]:
+    """HelmChart objects of k3s (helm.cattle.io/v1), which its own controller installs."""
+    for document in read_templated(loader, path):
+        node = as_mapping(document)
+        metadata, spec = as_mapping(node.get("metadata")), as_mapping(node.get("spec"))
+        name, chart = known(metadata.get("name")), known(spec.get("chart"))
+        if node.get("kind") != "HelmChart" or not name or not chart:
+            continue
+        content = neutralised(as_text(spec.get("valuesContent")))
+        values = as_mapping(next(iter(parse_documents(content, path).documents), None))
+        repository = chart if chart.startswith("oci://") else known(spec.get("repo"))
+        yield Release(
+            resource=ResourceId("helm.cattle.io", "HelmChart", known(metadata.get("namespace")) or "kube-system", name),
+            chart=chart.rpartition("/")[2],
+            repository=repository,
+            version=known(spec.get("version")),
+            name=name,
+            namespace=known(spec.get("targetNamespace")) or known(metadata.get("namespace")) or "kube-system",
+            values=_placed(values, spec.place("valuesContent")),
+            place=metadata.place("name"),
+            create_namespace=spec.get("createNamespace") is True,
+            when=When.BEFORE,
+            extra={"description": f"{path}: {name}"},
+        )
+
+
+# Options that take no value.
+_HELM_FLAGS = frozenset(
+    """--install -i --create-namespace --wait --wait-for-jobs --atomic --debug --dry-run --force --reuse-values --reset-values --cleanup-on-fail --no-hooks
+    --skip-crds --devel --dependency-update --disable-openapi-validation --include-crds --take-ownership --hide-notes --verify --insecure-skip-tls-verify
+    --plain-http --pass-credentials --generate-name -g --rollback-on-failure --force-update --skip-tests --skip-deps -q --quiet""".split()
+)

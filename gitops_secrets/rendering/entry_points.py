@@ -1,0 +1,541 @@
+"""Where clusters start reading the repository, and everything that each of them applies.
+
+Looked for, in this order: Flux bootstrap (a Kustomization beside the source of its own name, as in gotk-sync.yaml) and FluxInstances (also in the values
+of their chart); Flux Kustomizations that nothing reaches; kustomize directories that no engine object reaches. Where the configuration names entry points,
+nothing else is looked for.
+"""
+
+from __future__ import annotations
+
+import os.path
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+
+from gitops_secrets.config import ClusterSetting
+from gitops_secrets.errors import UsageError
+from gitops_secrets.manifests.load import YAML_SUFFIXES, Loader
+from gitops_secrets.model.facts import Opaque, Problem, Resource
+from gitops_secrets.model.ids import ResourceId, split_api_version
+from gitops_secrets.model.nodes import MappingNode, Place, as_mapping, as_sequence, as_text
+from gitops_secrets.model.results import AppliedResource, Cluster, Unit, overlay_id
+from gitops_secrets.rendering.artifacts import EXTENSIONS_GROUP, folder_loader
+from gitops_secrets.rendering.flux import Expansion, build_directory, expand
+from gitops_secrets.rendering.kustomize import Build, Builder, find_kustomization
+from gitops_secrets.rendering.objects import FLUX_NAMESPACE, ScopeOf, to_resource
+from gitops_secrets.rendering.resource_set import is_resource_set
+from gitops_secrets.rendering.sources import Sources, normalised_url
+from gitops_secrets.rendering.units import KUSTOMIZE_GROUP, OPERATOR_GROUP, SOURCE_GROUP, is_kustomization, to_unit
+from gitops_secrets.repository.ignore import FilteredTree, ignored
+from gitops_secrets.repository.tree import join
+
+KUSTOMIZATION_FILES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
+_ROOT_PATHS = frozenset({"", ".", "./"})
+_ENGINE_GROUPS = (".toolkit.fluxcd.io", ".extensions.fluxcd.io")
+# Directories that say nothing about the cluster that they belong to.
+_NAMELESS = frozenset({"flux", "flux-system"})
+
+
+@dataclass(frozen=True, slots=True)
+class EntryPoint:
+    """Where a cluster starts. `path` names it: the directory that it syncs, or the folder of its objects."""
+
+    file: str
+    path: str
+    engine: str  # flux, none
+    roots: tuple[Resource, ...] = ()  # Flux Kustomizations
+    source: ResourceId | None = None
+    url: str = ""
+    ignore: str | None = None  # spec.ignore of the source
+    given: tuple[Resource, ...] = ()
+    bootstrapped: bool = True
+
+
+def find_clusters(
+    loader: Loader,
+    scope_of: ScopeOf,
+    remote_urls: Iterable[str] = (),
+    external_sources: Iterable[str] = (),
+    not_overlays: Iterable[str] = (),
+    checkouts: Mapping[str, Loader] = MappingProxyType({}),
+    settings: Mapping[str, ClusterSetting] = MappingProxyType({}),
+) -> tuple[Cluster, ...]:
+    """All clusters of a tree, rendered, sorted by name.
+
+    `remote_urls` are the urls under which this repository is known; `external_sources` ids of sources that are elsewhere for certain; `not_overlays`
+    directories that somebody applies by hand before the engine starts; `checkouts` what to read for sources that are other repositories. `settings` are
+    entry points by name: if there are any, these are the clusters, and no others.
+
+    Raises:
+        UsageError: for a setting whose path is not there, or is no entry point.
+    """
+    discovery = _Discovery(loader, scope_of, remote_urls, external_sources, not_overlays, checkouts)
+    return discovery.run_configured(settings) if settings else discovery.run()
+
+
+class _Discovery:
+    def __init__(
+        self,
+        loader: Loader,
+        scope_of: ScopeOf,
+        remote_urls: Iterable[str],
+        external_sources: Iterable[str],
+        not_overlays: Iterable[str],
+        checkouts: Mapping[str, Loader],
+    ) -> None:
+        self.loader = loader
+        self.tree = loader.tree
+        self.scope_of = scope_of
+        self.builder = Builder(loader)
+        self.narrowed: dict[str, tuple[Loader, Builder]] = {}
+        self.urls = frozenset(normalised_url(url) for url in remote_urls)
+        self.external = frozenset(external_sources)
+        self.not_overlays = frozenset(not_overlays)
+        self.checkouts = checkouts
+        self.reached: set[Place] = set()
+        self.built: set[str] = set()
+        self.clusters: list[tuple[EntryPoint, Cluster]] = []
+
+    def run(self) -> tuple[Cluster, ...]:
+        documents = tuple(self._engine_documents())
+        for entry in _bootstraps(documents, self.scope_of):
+            self._add(entry)
+        self._add_unreached(documents)
+        self._add_overlays()
+        names = unique_suffixes([entry.path for entry, _ in self.clusters])
+        # One whose path is not there says nothing of what else is in use.
+        bootstrapped = any(entry.bootstrapped and cluster.resources for entry, cluster in self.clusters)
+        found = (
+            replace(cluster, name=name, stray=bootstrapped and not entry.bootstrapped)
+            for name, (entry, cluster) in zip(names, self.clusters, strict=True)
+        )
+        return tuple(sorted(found, key=lambda cluster: cluster.name))
+
+    def run_configured(self, settings: Mapping[str, ClusterSetting]) -> tuple[Cluster, ...]:
+        """The clusters of the configuration, in the order of their names."""
+        bootstraps = _bootstraps(tuple(self._engine_documents()), self.scope_of)
+        return tuple(replace(self._configured(name, settings[name], bootstraps), name=name) for name in sorted(settings))
+
+    def _configured(self, name: str, setting: ClusterSetting, bootstraps: Sequence[EntryPoint]) -> Cluster:
+        """What starts at a file with Flux objects, at a directory that Flux syncs, or (engine `none`) at a directory that is applied as it is."""
+        path, engine, called = setting.path, setting.engine, f"{setting.place}: clusters.{name}"
+        is_file = self.tree.is_file(path)
+        if engine == "argo":
+            raise UsageError(f"{called}: the engine argo is not read yet")
+        if not is_file and not self.tree.is_directory(path):
+            raise UsageError(f"{called}: {path} is not in the repository")
+        build = None if is_file else build_directory(self.builder, self.tree, path)
+        if engine != "none":
+            documents = build.resources if build is not None else self.loader.load(path).documents
+            bootstrap = next((entry for entry in bootstraps if path == entry.file), None) or next((entry for entry in bootstraps if path == entry.path), None)
+            entry = bootstrap or _given_roots(path, documents, self.scope_of)
+            if entry is not None:
+                cluster, _ = self._expanded(replace(entry, file=path or "."))
+                return cluster if bootstrap or build is None else replace(cluster, problems=(*cluster.problems, *build.problems))
+        if engine == "flux" or build is None:
+            advice = "it must be a directory to be applied as it is" if is_file else "with `engine: none` it is applied as it is"
+            raise UsageError(f"{called}: {path or '.'} holds no Flux Kustomization\n{advice}")
+        return self._overlay(path, find_kustomization(self.tree, path) or path or ".", build)
+
+    def _engine_documents(self) -> Iterable[tuple[str, MappingNode]]:
+        """Documents that may be engine objects, or hold one. The text is searched first: parsing is what costs."""
+        for path in self.tree.files:
+            if path.endswith(YAML_SUFFIXES):
+                text = self.loader.text(path)
+                if b".fluxcd.io/" in text or b"fluxcd.controlplane.io" in text or (b"instance:" in text and b"sync:" in text):
+                    for document in self.loader.load(path).documents:
+                        if isinstance(document, MappingNode):
+                            yield path, document
+
+    def _add(self, entry: EntryPoint) -> None:
+        if any(entry.path == known.path and {root.id for root in entry.roots} & {root.id for root in known.roots} for known, _ in self.clusters):
+            return
+        cluster, expansion = self._expanded(entry)
+        self.built |= expansion.built
+        self.reached |= {applied.resource.place for applied in expansion.resources if applied.resource.id.group.endswith(_ENGINE_GROUPS)}
+        self.reached |= {unit.place for unit in expansion.units} | {root.place for root in entry.roots}
+        self.clusters.append((entry, cluster))
+        if not entry.bootstrapped:
+            # The folder that a bootstrap would sync; what lies there to install the engine itself is no overlay.
+            self.built.add(f"{entry.path}/{FLUX_NAMESPACE}/" if entry.path else f"{FLUX_NAMESPACE}/")
+
+    def _expanded(self, entry: EntryPoint) -> tuple[Cluster, Expansion]:
+        urls = self.urls | ({normalised_url(entry.url)} if entry.url else frozenset())
+        loader, builder = self._without_ignored(entry.ignore)
+        folder = self._source_root(entry)
+        if folder:
+            loader = folder_loader(loader, folder)
+            builder = Builder(loader)
+        expansion = expand(entry.roots, entry.given, Sources(entry.source, urls, self.external, self.checkouts), loader, builder, self.scope_of)
+        return _to_cluster(entry, expansion), expansion
+
+    def _source_root(self, entry: EntryPoint) -> str:
+        """The folder that is a repository of its own within this one, if the paths of an entry point are relative to such: "" for the root."""
+        units = [unit for root in entry.roots if (unit := to_unit(root, None)).source == entry.source]
+        paths = [path for unit in units if (path := join("", _written_path(unit.data))) is not None]
+        if not paths or any(self.tree.is_directory(path) for path in paths):
+            return ""
+        folder = entry.file.rpartition("/")[0]
+        while folder:
+            if any(self.tree.is_directory(f"{folder}/{path}".rstrip("/")) for path in paths if path):
+                return folder
+            folder = folder.rpartition("/")[0]
+        return ""
+
+    def _without_ignored(self, patterns: str | None) -> tuple[Loader, Builder]:
+        """What source-controller leaves in the artifact: `spec.ignore` comes on top of .sourceignore files, and takes the place of Flux' default."""
+        if patterns is None:
+            return self.loader, self.builder
+        if patterns not in self.narrowed:
+            loader = self.loader.narrowed(FilteredTree(self.tree, ignored(self.tree, patterns)))
+            self.narrowed[patterns] = (loader, Builder(loader))
+        return self.narrowed[patterns]
+
+    # Flux objects that nothing reaches
+
+    def _add_unreached(self, documents: Sequence[tuple[str, MappingNode]]) -> None:
+        found: dict[Place, tuple[str, Resource]] = {}
+        beside: list[tuple[str, Resource]] = []
+        for file, document in documents:
+            resource = to_resource(document, self.scope_of, FLUX_NAMESPACE)
+            if resource is None or resource.place in self.reached:
+                continue
+            if is_kustomization(resource):
+                # A file that a build read without making this object of it is a patch; one without a source is a part of a Kustomization.
+                if file not in self.built and to_unit(resource, None).source is not None:
+                    found[resource.place] = (file, resource)
+            elif resource.id.group in (SOURCE_GROUP, EXTENSIONS_GROUP):
+                beside.append((file, resource))
+        if not found:
+            return
+        for resource in self._listed_kustomizations():
+            if resource.place in found:
+                found[resource.place] = (found[resource.place][0], resource)
+        reaches = self._reaches([resource for _, resource in found.values()], frozenset(resource.id for _, resource in beside))
+        roots = _sources_of(reaches)
+        for folder, group in _by_folder([(file, resource) for file, resource in found.values() if resource.place in roots]):
+            for entry in _layers(folder, group):
+                given = tuple(resource for file, resource in beside if _is_below(file, folder))
+                # One that applies itself is a bootstrap under another name.
+                applies_itself = any(root.place in reaches[root.place] for root in entry.roots)
+                self._add(replace(entry, given=given, bootstrapped=applies_itself))
+
+    def _listed_kustomizations(self) -> Iterable[Resource]:
+        """Flux Kustomizations as the kustomize directories that list them render them: with their namespace, say."""
+        for directory in self._unreferenced_directories():
+            text_files = (f"{directory}/{name}" if directory else name for name in self.tree.children(directory))
+            if any(file.endswith(YAML_SUFFIXES) for file in text_files):
+                for node in self.builder.build(directory).resources:
+                    if as_text(node.get("apiVersion")).startswith(KUSTOMIZE_GROUP):
+                        resource = to_resource(node, self.scope_of, FLUX_NAMESPACE)
+                        if resource is not None:
+                            yield resource
+
+    def _reaches(self, resources: Sequence[Resource], declared: frozenset[ResourceId]) -> dict[Place, set[Place]]:
+        """Which of these Kustomizations each of them applies, itself included, by their places.
+
+        A declared source may be somebody else's: it is ours only if some Kustomization builds a folder of it that is here.
+        """
+        paths = {resource.place: self._directory(resource) for resource in resources}
+        sources = {resource.place: to_unit(resource, None).source for resource in resources}
+        ours = {sources[place] for place, path in paths.items() if path}
+        reaches: dict[Place, set[Place]] = {}
+        for resource in resources:
+            path, source = paths[resource.place], sources[resource.place]
+            targets: set[Place] = set()
+            if path is not None and (source in ours or source not in declared):
+                for node in build_directory(self.builder, self.tree, path, resource).resources:
+                    if as_text(node.get("apiVersion")).startswith(KUSTOMIZE_GROUP):
+                        targets.add(as_mapping(node.get("metadata")).place("name"))
+            reaches[resource.place] = targets & paths.keys()
+        return reaches
+
+    def _directory(self, resource: Resource) -> str | None:
+        """The directory of this repository that a Kustomization would build, if it is there."""
+        path = join("", _written_path(resource.data))
+        return path if path is not None and self.tree.is_directory(path) else None
+
+    # Directories without an engine
+
+    def _unreferenced_directories(self) -> list[str]:
+        """Directories with a kustomization of their own that no other kustomization includes."""
+        directories = {}
+        for path in self.tree.files:
+            directory, _, name = path.rpartition("/")
+            if name in KUSTOMIZATION_FILES and path == find_kustomization(self.tree, directory):
+                directories[directory] = path
+        referenced: set[str] = set()
+        for directory, path in directories.items():
+            for document in self.loader.load(path).documents[:1]:
+                node = as_mapping(document)
+                for field in ("resources", "bases", "components"):
+                    for entry in as_sequence(node.get(field)):
+                        target = join(directory, entry) if isinstance(entry, str) else None
+                        if target is not None and target != directory:
+                            referenced.add(target)
+        return sorted(directory for directory in directories if directory not in referenced)
+
+    def _add_overlays(self) -> None:
+        reached = _with_parents(self.built)
+        for directory in self._unreferenced_directories():
+            if directory in reached or directory in self.not_overlays:
+                continue
+            kustomization = find_kustomization(self.tree, directory)
+            first = next(iter(self.loader.load(kustomization).documents), None) if kustomization else None
+            if kustomization is None or as_mapping(first).get("kind") == "Component":
+                continue
+            if "kustomize.config.k8s.io" not in as_text(as_mapping(first).get("apiVersion")) and as_mapping(first).get("kind") not in (None, "Kustomization"):
+                continue
+            build = self.builder.build(directory)
+            if any(as_text(node.get("apiVersion")).startswith((KUSTOMIZE_GROUP, OPERATOR_GROUP)) for node in build.resources):
+                continue
+            if build.resources or build.failed:
+                entry = EntryPoint(directory or ".", directory, "none", bootstrapped=False)
+                self.clusters.append((entry, self._overlay(directory, kustomization, build)))
+
+    def _overlay(self, directory: str, kustomization: str, build: Build) -> Cluster:
+        unit = Unit(overlay_id(directory), Place(kustomization, 1, 1), path=directory)
+        applied, problems = [], [replace(problem, subject=problem.subject or str(unit.id)) for problem in build.problems]
+        for node in build.resources:
+            resource = to_resource(node, self.scope_of, "default")
+            if resource is None:
+                problems.append(Problem("an object without apiVersion, kind or name", node.place(), "build-failed", str(unit.id)))
+            else:
+                applied.append(AppliedResource(resource, unit.id))
+        sets = (entry.resource for entry in applied if is_resource_set(entry.resource))
+        opaque = (*build.opaque, *(Opaque(str(found.id), "a ResourceSet in a directory that no engine applies", found.place) for found in sets))
+        return with_releases(Cluster("", directory or ".", "none", (unit,), tuple(applied), (), opaque, tuple(problems)), self.loader, self.scope_of)
+
+
+def with_releases(cluster: Cluster, loader: Loader, scope_of: ScopeOf) -> Cluster:
+    """`cluster` with the units and releases of its HelmReleases: somebody runs Flux's controllers there, only the order is not theirs."""
+    from gitops_secrets.rendering.charts import flux_release
+
+    by_id = {applied.resource.id: applied.resource for applied in cluster.resources}
+    releases, units = [], list(cluster.units)
+    for applied in cluster.resources:
+        if (applied.resource.id.group, applied.resource.id.kind) == ("helm.toolkit.fluxcd.io", "HelmRelease"):
+            release = flux_release(applied.resource, by_id, loader, scope_of, frozenset())
+            releases += [release] if release.source is not None else []
+            units.append(to_unit(applied.resource, applied.unit))
+    return replace(cluster, releases=tuple(releases), units=tuple(sorted(units, key=lambda unit: unit.id)))
+
+
+def _bootstraps(documents: Sequence[tuple[str, MappingNode]], scope_of: ScopeOf) -> list[EntryPoint]:
+    found = []
+    by_file: dict[str, list[MappingNode]] = {}
+    for file, document in documents:
+        by_file.setdefault(file, []).append(document)
+    for file, nodes in sorted(by_file.items()):
+        for node in nodes:
+            instance = _instance(node)
+            if instance is not None:
+                found.append(_from_instance(file, *instance))
+        found.extend(_from_sync(file, nodes, scope_of))
+    return found
+
+
+def _from_sync(file: str, nodes: Sequence[MappingNode], scope_of: ScopeOf) -> list[EntryPoint]:
+    """What `flux bootstrap` writes: a Kustomization beside its source in gotk-sync.yaml, both called flux-system."""
+    resources = [resource for node in nodes if (resource := to_resource(node, scope_of, FLUX_NAMESPACE)) is not None]
+    sources = {(resource.id.namespace, resource.id.name): resource for resource in resources if resource.id.group == SOURCE_GROUP}
+    found = []
+    for resource in resources:
+        source = to_unit(resource, None).source if is_kustomization(resource) else None
+        declared = sources.get((source.namespace, source.name)) if source else None
+        if source is None or declared is None or declared.id != source:
+            continue
+        if file.rpartition("/")[2] != "gotk-sync.yaml" and not resource.id.name == source.name == FLUX_NAMESPACE:
+            # A tenant's repository is often set up in the same way; only that of the platform itself is called flux-system.
+            continue
+        path = join("", _written_path(resource.data)) or ""
+        spec = as_mapping(declared.data.get("spec"))
+        ignore = spec.get("ignore")
+        found.append(EntryPoint(file, path, "flux", (resource,), source, as_text(spec.get("url")), ignore if isinstance(ignore, str) else None))
+    return found
+
+
+def _instance(node: MappingNode) -> tuple[MappingNode, str] | None:
+    """The `sync` of a FluxInstance, written as such or as values of its chart, and the namespace of the instance."""
+    group, _ = split_api_version(as_text(node.get("apiVersion")))
+    if group == OPERATOR_GROUP and node.get("kind") == "FluxInstance":
+        sync = as_mapping(node.get("spec")).get("sync")
+    elif node.get("kind") == "HelmRelease":
+        sync = as_mapping(as_mapping(as_mapping(node.get("spec")).get("values")).get("instance")).get("sync")
+    elif "kind" not in node:
+        sync = as_mapping(node.get("instance")).get("sync")
+    else:
+        return None
+    if not isinstance(sync, MappingNode) or not as_text(sync.get("path")):
+        return None
+    return sync, as_text(as_mapping(node.get("metadata")).get("namespace")) or FLUX_NAMESPACE
+
+
+def _from_instance(file: str, sync: MappingNode, namespace: str) -> EntryPoint:
+    """Flux Operator makes a source and a Kustomization, both of the name `flux-system` unless `sync.name` says otherwise."""
+    name = as_text(sync.get("name")) or FLUX_NAMESPACE
+    kind = as_text(sync.get("kind")) or "GitRepository"
+    at = sync.place("path")
+    mark = sync.marks["path"]
+    source = MappingNode(file, sync.mark)
+    source.put("kind", kind, mark)
+    source.put("name", name, mark)
+    spec = MappingNode(file, sync.mark)
+    spec.put("path", sync["path"], mark)
+    spec.put("sourceRef", source, mark)
+    spec.put("prune", True, mark)
+    spec.put("interval", as_text(sync.get("interval")) or "1m", mark)
+    metadata = MappingNode(file, sync.mark)
+    metadata.put("name", name, mark)
+    metadata.put("namespace", namespace, mark)
+    node = MappingNode(file, sync.mark)
+    for key, value in (("apiVersion", f"{KUSTOMIZE_GROUP}/v1"), ("kind", "Kustomization"), ("metadata", metadata), ("spec", spec)):
+        node.put(key, value, mark)
+    resource = Resource(ResourceId(KUSTOMIZE_GROUP, "Kustomization", namespace, name), "v1", node, at)
+    path = join("", as_text(sync["path"]).lstrip("/")) or ""
+    return EntryPoint(file, path, "flux", (resource,), ResourceId(SOURCE_GROUP, kind, namespace, name), as_text(sync.get("url")))
+
+
+def _to_cluster(entry: EntryPoint, expansion: Expansion) -> Cluster:
+    return Cluster(
+        name="",
+        entry_point=entry.file,
+        engine=entry.engine,
+        units=expansion.units,
+        resources=expansion.resources,
+        releases=expansion.releases,
+        opaque=expansion.opaque,
+        problems=expansion.problems,
+        flux_version=_flux_version(expansion),
+        given=entry.given,
+    )
+
+
+def _flux_version(expansion: Expansion) -> str | None:
+    """As the labels of gotk-components.yaml say: `v2.9.1`."""
+    for applied in expansion.resources:
+        labels = as_mapping(as_mapping(applied.resource.data.get("metadata")).get("labels"))
+        if labels.get("app.kubernetes.io/part-of") == "flux" and isinstance(labels.get("app.kubernetes.io/version"), str):
+            version: str = labels["app.kubernetes.io/version"]
+            return version.lstrip("v")
+    return None
+
+
+def _by_folder(pairs: Sequence[tuple[str, Resource]]) -> list[tuple[str, list[tuple[str, Resource]]]]:
+    """One group for each folder directly below the deepest folder common to all; one in all if they lie in one folder.
+
+    A folder with two objects of one id is several clusters, and grouped again by its own folders.
+    """
+    folders = [file.rpartition("/")[0] for file, _ in pairs]
+    common = os.path.commonpath(folders) if folders and all(folders) else ""
+    groups: dict[str, list[tuple[str, Resource]]] = {}
+    for (file, resource), folder in zip(pairs, folders, strict=True):
+        below = folder[len(common) :].strip("/").partition("/")[0]
+        groups.setdefault("/".join(part for part in (common, below) if part), []).append((file, resource))
+    found = []
+    for folder, group in sorted(groups.items()):
+        is_mixed = len({resource.id for _, resource in group}) < len(group)
+        found.extend(_by_folder(group) if is_mixed and len(groups) > 1 else [(folder, group)])
+    return found
+
+
+def _layers(folder: str, pairs: Sequence[tuple[str, Resource]]) -> list[EntryPoint]:
+    """Two objects of one id never share an entry point: the second one starts another, named after its own folder or file."""
+    layers: list[dict[ResourceId, tuple[str, Resource]]] = []
+    for file, resource in pairs:
+        layer = next((layer for layer in layers if resource.id not in layer), None)
+        if layer is None:
+            layer = {}
+            layers.append(layer)
+        layer[resource.id] = (file, resource)
+    entries = []
+    for index, layer in enumerate(layers):
+        files = sorted({file for file, _ in layer.values()})
+        roots = tuple(resource for _, resource in layer.values())
+        path = folder if index == 0 else _own_path(files[0], folder)
+        # Most roots of an entry point read its own repository; one that builds a root folder may well read another.
+        sources = [unit.source for root in roots if (unit := to_unit(root, None)).source is not None and _written_path(root.data) not in _ROOT_PATHS]
+        source = max(sorted(set(sources), key=str), key=sources.count) if sources else None
+        entries.append(EntryPoint(files[0] if len(files) == 1 else folder or ".", path, "flux", roots, source))
+    return entries
+
+
+def _own_path(file: str, folder: str) -> str:
+    own = file.rpartition("/")[0]
+    return own if own not in ("", folder) else file.rpartition(".")[0]
+
+
+def _given_roots(path: str, documents: Iterable[object], scope_of: ScopeOf) -> EntryPoint | None:
+    """An entry point whose roots are all Flux Kustomizations among `documents`, and whose other objects are there beside them; None without any."""
+    nodes = (document for document in documents if isinstance(document, MappingNode))
+    resources = [resource for node in nodes if (resource := to_resource(node, scope_of, FLUX_NAMESPACE)) is not None]
+    roots = [resource for resource in resources if is_kustomization(resource) and to_unit(resource, None).source is not None]
+    if not roots:
+        return None
+    given = tuple(resource for resource in resources if not is_kustomization(resource))
+    return replace(_layers(path, [(path, root) for root in roots])[0], path=path, given=given)
+
+
+def _sources_of(reaches: dict[Place, set[Place]]) -> set[Place]:
+    """Places that no other one reaches; of those that only reach each other in a circle, the first."""
+    reached_by: dict[Place, set[Place]] = {place: set() for place in reaches}
+    for start in reaches:
+        pending, seen = [start], {start}
+        while pending:
+            for target in reaches[pending.pop()]:
+                if target not in seen:
+                    seen.add(target)
+                    pending.append(target)
+        for place in seen - {start}:
+            reached_by[place].add(start)
+    roots = {place for place, others in reached_by.items() if not others}
+    covered = set(roots)
+    for place in sorted(reaches):
+        if place in covered or reached_by[place] & roots:
+            continue
+        if not any(other < place and place in reached_by[other] for other in reached_by[place]):
+            roots.add(place)
+    return roots
+
+
+def _with_parents(built: Iterable[str]) -> set[str]:
+    """Directories that were built or read, and all above them."""
+    found: set[str] = set()
+    for path in built:
+        directory = path.rpartition("/")[0]
+        while directory not in found:
+            found.add(directory)
+            directory = directory.rpartition("/")[0]
+    return found
+
+
+def _written_path(kustomization: MappingNode) -> str:
+    return (as_text(as_mapping(kustomization.get("spec")).get("path")) or "./").lstrip("/")
+
+
+def _is_below(file: str, folder: str) -> bool:
+    return not folder or file.startswith(folder + "/")
+
+
+def unique_suffixes(paths: Sequence[str]) -> list[str]:
+    """For each path the shortest run of its last parts that no other path ends with; `root` for the root itself.
+
+    >>> unique_suffixes(["clusters/eu/prod", "clusters/us/prod", "clusters/dev", "overlays/test/flux"])
+    ['eu/prod', 'us/prod', 'dev', 'test']
+    """
+    parts = [_named_parts(path) for path in paths]
+    parts = [path.split("/") if parts.count(own) > 1 and path else own for path, own in zip(paths, parts, strict=True)]
+    names: list[str] = []
+    for index, own in enumerate(parts):
+        others = [other for number, other in enumerate(parts) if number != index]
+        length = next((size for size in range(1, len(own) + 1) if all(other[-size:] != own[-size:] for other in others)), len(own))
+        name = "/".join(own[-length:]) if own else "root"
+        names.append(name if name not in names else f"{name}-{names.count(name) + 1}")
+    return names
+
+
+def _named_parts(path: str) -> list[str]:
+    parts = path.split("/") if path else []
+    while len(parts) > 1 and parts[-1] in _NAMELESS:
+        parts.pop()
+    return parts

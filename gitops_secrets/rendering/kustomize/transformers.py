@@ -1,0 +1,243 @@
+"""The transformers of a kustomization that write fields: namespace, name prefix and suffix, labels, annotations, images, replicas."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+from functools import cache
+from typing import Any, NamedTuple
+
+from gitops_secrets.model.nodes import MappingNode, Place, SequenceNode, as_mapping
+from gitops_secrets.rendering.kustomize.draft import BuildError, Draft, NotFoundError, scalar_text
+from gitops_secrets.rendering.kustomize.fields import Change, FieldSpec, edit, edit_all, replace_scalar, set_entries, split_path
+
+_METADATA_NAMESPACE = ("metadata", "namespace")
+_BINDINGS = ("RoleBinding", "ClusterRoleBinding")
+# Names that a prefix or suffix would break.
+_NEVER_RENAMED = (FieldSpec("", "CustomResourceDefinition"), FieldSpec("", "APIService", "apiregistration.k8s.io"), FieldSpec("", "Namespace"))
+
+
+def set_namespace(
+    drafts: list[Draft], namespace: str, place: Place, specs: Iterable[FieldSpec], unset_only: bool = False, subjects: str = "defaultOnly"
+) -> None:
+    """Moves everything that is not certain to be cluster-scoped into `namespace`. `subjects` says whose namespace changes in role bindings.
+
+    Raises `BuildError` where two resources become the same.
+    """
+    change = _fill(namespace) if unset_only else replace_scalar(namespace)
+    taken = Counter(draft.identity.key for draft in drafts)
+    specs = tuple(spec for spec in specs if spec.path != "metadata/namespace")
+    for draft in drafts:
+        draft.remember()
+        before = draft.identity
+        node = draft.node
+        if not before.is_cluster_scoped:
+            node = edit(node, _METADATA_NAMESPACE, change, place, "scalar")
+        wanted = specs
+        if before.group or before.version != "v1":
+            wanted = tuple(spec for spec in specs if spec.path != "metadata/name")
+        if before.kind in _BINDINGS:
+            wanted = tuple(spec for spec in wanted if not (spec.kind in _BINDINGS and spec.path == "subjects/namespace"))
+            node = _set_subjects(node, change, place, subjects)
+        draft.node = edit_all(node, before, wanted, change, place, "scalar")
+        now = draft.identity
+        taken[before.key] -= 1
+        taken[now.key] += 1
+        if taken[now.key] > 1:
+            raise BuildError(f"the namespace makes two resources the same: {now}", draft.place)
+
+
+def _fill(value: str) -> Change:
+    def change(old: Any) -> Any:
+        return old if scalar_text(old) else replace_scalar(value)(old)
+
+    return change
+
+
+def _set_subjects(node: MappingNode, change: Change, place: Place, mode: str) -> MappingNode:
+    subjects = node.get("subjects")
+    if mode == "none" or subjects is None:
+        return node
+    if not isinstance(subjects, SequenceNode):
+        raise BuildError("the subjects of a role binding are no list")
+    field, value = ("kind", "ServiceAccount") if mode == "allServiceAccounts" else ("name", "default")
+
+    def set_one(subject: Any) -> Any:
+        if subject is not None and not isinstance(subject, MappingNode):
+            raise BuildError("a subject of a role binding is no mapping")
+        if subject is not None and scalar_text(subject.get(field)) == value:
+            return edit(subject, ("namespace",), change, place, "scalar")
+        return subject
+
+    return edit(node, ("subjects",), lambda listed: _each(listed, set_one), None)  # type: ignore[no-any-return]
+
+
+def _each(items: SequenceNode, change: Change) -> SequenceNode:
+    copy = None
+    for index, item in enumerate(items):
+        changed = change(item)
+        if changed is not item:
+            copy = copy or items.copy()
+            copy[index] = changed
+    return items if copy is None else copy
+
+
+def add_affix(drafts: Iterable[Draft], affix: str, specs: Iterable[FieldSpec], *, at_end: bool) -> None:
+    """Puts `affix` before every name, or after it. A changed name keeps its place: it is edited where the name is written."""
+    specs = tuple(specs)
+
+    def change(old: Any) -> Any:
+        text = scalar_text(old)
+        return replace_scalar(text + affix if at_end else affix + text)(old)
+
+    for draft in drafts:
+        original = draft.original
+        if any(spec.selects(original) for spec in _NEVER_RENAMED):
+            continue
+        for spec in specs:
+            if not spec.selects(original):
+                continue
+            if spec.path == "metadata/name" and affix:
+                if at_end:
+                    draft.suffixes = (*draft.suffixes, affix)
+                else:
+                    draft.prefixes = (*draft.prefixes, affix)
+                draft.remember()
+            if spec.selects(draft.identity):
+                draft.node = edit(draft.node, split_path(spec.path), change, None, "scalar" if spec.create else None)
+
+
+def set_labels(drafts: Iterable[Draft], pairs: MappingNode, specs: Iterable[FieldSpec]) -> None:
+    """Sets labels, or annotations, at every spec."""
+    if not pairs:
+        return
+    change = set_entries((key, scalar_text(value), pairs.place(key)) for key, value in sorted(pairs.items()))
+    specs = tuple(specs)
+    for draft in drafts:
+        draft.node = edit_all(draft.node, draft.identity, specs, change, pairs.place(), "mapping")
+
+
+class ImageChange(NamedTuple):
+    """An entry of `images`."""
+
+    name: str
+    new_name: str
+    new_tag: str
+    tag_suffix: str
+    digest: str
+    place: Place
+
+    def of(self, image: str) -> str:
+        """What becomes of an image reference; the reference itself if it is another image."""
+        if _image_pattern(self.name).match(image) is None:
+            return image
+        name, tag, digest = split_image(image)
+        name = self.new_name or name
+        if self.new_tag:
+            tag, digest = self.new_tag, self.digest
+        elif self.digest:
+            tag, digest = "", self.digest
+        elif self.tag_suffix:
+            tag, digest = tag + self.tag_suffix, ""
+        return name + (f":{tag}" if tag else "") + (f"@{digest}" if digest else "")
+
+
+def read_image(written: MappingNode) -> ImageChange:
+    """The change that an entry of `images` asks for."""
+    name, new_name, new_tag, tag_suffix, digest = (scalar_text(written.get(field)) for field in ("name", "newName", "newTag", "tagSuffix", "digest"))
+    field = next((field for field in ("newTag", "digest", "newName", "tagSuffix") if field in written), "name")
+    return ImageChange(name, new_name, new_tag, tag_suffix, digest, written.place(field))
+
+
+@cache
+def _image_pattern(name: str) -> re.Pattern[str]:
+    try:
+        return re.compile(rf"(?:{name})(:[a-zA-Z0-9_.{{}}-]*)?(@sha256:[a-zA-Z0-9_.{{}}-]*)?\Z")
+    except re.error as error:
+        raise BuildError(f"the image name {name!r} is no regular expression: {error}") from error
+
+
+def split_image(image: str) -> tuple[str, str, str]:
+    """Name, tag and digest.
+
+    >>> split_image("registry:5000/app:1.0@sha256:ab")
+    ('registry:5000/app', '1.0', 'sha256:ab')
+    """
+    start = image.find("/") if image.find("/") > 0 else 0
+    at, colon = image.find("@", start), image.find(":", start)
+    if at < 0 and colon < 0:
+        return image, "", ""
+    if at >= 0 and (colon < 0 or at < colon):
+        return image[:at], "", image[at + 1 :]
+    if at >= 0:
+        return image[:colon], image[colon + 1 : at], image[at + 1 :]
+    return image[:colon], image[colon + 1 :], ""
+
+
+def set_images(drafts: Iterable[Draft], images: ImageChange, specs: Iterable[FieldSpec]) -> None:
+    """Changes an image in every list of containers, wherever it stands, and at `specs`. CustomResourceDefinitions are left alone."""
+
+    def change(old: Any) -> Any:
+        if isinstance(old, MappingNode | SequenceNode):
+            raise BuildError("an image is no plain value")
+        text = scalar_text(old)
+        changed = images.of(text)
+        return old if changed == text else changed
+
+    specs = tuple(specs)
+    for draft in drafts:
+        if draft.identity.kind != "CustomResourceDefinition":
+            node = _set_in_containers(draft.node, change, images.place)
+            # kustomize never creates the field, whatever the spec says.
+            draft.node = edit_all(node, draft.identity, specs, change, images.place)
+
+
+def _set_in_containers(node: Any, change: Change, place: Place) -> Any:
+    """`node` with `change` made to the image of every item below a key `containers` or `initContainers`."""
+    copy: Any = None
+    if isinstance(node, MappingNode):
+        for key, value in node.items():
+            if not isinstance(value, MappingNode | SequenceNode):
+                continue
+            changed = _set_in_containers(value, change, place)
+            if key in ("containers", "initContainers") and isinstance(changed, SequenceNode):
+                changed = _each(changed, lambda item: _set_image(item, change, place))
+            if changed is not value:
+                copy = copy or node.copy()
+                copy[key] = changed
+    elif isinstance(node, SequenceNode):
+        return _each(node, lambda item: _set_in_containers(item, change, place))
+    return node if copy is None else copy
+
+
+def _set_image(item: Any, change: Change, place: Place) -> Any:
+    if item is None:
+        return item
+    if not isinstance(item, MappingNode):
+        raise BuildError("an item of containers is no mapping")
+    return edit(item, ("image",), change, place)
+
+
+def set_replicas(drafts: list[Draft], name: str, count: int, place: Place, specs: Iterable[FieldSpec]) -> None:
+    """Sets how many there shall be of what is, or was, called `name`. Raises `BuildError` if there is nothing of that name."""
+    change = replace_scalar(count)
+    found = False
+    for spec in specs:
+        for draft in drafts:
+            if any(identity.name == name and spec.selects(identity) for identity in draft.identities):
+                found = True
+                if spec.selects(draft.identity):
+                    draft.node = edit(draft.node, split_path(spec.path), change, place, "scalar" if spec.create else None)
+    if not found:
+        raise NotFoundError(f"nothing with replicas is called {name!r}", place)
+
+
+def metadata_labels_spec() -> FieldSpec:
+    """Labels of the object itself."""
+    return FieldSpec("metadata/labels", create=True)
+
+
+def label_pairs(written: Any) -> MappingNode:
+    """The pairs of an entry of `labels`."""
+    return as_mapping(as_mapping(written).get("pairs"))

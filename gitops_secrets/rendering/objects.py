@@ -1,0 +1,83 @@
+"""Rendered nodes to resources: who they are, in which namespace."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from gitops_secrets.model.facts import Resource
+from gitops_secrets.model.ids import ResourceId, split_api_version
+from gitops_secrets.model.nodes import MappingNode, Place, as_mapping, as_text
+
+# Is a kind namespaced? None: not known.
+ScopeOf = Callable[[str, str], bool | None]
+
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|us|µs|ns|h|m|s)")
+_SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
+FLUX_NAMESPACE = "flux-system"
+
+
+def to_resource(node: MappingNode, scope_of: ScopeOf, default_namespace: str) -> Resource | None:
+    """The resource that `node` is, or None for what names no object (no kind or no name).
+
+    A namespaced object without a namespace gets `default_namespace`; a cluster-scoped one keeps none, as the API server drops it.
+    """
+    kind, api_version = node.get("kind"), node.get("apiVersion")
+    metadata = as_mapping(node.get("metadata"))
+    name = metadata.get("name")
+    if not isinstance(kind, str) or not isinstance(api_version, str) or name is None or isinstance(name, MappingNode | list):
+        return None
+    group, version = split_api_version(api_version)
+    namespaced = scope_of(group, kind)
+    namespace = as_text(metadata.get("namespace"))
+    if namespaced is False:
+        namespace = ""
+    elif namespaced and not namespace:
+        namespace = default_namespace
+    return Resource(ResourceId(group, kind, namespace, str(name)), version, node, metadata.place("name"))
+
+
+def reference(node: MappingNode, own_namespace: str, group: str, kind: str | None = None) -> ResourceId | None:
+    """The object that a `{kind, name, namespace}` mapping names; None without a name."""
+    name = as_text(node.get("name"))
+    found = as_text(node.get("kind")) or kind or ""
+    return ResourceId(group, found, as_text(node.get("namespace")) or own_namespace, name) if name else None
+
+
+def seconds(value: object) -> float | None:
+    """A Go duration such as `1h30m` in seconds; None for anything else."""
+    if not isinstance(value, str) or not value:
+        return None
+    total, end = 0.0, 0
+    for match in _DURATION.finditer(value):
+        if match.start() != end:
+            return None
+        total += float(match[1]) * _SECONDS[match[2]]
+        end = match.end()
+    return total if end == len(value) else None
+
+
+def place_of_field(node: MappingNode, *path: str) -> Place:
+    """Where the deepest part of `path` that exists is written."""
+    place, current = node.place(), node
+    for key in path:
+        if key not in current:
+            return place
+        place = current.place(key)
+        current = as_mapping(current[key])
+    return place
+
+
+def with_common_metadata(node: MappingNode, common: MappingNode) -> MappingNode:
+    """`node` with the labels and annotations of `spec.commonMetadata`, which win."""
+    node = node.copy()
+    metadata = as_mapping(node.get("metadata")).copy()
+    for field in ("labels", "annotations"):
+        added = as_mapping(common.get(field))
+        if added:
+            merged = as_mapping(metadata.get(field)).copy()
+            for key, value in added.items():
+                merged.put(key, value, added.place(key))
+            metadata.put(field, merged, metadata.marks.get(field, common.place(field)))
+    node.put("metadata", metadata, node.marks.get("metadata", common.place()))
+    return node

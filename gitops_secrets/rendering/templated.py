@@ -1,0 +1,57 @@
+"""YAML with template expressions in it, read without evaluating them: an expression becomes a text that is known to be unknown.
+
+Helmfiles hold Go templates, bootstrap manifests Jinja; most of what they say stands there plainly all the same.
+"""
+
+from __future__ import annotations
+
+import re
+
+from gitops_secrets.manifests.load import Loader, parse_documents
+
+# Characters of the private use area, which YAML allows and nobody writes.
+UNKNOWN = "\ue000"
+RELEASE_NAME = "\ue001"
+RELEASE_NAMESPACE = "\ue002"
+
+_EXPRESSION = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
+_ONLY_EXPRESSIONS = re.compile(f"^[ \\t]*(?:{UNKNOWN}[{UNKNOWN} \\t]*)$", re.MULTILINE)
+_SPECIAL = {".Release.Name": RELEASE_NAME, ".Release.Namespace": RELEASE_NAMESPACE}
+
+
+def neutralised(text: str) -> str:
+    """`text` with every expression replaced by as many characters that stand for it, lines and columns kept.
+
+    A line that holds nothing else is emptied: it is a condition or a loop, or makes more lines than one.
+    """
+    if "{{" not in text and "{%" not in text:
+        return text
+    replaced = _EXPRESSION.sub(_placeholder, text)
+    return _ONLY_EXPRESSIONS.sub("", replaced)
+
+
+def read_templated(loader: Loader, path: str) -> tuple[object, ...]:
+    """The documents of a file that may be a template; none where it can't be read as YAML. Secret values are cut, as ever."""
+    text = loader.tree.read(path).decode(errors="replace")
+    if "{{" not in text and "{%" not in text and path.endswith((".yaml", ".yml")):
+        return loader.load(path).documents
+    return parse_documents(neutralised(text), path).documents
+
+
+def known(value: object) -> str:
+    """A text that holds nothing unknown, else the empty string; numbers as text."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return ""
+    text = str(value)
+    return "" if UNKNOWN in text else text
+
+
+def with_release(text: str, name: str, namespace: str) -> str:
+    """`text` with the two expressions that every release knows filled in."""
+    text = re.sub(f"{RELEASE_NAME}+", lambda _: name, text)
+    return re.sub(f"{RELEASE_NAMESPACE}+", lambda _: namespace, text)
+
+
+def _placeholder(match: re.Match[str]) -> str:
+    inner = match[0][2:-2].strip("-~ \t\n")
+    return re.sub(r"[^\r\n]", _SPECIAL.get(inner, UNKNOWN), match[0])

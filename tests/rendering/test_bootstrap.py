@@ -1,0 +1,386 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gitops_secrets.manifests.load import Loader
+from gitops_secrets.model.facts import Release, When
+from gitops_secrets.model.ids import ResourceId
+from gitops_secrets.model.nodes import Place
+from gitops_secrets.rendering.bootstrap import bootstrap_directories, bootstrap_objects, bootstrap_releases
+from gitops_secrets.repository.tree import MemoryTree
+
+KUSTOMIZATION = "resources: []\n"
+
+
+def releases(files: dict[str, str]) -> dict[str, Release]:
+    return {release.name: release for release in bootstrap_releases(Loader(MemoryTree(files)))}
+
+
+def directories(files: dict[str, str]) -> list[tuple[str, bool, str]]:
+    return [(manifest.path, manifest.is_kustomization, str(manifest.place)) for manifest in bootstrap_directories(Loader(MemoryTree(files)))]
+
+
+HELMFILE = """\
+repositories:
+  - {name: jetstack, url: https://charts.jetstack.io}
+  - {name: mirror, url: ghcr.io/charts, oci: true}
+helmDefaults:
+  createNamespace: false
+releases:
+  - name: external-secrets
+    namespace: external-secrets
+    chart: oci://ghcr.io/external-secrets/charts/external-secrets
+    version: 2.9.0
+    createNamespace: true
+  - name: cert-manager
+    namespace: cert-manager
+    chart: jetstack/cert-manager
+    needs: [external-secrets/external-secrets]
+    values:
+      - crds: {enabled: false, keep: true}
+      - values/cert-manager.yaml
+    set:
+      - {name: crds.keep, value: false}
+  - name: mirrored
+    chart: mirror/team/app
+  - name: local
+    chart: ./charts/local
+  - name: archive
+    chart: https://example.org/charts/thing-v1.2.3.tgz
+  - name: off
+    chart: x/y
+    installed: false
+"""
+
+
+def test_a_helmfile_installs_its_releases_before_the_engine() -> None:
+    found = releases(
+        {"bootstrap/helmfile.yaml": HELMFILE, "bootstrap/charts/local/Chart.yaml": "", "bootstrap/values/cert-manager.yaml": "crds: {enabled: true}\n"}
+    )
+
+    operator = found["external-secrets"]
+    assert operator.resource == ResourceId("", "Helmfile", "external-secrets", "external-secrets")
+    assert (operator.chart, operator.repository, operator.version) == ("external-secrets", "oci://ghcr.io/external-secrets/charts/external-secrets", "2.9.0")
+    assert (operator.when, operator.create_namespace, operator.place) == (When.BEFORE, True, Place("bootstrap/helmfile.yaml", 7, 5))
+    assert operator.extra == {"description": "bootstrap/helmfile.yaml: external-secrets"}
+    assert (found["cert-manager"].chart, found["cert-manager"].repository) == ("cert-manager", "https://charts.jetstack.io")
+    assert found["cert-manager"].values == {"crds": {"enabled": True, "keep": False}}
+    assert not found["cert-manager"].create_namespace
+    assert (found["mirrored"].chart, found["mirrored"].repository) == ("app", "oci://ghcr.io/charts/team/app")
+    assert (found["local"].chart, found["local"].extra["path"]) == ("local", "bootstrap/charts/local")
+    assert (found["archive"].chart, found["archive"].repository) == ("thing", "https://example.org/charts")
+    assert "off" not in found
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "helmfile.yaml",
+        "a/helmfile.yaml.gotmpl",
+        "helmfile.d/10-base.yaml",
+        "bootstrap/helmfile-crds.yaml",
+        "bootstrap/helmfile/apps.yaml",
+        "x/bootstrap/apps.yml",
+    ],
+)
+def test_where_helmfiles_are_looked_for(path: str) -> None:
+    assert list(releases({path: "releases: [{name: a, chart: b/c}]\n", "apps/values.yaml": "releases: [{name: z, chart: b/c}]\n"})) == ["a"]
+
+
+def test_templates_are_read_around() -> None:
+    text = """\
+{{- $version := "1" }}
+environments:
+  default: {}
+---
+releases:
+{{- if eq .Environment.Name "default" }}
+  - name: one
+    namespace: {{ .Values.namespace | default "x" }}
+    chart: "repo/{{ .Values.chart }}"
+    version: {{ $version }}
+    values:
+      - key: {{ .Values.x }}
+{{- end }}
+  - name: two
+    chart: repo/two
+  - name: "{{ .Values.name }}"
+    chart: repo/three
+"""
+
+    found = releases({"helmfile.yaml.gotmpl": text})
+
+    assert list(found) == ["one", "two"]
+    assert (found["one"].chart, found["one"].version, found["one"].namespace, found["one"].place.line) == ("", "", "default", 7)
+    assert found["two"].chart == "two"
+
+
+def test_releases_inherit_templates_of_their_bases() -> None:
+    files = {
+        "bootstrap/apps.yaml": "bases: [base.yaml, apps.yaml]\ndefaultInherit: common\n"
+        "releases:\n- {name: a}\n- name: b\n  chart: own/b\n  inherit: [{template: more}]\n",
+        "bootstrap/base.yaml": "templates:\n  common: {chart: shared/app, version: 1.0.0}\n  more: {namespace: b-system}\n",
+    }
+
+    found = releases(files)
+
+    assert (found["a"].chart, found["a"].version) == ("app", "1.0.0")
+    assert (found["b"].chart, found["b"].version, found["b"].namespace) == ("b", "1.0.0", "b-system")
+
+
+def test_a_chart_may_be_written_in_the_manifest_that_a_template_reads() -> None:
+    files = {
+        "bootstrap/helmfile.yaml": "releases:\n- name: eso\n  namespace: es\n  values: [./t/values.gotmpl]\n"
+        "  chart: '{{ (tpl (readFile \"./t/chart.gotmpl\") .) }}'\n",
+        "bootstrap/t/chart.gotmpl": '{{ $o := readFile (printf "../apps/%s/%s/repo.yaml" .Release.Namespace .Release.Name) }}chart: {{ $o.spec.url }}\n',
+        "bootstrap/t/values.gotmpl": '{{ (readFile (printf "../../apps/%s/%s/release.yaml" .Release.Namespace .Release.Name)).spec.values | toYaml }}\n',
+        "apps/es/eso/repo.yaml": "kind: OCIRepository\nspec: {url: oci://ghcr.io/x/external-secrets, ref: {tag: 2.0.0}}\n",
+        "apps/es/eso/release.yaml": "kind: HelmRelease\nspec: {values: {installCRDs: true}}\n",
+    }
+
+    release = releases(files)["eso"]
+
+    assert (release.chart, release.repository, release.version) == ("external-secrets", "oci://ghcr.io/x/external-secrets", "2.0.0")
+    assert release.values == {"installCRDs": True}
+
+
+def test_included_helmfiles_are_read_once_and_cycles_end() -> None:
+    files = {
+        "helmfile.yaml": "helmfiles: [parts/*.yaml, {path: more}, ../outside.yaml, 'git::https://example.org/x.git']\n",
+        "parts/a.yaml": "helmfiles: [../helmfile.yaml]\nreleases: [{name: a, chart: x/a}]\n",
+        "more/b.yaml": "releases: [{name: b, chart: x/b}]\n",
+    }
+
+    assert sorted(releases(files)) == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"bootstrap/crds.yaml": "helmDefaults: {args: [--include-crds]}\nreleases: [{name: a, chart: x/a}]\n"},
+        {"crds.yaml": "releases: [{name: a, chart: x/a}]\n", "Makefile": "crds:\n\thelmfile -f crds.yaml template | kubectl apply -f -\n"},
+    ],
+)
+def test_a_helmfile_that_is_only_templated_brings_definitions_alone(files: dict[str, str]) -> None:
+    release = releases(files)["a"]
+
+    assert release.extra["only"] == "CustomResourceDefinition"
+    assert not release.create_namespace
+
+
+def test_hooks_apply_manifests() -> None:
+    files = {
+        "bootstrap/helmfile.yaml": """\
+releases:
+  - name: store
+    namespace: es
+    chart: x/y
+    hooks:
+      - command: kubectl
+        args: [apply, --server-side, "--filename=../apps/{{ .Release.Namespace }}/{{ .Release.Name }}.yaml"]
+      - command: kubectl
+        args: [apply, --kustomize, ../config/]
+      - command: kubectl
+        args: [wait, --for=create, crd/x]
+""",
+        "apps/es/store.yaml": "kind: X\n",
+        "config/kustomization.yaml": KUSTOMIZATION,
+    }
+
+    assert directories(files) == [("apps/es/store.yaml", False, "bootstrap/helmfile.yaml:6"), ("config", True, "bootstrap/helmfile.yaml:8")]
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "line"),
+    [
+        ("Makefile", "DIR ?= base\nup:\n\t@kubectl apply --server-side -k $(DIR)/crds # now\n", 3),
+        ("Makefile", "up:\n\tkustomize build base/crds \\\n\t  | kubectl apply -f -\n", 2),
+        ("justfile", "dir := justfile_directory() + '/base'\nup:\n    kubectl apply -k \"{{ dir }}/crds\"\n", 3),
+        ("base/mod.just", "up:\n  if ! kustomize build {{ source_directory() }}/crds | kubectl apply -f -; then\n", 2),
+        ("Taskfile.yaml", "vars:\n  BASE_DIR: '{{.ROOT_DIR}}/base'\ntasks:\n  up:\n    cmds:\n      - kubectl --context x apply -k {{.BASE_DIR}}/crds\n", 6),
+        (".taskfiles/x/Taskfile.yaml", "tasks:\n  up: kubectl apply --kustomize={{.BASE_DIR}}/crds\n", 2),
+        ("mise.toml", '[tasks.up]\nrun = "kubectl apply -k base/crds"\n', 2),
+        (".mise/tasks/up", "#!/bin/bash\nkubectl apply -k base/crds\n", 2),
+        ("scripts/up.sh", 'root="$(git rev-parse --show-toplevel)"\nkubectl apply -k "${root}/base/crds" && echo done\n', 2),
+        ("up.sh", "bash -c 'kubectl apply -k base/crds'\n", 1),
+    ],
+)
+def test_scripts_that_apply_a_kustomization(path: str, text: str, line: int) -> None:
+    files = {path: text, "base/crds/kustomization.yaml": KUSTOMIZATION, "base/crds/x.yaml": ""}
+
+    assert directories(files) == [("base/crds", True, f"{path}:{line}")]
+
+
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [
+        ("kubectl apply -f base/a.yaml,base/b.yaml", ["base/a.yaml", "base/b.yaml"]),
+        ("kubectl create --save-config -f base", ["base/a.yaml", "base/b.yaml"]),
+        ("sops -d base/a.yaml | kubectl apply -f -", ["base/a.yaml"]),
+        ("cat base/a.yaml | envsubst | kubectl apply --filename=-", ["base/a.yaml"]),
+        ("kubectl apply -f ../../secret.yaml -f /etc/passwd -f https://example.org/a.yaml -f ~/a.yaml", []),
+        ("kubectl apply -f base/$NAME.yaml", []),
+        ("kubectl apply --dry-run=server -f base/a.yaml", []),
+        ("kubectl delete -f base/a.yaml", []),
+        ("kubectl get -f base/a.yaml | kubectl apply -f -", []),
+        ("# kubectl apply -f base/a.yaml", []),
+        ("kubectl apply -f", []),
+        ("kubectl apply -f 'base/a.yaml", []),
+        ("kubectl apply -f ${X}base/a.yaml", []),
+        ("kubectl apply -f $X/base/a.yaml", ["base/a.yaml"]),
+    ],
+)
+def test_scripts_that_apply_files(command: str, expected: list[str]) -> None:
+    found = directories({"up.sh": command + "\n", "base/a.yaml": "", "base/b.yaml": "", "base/readme.md": ""})
+
+    assert [path for path, _, _ in found] == expected
+
+
+def test_a_filter_between_is_told() -> None:
+    files = {"up.sh": "kustomize build base | yq 'select(.kind == \"Namespace\")' | kubectl apply -f -\n", "base/kustomization.yaml": KUSTOMIZATION}
+
+    assert [manifest.only for manifest in bootstrap_directories(Loader(MemoryTree(files)))] == ["Namespace"]
+
+
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [
+        (
+            "helm install eso es/external-secrets -n es --create-namespace --version 2.0.0",
+            ("eso", "es", "external-secrets", "https://charts.example.org", "2.0.0", True),
+        ),
+        ("helm upgrade --install --wait eso oci://ghcr.io/x/eso", ("eso", "default", "eso", "oci://ghcr.io/x/eso", "", False)),
+        ("helm upgrade -i eso eso --repo=https://r.example.org --namespace=es", ("eso", "es", "eso", "https://r.example.org", "", False)),
+        ("helm install ./charts/eso --generate-name", ("eso", "default", "eso", "", "", False)),
+        ("helm install $NAME es/eso --namespace ${NS} --version $V", ("eso", "", "eso", "https://charts.example.org", "", False)),
+    ],
+)
+def test_scripts_that_install_charts(command: str, expected: tuple[Any, ...]) -> None:
+    files = {"up.sh": f"helm repo add es https://charts.example.org\n{command}\n", "charts/eso/Chart.yaml": "name: eso\n"}
+
+    (release,) = bootstrap_releases(Loader(MemoryTree(files)))
+
+    assert (release.name, release.namespace, release.chart, release.repository, release.version, release.create_namespace) == expected
+    assert (release.resource.kind, release.when, release.place) == ("Helm", When.BEFORE, Place("up.sh", 2, 1))
+
+
+def test_values_of_a_helm_command() -> None:
+    files = {
+        "up.sh": "helm install a b/c -f values.yaml --set crds.enabled=true,x=y --set 'l[0]=z'\n",
+        "values.yaml": "crds: {enabled: false, keep: true}\n",
+    }
+
+    (release,) = bootstrap_releases(Loader(MemoryTree(files)))
+
+    assert release.values == {"crds": {"enabled": True, "keep": True}, "x": "y"}
+
+
+@pytest.mark.parametrize(
+    "command", ["helm template a b/c", "helm repo update", "helm uninstall a", "helm install", "helm install a $CHART", "# helm install a b/c"]
+)
+def test_other_helm_commands_install_nothing(command: str) -> None:
+    assert releases({"up.sh": command + "\n"}) == {}
+
+
+def test_charts_that_k3s_installs_at_its_start() -> None:
+    text = """\
+---
+apiVersion: helm.cattle.io/v1
+kind: HelmChart
+metadata: {name: cilium, namespace: kube-system}
+spec:
+  repo: https://helm.cilium.io/
+  chart: cilium
+  version: {{ cilium_version }}
+  targetNamespace: network
+  valuesContent: |-
+    ipam: {mode: kubernetes}
+    host: {{ master_ip }}
+"""
+
+    (release,) = bootstrap_releases(Loader(MemoryTree({"ansible/roles/k3s/templates/cilium.yaml.j2": text})))
+
+    assert (release.name, release.namespace, release.chart, release.repository, release.version) == (
+        "cilium",
+        "network",
+        "cilium",
+        "https://helm.cilium.io/",
+        "",
+    )
+    assert release.values["ipam"] == {"mode": "kubernetes"}
+    assert release.place == Place("ansible/roles/k3s/templates/cilium.yaml.j2", 4, 12)
+
+
+def test_objects_of_templates_and_machine_configurations_and_commands() -> None:
+    files = {
+        "bootstrap/mod.just": "up:\n  minijinja-cli {{ source_directory() }}/secrets.yaml.j2 | kubectl apply -f -\n  kubectl create ns flux-system\n"
+        "  kubectl -n es create secret generic token --from-literal=a=b --dry-run=client -o yaml | kubectl apply -f -\n",
+        "bootstrap/secrets.yaml.j2": "{% for n in names %}\n---\nkind: Secret\napiVersion: v1\nmetadata: {name: op}\n"
+        "stringData: {token: 'op://a/b', x: {{ y }}}\n{% endfor %}\n",
+        "talos/controlplane.yaml": "cluster:\n  inlineManifests:\n  - name: ns\n    contents: |\n      kind: Namespace\n      metadata: {name: es}\n",
+    }
+
+    found = bootstrap_objects(Loader(MemoryTree(files)))
+
+    assert [(objects.path, node["kind"], node["metadata"]["name"]) for objects in found for node in objects.nodes] == [
+        ("bootstrap/secrets.yaml.j2", "Secret", "op"),
+        ("bootstrap/mod.just", "Namespace", "flux-system"),
+        ("bootstrap/mod.just", "Secret", "token"),
+        ("talos/controlplane.yaml", "Namespace", "es"),
+    ]
+    assert "op://" not in repr(found)
+    assert [node.place("kind").line for objects in found for node in objects.nodes] == [3, 3, 4, 4]
+
+
+def test_paths_that_the_user_names_come_first() -> None:
+    files = {"a.yaml": "", "k/kustomization.yaml": KUSTOMIZATION, "my.yaml": "releases: [{name: x, chart: a/b}]\n"}
+    place = Place(".gitops-secrets.yaml", 2, 5)
+    found = Loader(MemoryTree(files))
+
+    assert [manifest.path for manifest in bootstrap_directories(found, [("a.yaml", place), ("k", place), ("gone", place)])] == ["a.yaml", "k"]
+    assert [release.name for release in bootstrap_releases(found, ["my.yaml", "gone.yaml"])] == ["x"]
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers(0, 3) | st.sampled_from(["a", "./x.yaml", "kubectl", "apply", "-f", "{{ x }}", "base.gotmpl"]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                "releases helmfiles bases templates repositories helmDefaults defaultInherit".split()
+                + "name namespace chart values set hooks command args inherit installed".split()
+            ),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=14,
+)
+
+
+@given(anything, anything)
+@settings(max_examples=150, deadline=None)
+def test_wrong_types_in_a_helmfile_never_raise(document: Any, release: Any) -> None:
+    files = {
+        "helmfile.yaml": json.dumps(document),
+        "helmfile.d/a.yaml": json.dumps({"releases": [release, {"name": "n", "inherit": release, "hooks": [release]}]}),
+    }
+    tree = Loader(MemoryTree({**files, "x.yaml": "a: 1", "base.gotmpl": "{{"}))
+
+    assert all(isinstance(found.name, str) for found in bootstrap_releases(tree))
+    assert bootstrap_directories(tree) is not None
+
+
+@given(st.text(alphabet="helmkubectl apyinst-fk{}$()|&;'\"\\\n./=:\ue000", max_size=60))
+@settings(max_examples=150, deadline=None)
+def test_any_script_is_read(text: str) -> None:
+    tree = Loader(MemoryTree({"up.sh": f"kubectl apply -f x.yaml {text}\nhelm install {text}\nkubectl create secret {text}", "x.yaml": ""}))
+
+    assert bootstrap_releases(tree) is not None
+    assert bootstrap_directories(tree) is not None
+    assert bootstrap_objects(tree) is not None
