@@ -23,6 +23,7 @@ from gitops_secrets.model.ids import ResourceId, crd_id
 from gitops_secrets.model.nodes import Place
 from gitops_secrets.model.results import Cluster, Dependency, Unit
 
+_NOBODY = ResourceId("", "", "", "")
 # Ranks of provisions in units that may come first or later (see `_rank`).
 _ELSEWHERE = (2, 3)
 
@@ -71,8 +72,8 @@ class _Build:
                     unmet.append(met)
             else:
                 edges.extend(met)
-        edges.sort(key=lambda edge: (*_position(edge.requirement), edge.is_alternative, str(edge.provision.resource)))
-        unmet.sort(key=lambda entry: _position(entry.requirement))
+        edges.sort(key=lambda edge: (*_position(edge.requirement), edge.consumer_unit, edge.is_alternative, edge.provision.resource))
+        unmet.sort(key=lambda entry: (*_position(entry.requirement), entry.unit))
         graph = Graph(
             cluster=self.cluster,
             units=self.units,
@@ -168,11 +169,11 @@ class _Build:
             return [item for target, items in self.objects.items() if _selects(need, target) for item in items if set(need.labels) <= set(item[0].labels)], []
         return [], []
 
-    def _rank(self, candidate: tuple[Provision, ResourceId | None], requirement: Requirement, unit: ResourceId) -> tuple[int, str, str]:
+    def _rank(self, candidate: tuple[Provision, ResourceId | None], requirement: Requirement, unit: ResourceId) -> tuple[int, ResourceId, ResourceId]:
         """Whom the cluster would have it from: the own unit, who is there already, who comes first anyhow, then whoever brings it."""
         provision, provider = candidate
         later = provision.when is When.LATER
-        tie = (str(provider), str(provision.resource))
+        tie = (provider or _NOBODY, provision.resource)
         if provider == unit:
             # The own unit brings it too late to be applied with it: anybody else is better. What is written in `dependsOn` has no say: what is inferred
             # must not depend on it.
@@ -244,8 +245,13 @@ def _selects(need: SelectionNeed, target: ResourceId) -> bool:
     return (target.group, target.kind) == (need.group, need.kind) and need.namespace in (None, target.namespace)
 
 
-def _position(requirement: Requirement) -> tuple[ResourceId, Place, str, str]:
-    return requirement.resource, requirement.place, requirement.field, str(requirement.need)
+def _position(requirement: Requirement) -> tuple[ResourceId, Place, str, tuple[str, ...]]:
+    need = requirement.need
+    if isinstance(need, ObjectNeed):
+        named: tuple[str, ...] = (*need.id, need.key or "")
+    else:
+        named = (str(need),)
+    return requirement.resource, requirement.place, requirement.field, named
 
 
 def _with_doubt(entry: Unmet, graph: Graph) -> Unmet:

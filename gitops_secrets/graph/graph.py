@@ -64,11 +64,12 @@ class Graph:
     def may_be_made_by(self, target: ResourceId, besides: str = "") -> Opaque | None:
         """The opaque thing that may make an object there; `besides` is the id of one that can't, since it needs the object itself.
 
-        A chart makes namespaced objects only in its release namespace, and no Namespace unless the catalogue says so.
+        A chart makes namespaced objects only in its release namespace, and no Namespace unless the catalogue says so. What knows nothing of this platform
+        makes none of its units, sources and stores.
         """
         kind = (target.group, target.kind)
         for opaque in self.opaque:
-            if opaque.thing == besides or (opaque.kinds is not None and kind not in opaque.kinds):
+            if opaque.thing == besides or (opaque.kinds is not None and kind not in opaque.kinds) or (opaque.foreign and _is_arrangement(target)):
                 continue
             if opaque.namespace is not None and (opaque.namespace != target.namespace if target.namespace else kind == ("", "Namespace")):
                 continue
@@ -83,6 +84,11 @@ class Graph:
         for target in sorted(self.provisions):
             found.setdefault((target.group, target.kind), []).append(target)
         return {kind: tuple(targets) for kind, targets in found.items()}
+
+    @cached_property
+    def api_versions(self) -> Mapping[ResourceId, str]:
+        """The `apiVersion` of every object of the cluster that has a manifest."""
+        return {applied.resource.id: applied.resource.api_version for applied in self.cluster.resources}
 
     @cached_property
     def external(self) -> tuple[ResourceEdge, ...]:
@@ -142,6 +148,15 @@ class Graph:
     @cached_property
     def _edges_to(self) -> Mapping[ResourceId, Sequence[ResourceEdge]]:
         return _grouped(self.resource_edges, lambda edge: edge.provision.resource)
+
+
+def _is_arrangement(target: ResourceId) -> bool:
+    """Is it an object with which people arrange their own platform, and that charts for everybody don't have?"""
+    return (
+        target.group.endswith(".toolkit.fluxcd.io")
+        or (target.group, target.kind) in {("external-secrets.io", "SecretStore"), ("external-secrets.io", "ClusterSecretStore")}
+        or (target.group == "argoproj.io" and target.kind in {"Application", "ApplicationSet", "AppProject"})
+    )
 
 
 def _grouped(edges: Iterable[ResourceEdge], key: object) -> dict[ResourceId, list[ResourceEdge]]:

@@ -1,0 +1,115 @@
+"""What a rule is, and what it may look at."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from gitops_secrets.graph.graph import Graph
+from gitops_secrets.kinds.catalogue import Catalogue
+from gitops_secrets.kinds.table import KindTable
+from gitops_secrets.model.facts import Confidence, Opaque, Resource
+from gitops_secrets.model.ids import ResourceId
+from gitops_secrets.model.nodes import Place
+from gitops_secrets.model.results import Cluster, Finding, Related, Remedy, Severity
+from gitops_secrets.ordering.order import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """One cluster, as rules see it. Rules read no files."""
+
+    plan: Plan
+    table: KindTable
+    catalogue: Catalogue
+
+    @property
+    def graph(self) -> Graph:
+        """The graph that the plan orders."""
+        return self.plan.graph
+
+    @property
+    def cluster(self) -> Cluster:
+        """The cluster that the graph is of."""
+        return self.plan.graph.cluster
+
+
+class Rule:
+    """A rule: `check` yields its findings for one cluster. The docstring is its manual, in four parts."""
+
+    id: ClassVar[str]
+    severity: ClassVar[Severity]
+    fixable: ClassVar[bool] = False  # does it have a remedy where one answer is right?
+    symptoms: ClassVar[tuple[str, ...]] = ()  # words of conditions, events and errors on a cluster that it explains
+
+    def check(self, context: Context) -> Iterator[Finding]:
+        """The findings of this rule in one cluster."""
+        raise NotImplementedError
+
+    def finding(
+        self,
+        message: str,
+        place: Place,
+        subject: object,
+        *,
+        other: object | None = None,
+        severity: Severity | None = None,
+        confidence: Confidence = Confidence.CERTAIN,
+        related: Iterable[Related] = (),
+        field: str = "",
+        cause: str = "",
+        retried: Iterable[str] = (),
+        remedy: Remedy | None = None,
+    ) -> Finding:
+        """A finding of this rule. What is only possible is at most a note."""
+        grade = severity or self.severity
+        if confidence is Confidence.POSSIBLE:
+            grade = Severity.NOTE
+        named = None if other is None else str(other)
+        return Finding(
+            self.id,
+            grade,
+            confidence,
+            message,
+            place,
+            str(subject),
+            named,
+            field,
+            tuple(related),
+            remedy=remedy,
+            cause=cause or message,
+            retried=frozenset(retried),
+        )
+
+
+def doubt(opaque: Opaque | None, otherwise: Confidence = Confidence.CERTAIN) -> Confidence:
+    """How sure it is that something is not there, given what opaque thing may make it."""
+    return Confidence.POSSIBLE if opaque is not None else otherwise
+
+
+def unless(opaque: Opaque | None) -> str:
+    """The end of a message about something that is not there: who may make it all the same."""
+    return "" if opaque is None else f", unless {opaque.thing} makes it ({opaque.why})"
+
+
+def closest(name: str, candidates: Iterable[str], similarity: float = 0.75) -> str | None:
+    """What was probably meant by a name that is not there: the most alike of those that are, if it is alike enough (1.0 would be equal)."""
+    found = difflib.get_close_matches(name, sorted(set(candidates) - {name}), 1, similarity)
+    return found[0] if found else None
+
+
+def did_you_mean(name: str | None) -> str:
+    """The hint at a name that is there, to stand behind one that is not."""
+    return "" if name is None else f" (did you mean {name}?)"
+
+
+def manifests(context: Context) -> dict[ResourceId, Resource]:
+    """Every object of the cluster that has a manifest, as it is rendered."""
+    return {applied.resource.id: applied.resource for applied in context.cluster.resources}
+
+
+def same_kind(graph: Graph, target: ResourceId) -> Sequence[ResourceId]:
+    """Everything of the kind of `target` that somebody brings, sorted."""
+    return graph.objects_by_kind.get((target.group, target.kind), ())

@@ -1,0 +1,246 @@
+"""The one right answer, as rules say it: what to change at which object. A function gives None where no single answer is right.
+
+A list or field that a patch in another file sets can't be changed at the object: what is written there would be replaced again.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+from gitops_secrets.graph.graph import Graph
+from gitops_secrets.kinds.table import KindTable
+from gitops_secrets.model.facts import Requirement
+from gitops_secrets.model.ids import ResourceId
+from gitops_secrets.model.nodes import Place, as_mapping
+from gitops_secrets.model.results import AddItems, Dependency, Remedy, RemoveAt, SetField, SetKey, SetValue, Unit
+from gitops_secrets.ordering.gates import Gate, GateKind
+from gitops_secrets.ordering.order import Cycle, OrderedEdge
+
+_SLIP = 0.85
+_SEPARATORS = re.compile(r"[-_.]")
+_DIGITS = re.compile(r"\d+")
+# Kinds whose dependsOn names units of their own kind.
+_DEPENDENT = frozenset({"Kustomization", "HelmRelease"})
+
+
+def slip(name: str, candidates: Iterable[str]) -> str | None:
+    """What a name that is not there was meant to be, if there is just one thing that it can be.
+
+    Stricter than what a message asks about: names that differ in their digits, or are spelled out differently, are left to people.
+
+    >>> slip("external-secret", ["external-secrets", "cert-manager"]), slip("node-1", ["node-2"]), slip("apiKey", ["api-key"])
+    ('external-secrets', None, 'api-key')
+    """
+    others = sorted(set(candidates) - {name})
+    same = [other for other in others if _plain(other) == _plain(name)]
+    close = same or difflib.get_close_matches(name, others, 2, _SLIP)
+    if len(close) != 1 or _DIGITS.findall(close[0]) != _DIGITS.findall(name):
+        return None
+    return close[0]
+
+
+def _plain(name: str) -> str:
+    return _SEPARATORS.sub("", name).casefold()
+
+
+def rename(requirements: Iterable[Requirement], written: str, meant: str | None) -> Remedy | None:
+    """Corrects the name where each of the requirements writes it."""
+    if meant is None:
+        return None
+    return Remedy(f"name {meant}", tuple(dict.fromkeys(SetValue(requirement.place, meant, written) for requirement in requirements)))
+
+
+# dependsOn
+
+
+def add_dependency(unit: Unit, target: ResourceId) -> Remedy | None:
+    """Writes that a unit depends on another one of its kind."""
+    if unit.id.kind not in _DEPENDENT or target.kind != unit.id.kind or not _is_own(unit, "dependsOn"):
+        return None
+    entry = {"name": target.name}
+    if target.namespace != unit.id.namespace:
+        entry["namespace"] = target.namespace
+    return Remedy(f"add {target.name} to dependsOn of {unit.id}", (AddItems(unit.place, ("spec", "dependsOn"), (entry,)),))
+
+
+def redirect_dependency(unit: Unit, dependency: Dependency, meant: ResourceId | None, graph: Graph) -> Remedy | None:
+    """Makes an entry of `dependsOn` that leads nowhere name what was meant. Not, if that would close a cycle."""
+    if meant is None or meant == unit.id or _leads(graph, meant, unit.id):
+        return None
+    if any(other.target == meant for other in unit.depends_on):
+        return Remedy(f"remove it: {unit.id} depends on {meant} already", (RemoveAt(dependency.place),))
+    steps = []
+    if meant.name != dependency.target.name:
+        steps.append(SetKey(dependency.place, "name", meant.name, dependency.target.name))
+    if meant.namespace != dependency.target.namespace:
+        steps.append(SetKey(dependency.place, "namespace", meant.namespace))
+    return Remedy(f"depend on {meant}", tuple(steps)) if steps else None
+
+
+def _leads(graph: Graph, start: ResourceId, goal: ResourceId) -> bool:
+    """Do the written dependencies, or being applied by it, lead from a unit to another one?"""
+    pending, seen = [start], {start}
+    while pending:
+        unit = pending.pop()
+        if unit == goal:
+            return True
+        for target in (*graph.dependencies.get(unit, ()), *graph.ancestors(unit)):
+            if target not in seen:
+                seen.add(target)
+                pending.append(target)
+    return False
+
+
+def cut(cycle: Cycle) -> Remedy | None:
+    """Removes the step of a cycle that nothing requires, if it is the only one."""
+    free = [step for step in cycle.steps if step.edge.declared is not None and not step.inferred]
+    if len(free) != 1 or free[0].edge.declared is None:
+        return None
+    step = free[0]
+    return Remedy(f"remove {step.provider.name} from dependsOn of {step.consumer}, which needs nothing of it", (RemoveAt(free[0].edge.declared.place),))
+
+
+# Gates
+
+
+def wait(unit: Unit) -> Remedy | None:
+    """Makes a Kustomization wait for what it applies."""
+    if unit.id.kind != "Kustomization" or not _is_own(unit, "wait"):
+        return None
+    return Remedy(f"set wait: true on {unit.id}", (SetField(unit.place, ("spec", "wait"), value=True),))
+
+
+def gate(edge: OrderedEdge, gates: Sequence[Gate], graph: Graph, versions: Mapping[ResourceId, str]) -> Remedy | None:
+    """Makes Ready of the provider prove what the gates fail to: with `wait`, or with health checks where the unit has some already."""
+    if {(each.kind, each.checked) for each in gates} == {(GateKind.NOT_WAITING, gates[0].checked)}:
+        return _wait_again(graph.units.get(gates[0].checked))
+    units = {gating_unit(edge, each) for each in gates}
+    if len(units) != 1 or any(each.kind not in (GateKind.NONE, GateKind.RUNTIME) for each in gates):
+        return None
+    unit = graph.units[units.pop()]
+    runtime = any(each.kind is GateKind.RUNTIME for each in gates)
+    if unit.id.kind != "Kustomization" or (runtime and unit.wait):
+        # A unit that waits looks at none of its health checks.
+        return None
+    if not unit.health_checks and not runtime:
+        return wait(unit)
+    if not _is_own(unit, "healthChecks"):
+        return None
+    checked = tuple(dict.fromkeys(each.checked for each in gates))
+    items = tuple(health_check(target, versions) for target in checked)
+    return Remedy(f"check the health of {', '.join(map(str, checked))} in {unit.id}", (AddItems(unit.place, ("spec", "healthChecks"), items),))
+
+
+def _wait_again(release: Unit | None) -> Remedy | None:
+    """Lets a release wait for its own objects."""
+    if release is None:
+        return None
+    install = as_mapping(as_mapping(release.data.get("spec")).get("install"))
+    if "disableWait" not in install:
+        return None
+    return Remedy(f"remove disableWait from {release.id}", (RemoveAt(install.place("disableWait")),))
+
+
+def gating_unit(edge: OrderedEdge, gate: Gate) -> ResourceId:
+    """The unit whose Ready has to prove what a gate is about."""
+    applying = gate.edge.provider_unit
+    return edge.provider if applying is None or edge.provider.kind != applying.kind else applying
+
+
+def health_check(target: ResourceId, versions: Mapping[ResourceId, str]) -> dict[str, str]:
+    """An entry of `healthChecks`; `versions` are those of rendered objects."""
+    default = "apiextensions.k8s.io/v1" if target.kind == "CustomResourceDefinition" else f"{target.group}/v1".lstrip("/")
+    check = {"apiVersion": versions.get(target, default), "kind": target.kind, "name": target.name}
+    return {**check, "namespace": target.namespace} if target.namespace else check
+
+
+def read_health(edge: OrderedEdge, gates: Sequence[Gate], graph: Graph, table: KindTable, versions: Mapping[ResourceId, str]) -> Remedy | None:
+    """Says how to read the health of the kinds that the gates misread."""
+    units = {gating_unit(edge, each) for each in gates}
+    if len(units) != 1:
+        return None
+    unit = graph.units[units.pop()]
+    items: dict[tuple[str, str], dict[str, str]] = {}
+    for each in gates:
+        row = table.row(each.checked.group, each.checked.kind)
+        version = versions.get(each.checked) or _version_of(each.checked, versions)
+        if row is None or row.healthy_expression is None or version is None:
+            return None
+        items[each.checked.group, each.checked.kind] = {"apiVersion": version, "kind": each.checked.kind, "current": row.healthy_expression}
+    if unit.id.kind != "Kustomization" or not _is_own(unit, "healthCheckExprs"):
+        return None
+    kinds = ", ".join(sorted(kind for _, kind in items))
+    return Remedy(
+        f"add healthCheckExprs for {kinds} to {unit.id}", (AddItems(unit.place, ("spec", "healthCheckExprs"), tuple(items[key] for key in sorted(items))),)
+    )
+
+
+def _version_of(target: ResourceId, versions: Mapping[ResourceId, str]) -> str | None:
+    """The version of an object that a controller makes: as others of its kind are written, else others of its group."""
+    alike = sorted((id.kind != target.kind, version) for id, version in versions.items() if id.group == target.group)
+    return alike[0][1] if alike else None
+
+
+def _is_own(unit: Unit, field: str) -> bool:
+    """Is a field of `spec` the object's own: written in its file, or not there?"""
+    spec = as_mapping(unit.data.get("spec"))
+    return field not in spec or spec.place(field).file == unit.place.file
+
+
+# References
+
+# Fields that are gone in the version that is served: an object with one of them is not the same with another `apiVersion`.
+_GONE = frozenset({"validation", "patchesStrategicMerge", "patchesJson6902", "gitImplementation", "accessFrom", "valuesFile"})
+_SAME = frozenset({("external-secrets.io", "v1beta1")})
+
+
+def serve(requirement: Requirement, written: str, served: Sequence[str], spec: object) -> Remedy | None:
+    """Moves an object to the version that is served, where both read the same."""
+    group = requirement.resource.group
+    if len(served) != 1 or "beta" in served[0]:
+        return None
+    flux = group.endswith(".toolkit.fluxcd.io") and "beta" in written and not _mentions(spec)
+    if not flux and (group, written) not in _SAME:
+        return None
+    value = f"{group}/{served[0]}"
+    return Remedy(f"write apiVersion: {value}", (SetValue(requirement.place, value, f"{group}/{written}"),))
+
+
+def _mentions(node: object) -> bool:
+    """Does a spec hold a field that is gone?"""
+    if isinstance(node, Mapping):
+        return bool(_GONE & set(node)) or any(_mentions(value) for value in node.values())
+    return isinstance(node, list) and any(_mentions(item) for item in node)
+
+
+def other_kind(requirements: Iterable[Requirement], kind: str) -> Remedy:
+    """Sets the kind in references by name."""
+    return Remedy(f"set kind: {kind}", tuple(dict.fromkeys(SetKey(requirement.place, "kind", kind) for requirement in requirements)))
+
+
+def other_namespace(requirement: Requirement, candidates: Sequence[ResourceId]) -> Remedy | None:
+    """Sets the namespace in a reference whose field for it may name any."""
+    resource = requirement.resource
+    to_source = requirement.reason in ("source", "chart") and resource.kind in ("Kustomization", "HelmRelease") and resource.group.endswith(".fluxcd.io")
+    of_store = (resource.group, resource.kind) == ("external-secrets.io", "ClusterSecretStore")
+    if not (to_source or of_store) or len(candidates) != 1:
+        return None
+    return Remedy(f"set namespace: {candidates[0].namespace}", (SetKey(requirement.place, "namespace", candidates[0].namespace),))
+
+
+def other_key(requirement: Requirement, written: str, meant: str | None) -> Remedy | None:
+    """Corrects the key that is asked of a Secret or ConfigMap."""
+    if meant is None:
+        return None
+    field = "valuesKey" if "valuesFrom" in requirement.field else "key"
+    return Remedy(f"ask for key {meant}", (SetKey(requirement.place, field, meant, written),))
+
+
+def other_path(place: Place, written: str, meant: str) -> Remedy | None:
+    """Corrects the last part of a path."""
+    (parent, _, name), (other_parent, _, other) = written.strip("/").rpartition("/"), meant.strip("/").rpartition("/")
+    if parent.removeprefix("./") != other_parent.removeprefix("./") or slip(name, [other]) is None:
+        return None
+    return Remedy(f"build {meant}", (SetValue(place, meant, written),))
