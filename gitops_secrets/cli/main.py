@@ -1,0 +1,100 @@
+"""The command line: what it knows of a run is its arguments and its exit status.
+
+Exit status: 0 all is well; 1 the thing looked at is not well; 2 wrong usage; 3 the outside failed; 4 time limit; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import PurePath
+from typing import Any, NoReturn
+
+import click
+
+from gitops_secrets import __version__
+from gitops_secrets.cli.check import check, explain
+from gitops_secrets.cli.fix import fix
+from gitops_secrets.cli.generate import generate
+from gitops_secrets.cli.plan import plan
+from gitops_secrets.cli.render import render
+from gitops_secrets.cli.scan import scan
+from gitops_secrets.cli.trace import trace
+from gitops_secrets.errors import GitopsSecretsError
+
+INTERRUPTED = 130
+# A bug says nothing about the repository, so it must not look like a finding (1) or like wrong usage (2).
+BUG = 3
+
+# The names under which kubectl and flux find their plugins, and how people call those.
+_PROGRAM_NAMES = {"kubectl-gitops_secrets": "kubectl gitops-secrets", "flux-gitops-secrets": "flux gitops-secrets"}
+
+
+class Program(click.Group):
+    """The group of all commands; turns every way in which one can end into an exit status and a few lines on standard error."""
+
+    def main(self, args: Sequence[str] | None = None, prog_name: str | None = None, *_: Any, **__: Any) -> NoReturn:
+        """Runs one command and leaves the process. Tracebacks are shown only with `--debug`."""
+        arguments = list(sys.argv[1:] if args is None else args)
+        debug = "--debug" in arguments
+        try:
+            status = super().main(arguments, _program_name(), complete_var="_GITOPS_SECRETS_COMPLETE", standalone_mode=False)
+        except (click.ClickException, click.Abort, GitopsSecretsError) as error:
+            sys.exit(_failed(error, debug=debug))
+        except Exception as error:  # noqa: BLE001  a bug must not look like a result
+            if debug:
+                _show_traceback(error)
+            else:
+                _say(f"error: this is a bug in gitops-secrets: {type(error).__name__}", "run it again with --debug, and report what it prints")
+            sys.exit(BUG)
+        sys.exit(status if isinstance(status, int) else 0)
+
+
+def _failed(error: click.ClickException | click.Abort | GitopsSecretsError, *, debug: bool) -> int:
+    if isinstance(error, click.Abort):
+        _say("interrupted")
+        return INTERRUPTED
+    if debug:
+        _show_traceback(error)
+    if isinstance(error, click.ClickException):
+        error.show()
+        return error.exit_code
+    _say(*f"error: {error}".split("\n"))
+    return error.exit_code
+
+
+def _show_traceback(error: BaseException) -> None:
+    import traceback
+
+    click.echo("".join(traceback.format_exception(error)), err=True, nl=False)
+
+
+def _say(*lines: str) -> None:
+    """Lines on standard error. They may quote names from the repository."""
+    from gitops_secrets.report.escape import visible
+
+    for line in lines:
+        click.echo(visible(line), err=True)
+
+
+def _program_name() -> str:
+    name = PurePath(sys.argv[0]).name
+    return _PROGRAM_NAMES.get(name, "gitops-secrets")
+
+
+@click.group(cls=Program, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
+@click.version_option(__version__, "--version", message="%(prog)s %(version)s")
+def cli() -> None:
+    """The order that a GitOps repository needs: what depends on what, what is missing in it, and how to write it.
+
+    Reads the repository only; nothing is fetched and no cluster is asked.
+    """
+
+
+for command in (scan, check, fix, plan, trace, render, generate, explain):
+    cli.add_command(command)
+
+
+def main() -> NoReturn:
+    """Entry point of `gitops-secrets`, `kubectl gitops-secrets` and `flux gitops-secrets`."""
+    cli.main()

@@ -1,0 +1,121 @@
+"""Options that commands share, and what they add up to."""
+
+from __future__ import annotations
+
+import functools
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from gitops_secrets.report.style import Style
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+# Where there is no terminal to ask: wide enough for a log, narrow enough for a diff of two of them.
+WIDTH_OFF_TERMINAL = 120
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What the shared options of one call say."""
+
+    config: Path | None = None
+    cluster: str | None = None
+    revision: str | None = None
+    output: Path | None = None
+    cache: bool = True
+    renderer: str = "auto"
+    quiet: bool = False
+    verbose: bool = False
+    progress: bool = True
+    color: str = "auto"
+
+    @property
+    def style(self) -> Style:
+        """How text for people is to look where the result of this call goes."""
+        from gitops_secrets.report.style import Style
+
+        on_terminal = self.output is None and sys.stdout is not None and sys.stdout.isatty()
+        width = shutil.get_terminal_size((WIDTH_OFF_TERMINAL, 40)).columns if on_terminal else WIDTH_OFF_TERMINAL
+        return Style(self.is_coloured(on_terminal), width, self.verbose, self.quiet)
+
+    def is_coloured(self, on_terminal: bool) -> bool:
+        """The flag wins over NO_COLOR (https://no-color.org), that over FORCE_COLOR, that over what the output is."""
+        if self.color != "auto":
+            return self.color == "always"
+        if os.environ.get("NO_COLOR"):
+            return False
+        if os.environ.get("FORCE_COLOR"):
+            return True
+        return on_terminal and os.environ.get("TERM") != "dumb"
+
+
+_OUTPUT_OPTIONS = (
+    click.option("--output", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path), help="Write the result to FILE instead of standard output."),
+    click.option("-q", "--quiet", is_flag=True, help="Only what matters most."),
+    click.option("-v", "--verbose", is_flag=True, help="Everything."),
+    click.option("--debug", is_flag=True, help="Show tracebacks."),
+    click.option("--no-progress", is_flag=True, help="No progress bar on standard error."),
+    click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True, help="Colour the text."),
+)
+_READING_OPTIONS = (
+    click.option("--config", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path), help="Configuration, instead of .gitops-secrets.yaml."),
+    click.option("--rev", "revision", metavar="REV", help="Read this revision from git instead of the files on disk."),
+    click.option("--no-cache", is_flag=True, help="Neither read nor write cached facts."),
+    click.option("--renderer", type=click.Choice(["auto", "builtin", "kustomize"]), default="auto", show_default=True, help="What builds kustomizations."),
+)
+_CLUSTER_OPTION = click.option("--cluster", metavar="NAME", help="Only this entry point; all by default.")
+
+
+def path_argument(command: Command) -> Command:
+    """Adds PATH: any folder of the repository; results are limited to entry points below it."""
+    return click.argument("path", type=click.Path(path_type=Path), default=".", required=False)(command)
+
+
+def format_option(*formats: str) -> Callable[[Command], Command]:
+    """Adds `--format`, the first of `formats` being the default."""
+    return click.option("--format", "format_", type=click.Choice(formats), default=formats[0], show_default=True, help="How the result is written.")
+
+
+def common_options(command: Command) -> Command:
+    """Adds the options of every command that looks at clusters, handed to it as one `Call`."""
+    return _with_options(command, (_CLUSTER_OPTION, *_READING_OPTIONS, *_OUTPUT_OPTIONS))
+
+
+def reading_options(command: Command) -> Command:
+    """Adds the options of commands that read a repository but know no clusters."""
+    return _with_options(command, (*_READING_OPTIONS, *_OUTPUT_OPTIONS))
+
+
+def output_options(command: Command) -> Command:
+    """Adds the options of commands that read no repository."""
+    return _with_options(command, _OUTPUT_OPTIONS)
+
+
+def _with_options(command: Command, options: tuple[Callable[[Any], Any], ...]) -> Command:
+    @functools.wraps(command)
+    def wrapper(**given: Any) -> Any:
+        given.pop("debug")  # seen by `Program.main`, before any command runs
+        call = Call(
+            config=given.pop("config", None),
+            cluster=given.pop("cluster", None),
+            revision=given.pop("revision", None),
+            output=given.pop("output"),
+            cache=not given.pop("no_cache", False),
+            renderer=given.pop("renderer", "auto"),
+            quiet=given.pop("quiet"),
+            verbose=given.pop("verbose"),
+            progress=not given.pop("no_progress"),
+            color=given.pop("color"),
+        )
+        return command(call=call, **given)
+
+    for option in reversed(options):
+        wrapper = option(wrapper)
+    return wrapper  # type: ignore[return-value]

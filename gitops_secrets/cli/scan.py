@@ -1,0 +1,42 @@
+"""`gitops-secrets scan`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from gitops_secrets.cli.analysis import open_and_analyse, plans_of
+from gitops_secrets.cli.options import Call, common_options, format_option, path_argument
+from gitops_secrets.cli.output import write
+
+
+@click.command()
+@path_argument
+@format_option("tree", "json", "dot", "mermaid")
+@click.option("--resources", is_flag=True, help="Every object and every edge between objects, not units only.")
+@common_options
+def scan(path: Path, format_: str, resources: bool, call: Call) -> None:
+    """Build the graph of what depends on what, and show it.
+
+    PATH is any folder of the repository; what is shown is limited to entry points below it.
+    """
+    _, analysis = open_and_analyse(path, call)
+    plans = plans_of(analysis)
+    if format_ == "json":
+        from gitops_secrets.report.documents import scan_document
+
+        text = scan_document(plans, analysis.problems, analysis.revision, resources=resources)
+    elif format_ == "dot":
+        from gitops_secrets.report.dot import dot
+
+        text = dot(plans, resources=resources)
+    elif format_ == "mermaid":
+        from gitops_secrets.report.mermaid import mermaid
+
+        text = mermaid(plans, resources=resources)
+    else:
+        from gitops_secrets.report.tree import scan_tree
+
+        text = scan_tree(plans, analysis.problems, call.style, resources=resources)
+    write(text, call)

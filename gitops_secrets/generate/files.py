@@ -1,0 +1,90 @@
+"""Generated manifests to file changes: what people wrote beside the generated fields stays, byte for byte."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from gitops_secrets.generate.changes import FileChange
+from gitops_secrets.generate.flux import GENERATED_FIELDS, HEADER, MARK, kustomization_of
+from gitops_secrets.model.nodes import MappingNode, as_mapping, as_sequence, as_text
+from gitops_secrets.rendering.units import KUSTOMIZE_GROUP
+from gitops_secrets.syntax.emit import dump
+from gitops_secrets.syntax.spans import UneditableError
+from gitops_secrets.syntax.splice import add_key, add_sequence_items, apply_edits, remove_item, remove_key, set_scalar
+from gitops_secrets.syntax.yaml import parse
+
+
+def manifest_change(path: str, before: str | None, manifest: Mapping[str, Any]) -> FileChange:
+    """The file of one Kustomization with its generated fields brought up to date.
+
+    Raises `UneditableError` for a file that holds something else, or can't be edited without changing more than that.
+    """
+    if before is None or not before.strip():
+        return FileChange(path, before, HEADER + dump(manifest))
+    index = _index_of(before, path, manifest["metadata"]["name"])
+    # The source may have moved to another namespace, and takes its Kustomizations along.
+    text = _updated(before, path, index, ("metadata", "namespace"), manifest["metadata"]["namespace"])
+    for field in GENERATED_FIELDS:
+        text = _updated(text, path, index, ("spec", field), manifest["spec"].get(field))
+    return FileChange(path, before, text)
+
+
+def _index_of(text: str, path: str, name: str) -> int:
+    """The document that is the Kustomization called `name`."""
+    for index, document in enumerate(parse(text, path).documents):
+        node = as_mapping(document)
+        if as_text(node.get("apiVersion")).startswith(f"{KUSTOMIZE_GROUP}/") and as_mapping(node.get("metadata")).get("name") == name:
+            return index
+    raise UneditableError(f"it does not hold the Flux Kustomization {name} that belongs there")
+
+
+def _updated(text: str, path: str, index: int, field: tuple[str, ...], wanted: Any) -> str:
+    """The text with a field as wanted, None for no such field; of a list only the entries that differ are touched, and their order is left as it is."""
+    parent = parse(text, path).documents[index]
+    for part in field[:-1]:
+        parent = as_mapping(as_mapping(parent).get(part))
+    current = as_mapping(parent).get(field[-1])
+    if wanted is None:
+        return apply_edits(text, remove_key(text, path, index, field)) if field[-1] in as_mapping(parent) else text
+    if isinstance(wanted, Mapping) and isinstance(current, Mapping):
+        for key in dict.fromkeys([*wanted, *current]):
+            text = _updated(text, path, index, (*field, key), wanted.get(key))
+        return text
+    if isinstance(wanted, list) and isinstance(current, list):
+        added = [entry for entry in wanted if entry not in current]
+        text = apply_edits(text, add_sequence_items(text, path, index, field, added))
+        for number in reversed(range(len(current))):
+            if current[number] not in wanted:
+                text = apply_edits(text, remove_item(text, path, index, (*field, number)))
+        return text
+    if current is None or isinstance(wanted, Mapping | list) or isinstance(current, Mapping | list):
+        text = _updated(text, path, index, field, None)
+        return apply_edits(text, add_key(text, path, index, field[:-1], field[-1], wanted))
+    return text if current == wanted else apply_edits(text, set_scalar(text, path, index, field, wanted))
+
+
+def listing_change(path: str, before: str | None, names: Sequence[str], removed: Collection[str]) -> FileChange:
+    """The kustomization that lists the files: those of `names` added, those `removed` taken out; entries that people added stay.
+
+    Raises `UneditableError` as `manifest_change` does.
+    """
+    if before is None or not before.strip():
+        return FileChange(path, before, dump(kustomization_of(names)))
+    text = before
+    listed = [posixpath.normpath(entry) if isinstance(entry, str) else "" for entry in as_sequence(_first(text, path).get("resources"))]
+    for index in reversed(range(len(listed))):
+        if listed[index] in removed:
+            text = apply_edits(text, remove_item(text, path, 0, ("resources", index)))
+    missing = [f"{name}.yaml" for name in names if f"{name}.yaml" not in listed]
+    return FileChange(path, before, apply_edits(text, add_sequence_items(text, path, 0, ("resources",), missing)))
+
+
+def is_generated(text: str) -> bool:
+    """Does a file say that it was generated?"""
+    return text.startswith(MARK)
+
+
+def _first(text: str, path: str) -> MappingNode:
+    return as_mapping(next(iter(parse(text, path).documents), None))

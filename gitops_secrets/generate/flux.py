@@ -1,0 +1,110 @@
+"""A plan to Flux Kustomizations: one for each component of an overlay, with the fewest `dependsOn` and health checks that really gate."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from gitops_secrets.kinds.table import KindTable
+from gitops_secrets.model.ids import ResourceId
+from gitops_secrets.ordering.gates import needs_health
+from gitops_secrets.ordering.order import Plan
+from gitops_secrets.rendering.units import KUSTOMIZE_GROUP
+
+# Fields of `spec` that follow the graph; whatever else stands in a file is the user's.
+GENERATED_FIELDS = ("path", "sourceRef", "dependsOn", "healthChecks", "healthCheckExprs")
+# A file that begins with it goes when its component does; whoever takes the line out keeps the file.
+MARK = "# Written by gitops-secrets generate flux."
+HEADER = f"{MARK} path, sourceRef, dependsOn, healthChecks and healthCheckExprs follow the graph; all else is yours.\n"
+
+
+@dataclass(frozen=True, slots=True)
+class FluxOptions:
+    """How Kustomizations are written."""
+
+    source: ResourceId  # namespace and name; the Kustomizations stand in the same namespace
+    expressions: bool = True  # does the Flux version at hand have healthCheckExprs (2.5 and later)?
+
+
+def flux_kustomizations(plan: Plan, table: KindTable, options: FluxOptions) -> dict[str, dict[str, Any]]:
+    """The manifest of each unit of the plan, by name."""
+    checks = _checks(plan, table)
+    manifests = {}
+    for unit in plan.graph.cluster.units:
+        if unit.id.kind != "Kustomization":
+            continue
+        spec: dict[str, Any] = {
+            "interval": "10m",
+            "retryInterval": "1m",
+            # Longer than the longest back-off of an ExternalSecret, 7 minutes.
+            "timeout": "10m",
+            "prune": True,
+            "path": f"./{unit.path}" if unit.path else "./",
+            "sourceRef": _source_reference(options.source, unit.id.namespace),
+        }
+        spec.update(_order(plan, unit.id, checks.get(unit.id, ()), table, options))
+        metadata = {"name": unit.id.name, "namespace": unit.id.namespace}
+        manifests[unit.id.name] = {"apiVersion": f"{KUSTOMIZE_GROUP}/v1", "kind": "Kustomization", "metadata": metadata, "spec": spec}
+    return manifests
+
+
+def _source_reference(source: ResourceId, namespace: str) -> dict[str, str]:
+    reference = {"kind": source.kind, "name": source.name}
+    if source.namespace != namespace:
+        reference["namespace"] = source.namespace
+    return reference
+
+
+def _order(plan: Plan, unit: ResourceId, checked: Sequence[ResourceId], table: KindTable, options: FluxOptions) -> dict[str, Any]:
+    fields: dict[str, Any] = {}
+    targets = sorted(plan.depends_on.get(unit, ()))
+    if targets:
+        fields["dependsOn"] = [{"name": target.name} for target in targets]
+    if checked:
+        versions = _versions(plan)
+        fields["healthChecks"] = [_health_check(target, versions) for target in checked]
+        expressions = _expressions(checked, table, versions)
+        if expressions and options.expressions:
+            fields["healthCheckExprs"] = expressions
+    return fields
+
+
+def _versions(plan: Plan) -> Mapping[ResourceId, str]:
+    return {applied.resource.id: applied.resource.api_version for applied in plan.graph.cluster.resources}
+
+
+def _health_check(target: ResourceId, versions: Mapping[ResourceId, str]) -> dict[str, str]:
+    default = "apiextensions.k8s.io/v1" if target.kind == "CustomResourceDefinition" else f"{target.group}/v1".lstrip("/")
+    check = {"apiVersion": versions.get(target, default), "kind": target.kind, "name": target.name}
+    if target.namespace:
+        check["namespace"] = target.namespace
+    return check
+
+
+def _expressions(checked: Iterable[ResourceId], table: KindTable, versions: Mapping[ResourceId, str]) -> list[dict[str, str]]:
+    found: dict[tuple[str, str], dict[str, str]] = {}
+    for target in checked:
+        row = table.row(target.group, target.kind)
+        if row is not None and row.healthy_expression is not None:
+            api_version = versions.get(target, f"{target.group}/v1")
+            found.setdefault((target.group, target.kind), {"apiVersion": api_version, "kind": target.kind, "current": row.healthy_expression})
+    return [found[key] for key in sorted(found)]
+
+
+def _checks(plan: Plan, table: KindTable) -> dict[ResourceId, tuple[ResourceId, ...]]:
+    """For each unit the objects whose health others need to see; only those, so that nothing else can hold up the rest."""
+    found: dict[ResourceId, set[ResourceId]] = {}
+    for edge in plan.edges:
+        if not edge.orders or edge.provider.kind != "Kustomization":
+            continue
+        ordering = {id(reason) for reason in edge.ordering}
+        for gate in edge.gates:
+            if id(gate.edge) in ordering and needs_health(gate.edge, table):
+                found.setdefault(edge.provider, set()).add(gate.checked)
+    return {unit: tuple(sorted(targets)) for unit, targets in found.items()}
+
+
+def kustomization_of(names: Iterable[str]) -> dict[str, Any]:
+    """The kustomization that lists the files."""
+    return {"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization", "resources": [f"{name}.yaml" for name in sorted(names)]}

@@ -1,0 +1,84 @@
+"""What is there before the engine starts because somebody installs it: helmfiles, scripts, templates, and what the configuration names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from gitops_secrets.config import Bootstrap
+from gitops_secrets.kinds.catalogue import Catalogue, release_facts
+from gitops_secrets.kinds.extract import facts_of
+from gitops_secrets.kinds.table import KindTable
+from gitops_secrets.manifests.load import Loader
+from gitops_secrets.model.facts import KindNeed, Provision, Release, When
+from gitops_secrets.model.ids import ResourceId
+from gitops_secrets.model.nodes import EMPTY_MAPPING, MappingNode, as_mapping
+from gitops_secrets.rendering.bootstrap import BootstrapManifest, bootstrap_objects, bootstrap_releases
+from gitops_secrets.rendering.kustomize import Builder
+from gitops_secrets.rendering.objects import to_resource
+
+
+def bootstrap_provisions(
+    loader: Loader, directories: Sequence[BootstrapManifest], settings: Bootstrap, table: KindTable, catalogue: Catalogue
+) -> tuple[Provision, ...]:
+    """Everything that is installed before the engine starts, each with a note that says by what."""
+    found: list[Provision] = []
+    for release in (*bootstrap_releases(loader, [path.text for path in settings.paths]), *_configured_releases(settings)):
+        only_definitions = "only" in release.extra
+        for provision in release_facts(release, catalogue, table).provisions:
+            if isinstance(provision.provides, KindNeed) or not only_definitions:
+                found.append(replace(provision, when=When.BEFORE, note=release.extra.get("description") or f"{release.place}: {release.name}"))
+    builder = Builder(loader)
+    for manifest in directories:
+        found += _provided(_nodes_of(manifest, loader, builder), f"{manifest.path}, applied by {manifest.place}", table)
+    for objects in bootstrap_objects(loader):
+        found += _provided(objects.nodes, f"{objects.path}, applied by {objects.place}", table)
+    for named in settings.kinds:
+        group, kind = _kind(named.text)
+        source = ResourceId("", "Configuration", "", named.place.file)
+        found.append(Provision(source, KindNeed(group, kind, "", table.plural(group, kind)), When.BEFORE, named.place, note=str(named.place)))
+    return tuple(found)
+
+
+def _configured_releases(settings: Bootstrap) -> Iterable[Release]:
+    for chart in settings.charts:
+        yield Release(
+            resource=ResourceId("", "Configuration", chart.namespace, chart.release),
+            chart=chart.name,
+            repository=chart.repository,
+            version=chart.version,
+            name=chart.release,
+            namespace=chart.namespace,
+            values=EMPTY_MAPPING,
+            place=chart.place,
+            create_namespace=bool(chart.namespace),
+            when=When.BEFORE,
+            extra={"description": f"{chart.place}: {chart.name}"},
+        )
+
+
+def _nodes_of(manifest: BootstrapManifest, loader: Loader, builder: Builder) -> Sequence[MappingNode]:
+    if manifest.is_kustomization:
+        nodes: Sequence[MappingNode] = builder.build(manifest.path).resources
+    elif loader.tree.is_file(manifest.path):
+        nodes = [as_mapping(document) for document in loader.load(manifest.path).documents]
+    else:
+        nodes = []
+    return [node for node in nodes if manifest.only is None or node.get("kind") == manifest.only]
+
+
+def _provided(nodes: Iterable[MappingNode], note: str, table: KindTable) -> Iterable[Provision]:
+    for node in nodes:
+        resource = to_resource(node, table.is_namespaced, "default")
+        if resource is not None:
+            for provision in facts_of(resource, table).provisions:
+                yield replace(provision, when=When.BEFORE, note=note)
+
+
+def _kind(text: str) -> tuple[str, str]:
+    """Group and kind of `Kind.group` or `group/Kind`."""
+    if "/" in text:
+        group, _, kind = text.rpartition("/")
+        return group, kind
+    kind, _, group = text.partition(".")
+    return group, kind

@@ -1,0 +1,126 @@
+"""Runs the rules over every cluster: one finding for each fault, however many clusters show it, graded as the user wants it."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+
+from gitops_secrets.checks import RULES, Context
+from gitops_secrets.config import Configuration
+from gitops_secrets.config.suppress import Suppression, suppressions_in
+from gitops_secrets.errors import UsageError
+from gitops_secrets.model.facts import Confidence, Problem
+from gitops_secrets.model.nodes import Place
+from gitops_secrets.model.results import Finding, Severity
+from gitops_secrets.pipeline.remedies import Remedies
+from gitops_secrets.pipeline.scan import Analysis, Repository
+
+_INDEX = re.compile(r"\[\d+\]")
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """Findings, worst first; what could not be read; how many findings the repository suppresses."""
+
+    findings: tuple[Finding, ...]
+    problems: tuple[Problem, ...]
+    suppressed: int
+
+
+def check(repository: Repository, analysis: Analysis) -> CheckResult:
+    """All findings in the clusters of an analysis. Raises `UsageError` for a rule in the configuration that does not exist."""
+    _check_rules(repository.configuration)
+    found: dict[tuple[object, ...], list[tuple[str, Finding]]] = {}
+    bootstrapped = any(not cluster.graph.cluster.stray for cluster in analysis.clusters)
+    for cluster in analysis.clusters:
+        context = Context(cluster.plan, repository.table, repository.catalogue)
+        stray = bootstrapped and cluster.graph.cluster.stray
+        for rule in RULES:
+            for finding in rule().check(context):
+                graded = _graded(finding, repository.configuration, stray=stray)
+                if graded is not None:
+                    key = (finding.rule, finding.place, finding.subject, finding.other, finding.field)
+                    found.setdefault(key, []).append((cluster.graph.cluster.name, graded))
+    merged = [_merge(entries) for entries in found.values()]
+    merged.sort(key=lambda finding: (finding.severity.rank, finding.place, finding.rule, finding.subject, finding.other or "", finding.field))
+    kept, suppressions = _without_suppressed(_fingerprinted(merged), repository)
+    problems = {*analysis.problems, *(_malformed(place, suppression) for place, suppression in suppressions if suppression.problem is not None)}
+    ordered = tuple(sorted(problems, key=lambda problem: (problem.place, problem.message, problem.subject)))
+    return CheckResult(tuple(_with_fixes(kept, repository)), ordered, len(merged) - len(kept))
+
+
+def _with_fixes(findings: Iterable[Finding], repository: Repository) -> Iterable[Finding]:
+    """Each with its remedy as edits of the text at hand, where one is right and can be made."""
+    remedies = Remedies(repository.tree)
+    for finding in findings:
+        yield finding if finding.remedy is None else replace(finding, fix=remedies.fix(finding.remedy))
+
+
+def _check_rules(configuration: Configuration) -> None:
+    known = {rule.id for rule in RULES}
+    named = [(name, setting.place) for name, setting in configuration.rules.items()] + [(entry.rule, entry.place) for entry in configuration.ignore]
+    for name, place in named:
+        if name not in known:
+            raise UsageError(f"{place}: there is no rule {name!r}\n`gitops-secrets explain` lists them")
+
+
+def _graded(finding: Finding, configuration: Configuration, *, stray: bool) -> Finding | None:
+    """The finding as severe as the user wants it; None if its rule is off. What nothing reaches is worth a note, if anything."""
+    if stray:
+        finding = replace(finding, severity=Severity.NOTE, confidence=Confidence.POSSIBLE)
+    if finding.retried and all(configuration.accepts_retry(reason) for reason in finding.retried):
+        finding = replace(finding, severity=Severity.NOTE)
+    setting = configuration.rules.get(finding.rule)
+    if setting is None or (setting.paths and not any(_matches(finding.place.file, pattern) for pattern in setting.paths)):
+        return finding
+    return None if setting.severity == "off" else replace(finding, severity=Severity(setting.severity))
+
+
+def _matches(file: str, pattern: str) -> bool:
+    return fnmatchcase(file, pattern) or file.startswith(pattern.rstrip("/") + "/")
+
+
+def _merge(entries: list[tuple[str, Finding]]) -> Finding:
+    """The same finding in several clusters, at its worst, with all of them."""
+    worst = min((finding for _, finding in entries), key=lambda finding: finding.severity.rank)
+    return replace(worst, clusters=tuple(sorted({cluster for cluster, _ in entries})))
+
+
+def _fingerprinted(findings: Iterable[Finding]) -> Iterable[Finding]:
+    """Each with an identity that survives moved lines and renamed files."""
+    seen: dict[str, int] = {}
+    for finding in findings:
+        identity = "\0".join((finding.rule, finding.subject, finding.other or "", _INDEX.sub("[]", finding.field)))
+        ordinal = seen[identity] = seen.get(identity, -1) + 1
+        yield replace(finding, fingerprint=hashlib.sha256(f"{identity}\0{ordinal}".encode()).hexdigest())
+
+
+def _without_suppressed(findings: Iterable[Finding], repository: Repository) -> tuple[list[Finding], list[tuple[Place, Suppression]]]:
+    """Findings that neither a comment nor the configuration suppresses, and all comments that were looked at."""
+    comments: dict[str, dict[int, Suppression]] = {}
+    kept = []
+    for finding in findings:
+        file = finding.place.file
+        if file not in comments:
+            text = repository.tree.read(file).decode(errors="replace") if repository.tree.is_file(file) else ""
+            comments[file] = suppressions_in(text)
+        comment = comments[file].get(finding.place.line)
+        if not (comment is not None and comment.covers(finding.rule)) and not _is_ignored(finding, repository.configuration):
+            kept.append(finding)
+    return kept, [(Place(file, found.line, found.column), found) for file, lines in comments.items() for found in lines.values()]
+
+
+def _is_ignored(finding: Finding, configuration: Configuration) -> bool:
+    return any(
+        entry.rule == finding.rule
+        and (entry.subject is None or entry.subject == finding.subject)
+        and (entry.path is None or _matches(finding.place.file, entry.path))
+        for entry in configuration.ignore
+    )
+
+
+def _malformed(place: Place, suppression: Suppression) -> Problem:
+    return Problem(suppression.problem or "", place)

@@ -1,0 +1,262 @@
+"""`fix`: writes what the findings' fixes say, in rounds, and keeps of it what does what it should.
+
+After each round the repository is analysed as it would be. A fix stays if its finding is gone and nothing new is wrong; else it is dropped, and named.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from gitops_secrets.checks import RULES
+from gitops_secrets.errors import UsageError
+from gitops_secrets.generate.changes import FileChange
+from gitops_secrets.model.facts import Confidence
+from gitops_secrets.model.ids import ResourceId
+from gitops_secrets.model.nodes import MappingNode
+from gitops_secrets.model.results import AddItems, Edit, Finding, Remedy, Severity, Step
+from gitops_secrets.pipeline.check import check
+from gitops_secrets.pipeline.remedies import Remedies
+from gitops_secrets.pipeline.scan import Analysis, ClusterAnalysis, Repository, analyse
+from gitops_secrets.pipeline.split import split
+from gitops_secrets.rendering.units import is_kustomization
+from gitops_secrets.repository.tree import OverlaidTree
+from gitops_secrets.syntax.splice import apply_edits
+
+ROUNDS = 10
+SPLIT_RULE = "unit-needs-split"
+# What is wrong with the order shows only once things are found and units build: these may come to light when something else is mended, and are mended next.
+_REVEALED = frozenset({"missing-depends-on", "dependency-not-gated", "misread-health-check", "redundant-depends-on"})
+# While a directory is not found, nothing of what is in it can be looked at.
+_HIDING = frozenset({"missing-path"})
+_INDEX = re.compile(r"\[\d+\]")
+
+Contents = Mapping[str, str | None]  # None: the file is gone
+Identity = tuple[str, str, str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """A finding that is mended, and how."""
+
+    finding: Finding
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """A finding whose fix is not written, and why."""
+
+    finding: Finding
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fixed:
+    """What `fix` would write, and what stays."""
+
+    changes: tuple[FileChange, ...]
+    applied: tuple[Applied, ...]
+    dropped: tuple[Dropped, ...]
+    remaining: tuple[Finding, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """The repository with the changes made so far."""
+
+    repository: Repository
+    contents: Contents
+    findings: tuple[Finding, ...]
+    analysis: Analysis
+
+    @property
+    def identities(self) -> Counter[Identity]:
+        return Counter(map(_identity, self.findings))
+
+
+def fix(repository: Repository, *, cluster: str | None = None, rules: Collection[str] = (), splits: bool = False) -> Fixed:
+    """Mends what has one right answer that is more than possible, in all clusters or in one; only findings of `rules`, if any are given.
+
+    `splits` also splits units that can't be applied as one, where that can be done without changing what is applied. Writes nothing. A second run
+    changes nothing. Raises `UsageError` for a rule or cluster that is not there.
+    """
+    unknown = sorted(set(rules) - {rule.id for rule in RULES})
+    if unknown:
+        raise UsageError(f"there is no rule {unknown[0]!r}\n`gitops-secrets explain` lists them")
+    return _Fixer(repository, cluster, frozenset(rules)).run(splits=splits)
+
+
+class _Fixer:
+    def __init__(self, repository: Repository, cluster: str | None, rules: frozenset[str]) -> None:
+        self.repository = repository
+        self.cluster = cluster
+        self.rules = rules
+        self.applied: list[Applied] = []
+        self.dropped: dict[Identity, Dropped] = {}
+
+    def run(self, *, splits: bool) -> Fixed:
+        state = self._state({})
+        if splits and self._is_asked_for(SPLIT_RULE):
+            state = self._split(state)
+        for _ in range(ROUNDS):
+            batch = self._batch(state)
+            if not batch:
+                break
+            state = self._accept(state, batch)
+        changes = tuple(FileChange(path, self._before(path), text) for path, text in sorted(state.contents.items()))
+        left = tuple(self.dropped[_identity(finding)] for finding in state.findings if _identity(finding) in self.dropped)
+        return Fixed(changes, tuple(self.applied), left, state.findings)
+
+    def _before(self, path: str) -> str | None:
+        return self.repository.tree.read(path).decode() if self.repository.tree.is_file(path) else None
+
+    def _is_asked_for(self, rule: str) -> bool:
+        return not self.rules or rule in self.rules
+
+    def _state(self, contents: Contents) -> _State:
+        tree = OverlaidTree(self.repository.tree, {path: None if text is None else text.encode() for path, text in contents.items()})
+        repository = replace(self.repository, tree=tree, loader=self.repository.loader.after(tree, contents))
+        analysis = analyse(repository, cluster=self.cluster)
+        return _State(repository, contents, check(repository, analysis).findings, analysis)
+
+    # Rounds
+
+    def _batch(self, state: _State) -> list[Finding]:
+        """Findings to mend at once: their fixes touch different places, or add to the same list."""
+        chosen: list[Finding] = []
+        taken: dict[str, list[tuple[Edit, frozenset[Step]]]] = {}
+        for finding in state.findings:
+            if finding.fix is None or finding.remedy is None or _identity(finding) in self.dropped or not self._is_asked_for(finding.rule):
+                continue
+            if finding.confidence is Confidence.POSSIBLE:
+                continue
+            lists = frozenset(step._replace(items=()) for step in finding.remedy.steps if isinstance(step, AddItems))
+            edits = finding.fix.edits
+            if any(_touch(edit, other) and lists != own for edit in edits for other, own in taken.get(edit.file, ())):
+                continue
+            for edit in edits:
+                taken.setdefault(edit.file, []).append((edit, lists))
+            chosen.append(finding)
+        return chosen
+
+    def _accept(self, state: _State, batch: Sequence[Finding]) -> _State:
+        """The state with the whole batch if all is well then, else with what can stay of each half."""
+        after = self._with(state, batch)
+        why = "it can't be written together with others" if after is None else _fault(state, after, batch)
+        if after is not None and why is None:
+            self.applied += [Applied(finding, finding.fix.description) for finding in batch if finding.fix is not None]
+            return after
+        if len(batch) == 1:
+            self.dropped[_identity(batch[0])] = Dropped(batch[0], why or "")
+            return state
+        middle = len(batch) // 2
+        state = self._accept(state, batch[:middle])
+        # Lines may have moved.
+        others = set(map(_identity, batch[middle:]))
+        again = [finding for finding in self._batch(state) if _identity(finding) in others]
+        return self._accept(state, again) if again else state
+
+    def _with(self, state: _State, batch: Sequence[Finding]) -> _State | None:
+        remedy = Remedy("", tuple(_joined(step for finding in batch if finding.remedy is not None for step in finding.remedy.steps)))
+        made = Remedies(state.repository.tree).fix(remedy)
+        if made is None:
+            return None
+        contents = dict(state.contents)
+        for file in {edit.file for edit in made.edits}:
+            text = state.repository.tree.read(file).decode()
+            try:
+                contents[file] = apply_edits(text, [edit for edit in made.edits if edit.file == file])
+            except ValueError:
+                return None
+        return self._state(contents)
+
+    # Splits
+
+    def _split(self, state: _State) -> _State:
+        for finding in [finding for finding in state.findings if finding.rule == SPLIT_RULE and finding.confidence is not Confidence.POSSIBLE]:
+            if _identity(finding) not in state.identities:
+                continue
+            made = split(state.repository, state.analysis, finding.subject)
+            if isinstance(made, str):
+                self.dropped[_identity(finding)] = Dropped(finding, made)
+                continue
+            after = self._state({**state.contents, **made.contents})
+            why = _difference(state, after) or _fault(state, after, [finding])
+            if why is None:
+                state = after
+                self.applied.append(Applied(finding, made.description))
+            else:
+                self.dropped[_identity(finding)] = Dropped(finding, why)
+        return state
+
+
+def _identity(finding: Finding) -> Identity:
+    """What a finding is about, wherever it stands."""
+    return finding.rule, finding.subject, finding.other or "", _INDEX.sub("[]", finding.field)
+
+
+def _touch(first: Edit, second: Edit) -> bool:
+    """Do two ranges overlap or meet? Two insertions at one point do: which of them comes first would matter."""
+    return first.start <= second.end and second.start <= first.end
+
+
+def _joined(steps: Iterable[Step]) -> Iterable[Step]:
+    """Each step once, those that add to one list as one."""
+    lists: dict[AddItems, list[Mapping[str, str]]] = {}
+    order: dict[Step, None] = {}
+    for step in steps:
+        if isinstance(step, AddItems):
+            key = step._replace(items=())
+            order[key] = None
+            lists.setdefault(key, []).extend(item for item in step.items if item not in lists.get(key, ()))
+        else:
+            order[step] = None
+    return [step._replace(items=tuple(lists[step])) if isinstance(step, AddItems) else step for step in order]
+
+
+def _fault(before: _State, after: _State, batch: Sequence[Finding]) -> str | None:
+    """Why the changes of a batch can't stay, if they can't."""
+    old, new = before.identities, after.identities
+    mended = Counter(map(_identity, batch))
+    still = [identity for identity, count in mended.items() if new[identity] > old[identity] - count]
+    if still:
+        return "the finding would still be there"
+    allowed: Callable[[Finding], bool] = _all if any(finding.rule in _HIDING for finding in batch) else _is_revealed
+    for finding in after.findings:
+        if new[_identity(finding)] > old[_identity(finding)] and not allowed(finding):
+            return f"it would bring {finding.rule} at {finding.place}: {finding.message}"
+    return None
+
+
+def _difference(before: _State, after: _State) -> str | None:
+    """What a split would change about the objects that are applied, if it would: it may only add Kustomizations, and change those."""
+    for cluster, other in zip(before.analysis.clusters, after.analysis.clusters, strict=False):
+        old, new = _objects(cluster), _objects(other)
+        changed = sorted(id for id in old.keys() | new.keys() if old.get(id) != new.get(id))
+        if changed:
+            return f"{changed[0]} would not be the same afterwards"
+    return None if len(before.analysis.clusters) == len(after.analysis.clusters) else "there would be other entry points"
+
+
+def _objects(cluster: ClusterAnalysis) -> dict[ResourceId, list[MappingNode]]:
+    found: dict[ResourceId, list[MappingNode]] = {}
+    for applied in cluster.graph.cluster.resources:
+        if not is_kustomization(applied.resource):
+            found.setdefault(applied.resource.id, []).append(applied.resource.data)
+    return found
+
+
+def _all(_: Finding) -> bool:
+    return True
+
+
+def _is_revealed(finding: Finding) -> bool:
+    return finding.rule in _REVEALED
+
+
+def fails(findings: Iterable[Finding]) -> bool:
+    """Is an error left that is more than possible?"""
+    return any(finding.severity is Severity.ERROR and finding.confidence is not Confidence.POSSIBLE for finding in findings)

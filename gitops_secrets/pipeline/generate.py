@@ -1,0 +1,249 @@
+"""`generate flux`: from an overlay without an engine to the Flux Kustomizations that apply its components in order."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from gitops_secrets.errors import UsageError
+from gitops_secrets.generate.changes import FileChange
+from gitops_secrets.generate.files import is_generated, listing_change, manifest_change
+from gitops_secrets.generate.flux import FluxOptions, flux_kustomizations
+from gitops_secrets.model.facts import Opaque
+from gitops_secrets.model.ids import ResourceId
+from gitops_secrets.model.nodes import Place, as_mapping, as_sequence
+from gitops_secrets.model.results import AppliedResource, Cluster, Unit
+from gitops_secrets.ordering.order import Plan
+from gitops_secrets.pipeline.scan import Repository, analyse_cluster
+from gitops_secrets.rendering.entry_points import with_releases
+from gitops_secrets.rendering.kustomize import Build, Builder, find_kustomization
+from gitops_secrets.rendering.objects import to_resource
+from gitops_secrets.rendering.units import KUSTOMIZE_GROUP, SOURCE_GROUP
+from gitops_secrets.repository.tree import join
+from gitops_secrets.syntax.spans import UneditableError
+
+DEFAULT_SOURCE = "flux-system/flux-system"
+# Fields of a kustomization that only list what it holds; any other changes it, and a component would not be the same without it.
+_LISTING_FIELDS = frozenset({"apiVersion", "kind", "metadata", "resources", "bases", "sortOptions"})
+_COMMON_PARTS = frozenset({"base", "overlays"})
+
+
+@dataclass(frozen=True, slots=True)
+class Generated:
+    """What `generate flux` would write, and what a user should know about it."""
+
+    changes: tuple[FileChange, ...]
+    plan: Plan
+    remarks: tuple[str, ...]
+
+    @property
+    def stale(self) -> tuple[FileChange, ...]:
+        """Files that are not what they should be."""
+        return tuple(change for change in self.changes if change.is_needed)
+
+
+def generate_flux(repository: Repository, overlay: Path, *, source: str = DEFAULT_SOURCE) -> Generated:
+    """The Flux Kustomizations of the overlay at `overlay`: a file for each component in its `flux` folder, and a kustomization that lists them.
+
+    A second run changes nothing; fields that are not generated keep what people wrote. Raises `UsageError` for a directory that does not build or can't be
+    ordered, for a file of that folder that can't be edited, and for a source that is not `[KIND/]NAMESPACE/NAME`.
+    """
+    directory = _relative(repository.root, overlay)
+    if find_kustomization(repository.tree, directory) is None:
+        raise UsageError(f"{overlay} has no kustomization.yaml\ngive the directory of an overlay, such as overlays/production")
+    options = FluxOptions(_source(source), _has_expressions(repository))
+    builder = Builder(repository.loader)
+    components, remarks = _components(repository, builder, directory)
+    plan = _ordered(repository, builder, components, options)
+    while plan.splits:
+        finer = _split(repository, builder, components, plan)
+        if finer is None:
+            edge = plan.splits[0].edges[0]
+            raise UsageError(
+                f"component {plan.splits[0].unit.name} can't be applied as one: {edge.requirement.resource} needs {edge.provision.resource} first,"
+                " which waits for the same component\nput them into directories of their own"
+            )
+        components = finer
+        plan = _ordered(repository, builder, components, options)
+    changes = _changes(repository, _flux_folder(directory), flux_kustomizations(plan, repository.table, options))
+    remarks += [
+        f"{change.path}: nothing of the overlay is behind it any more; without it, Flux prunes what it applied" for change in changes if change.after is None
+    ]
+    remarks += [f"{opaque.place}: {opaque.thing} is not looked into, so what it needs is not ordered: {opaque.why}" for opaque in plan.graph.cluster.opaque]
+    remarks += [f"{' → '.join(unit.name for unit in cycle.units)} wait for each other, so no order helps: see what check says" for cycle in plan.cycles]
+    return Generated(changes, plan, tuple(remarks))
+
+
+def _relative(root: Path, overlay: Path) -> str:
+    resolved = overlay.resolve()
+    if resolved != root and root not in resolved.parents:
+        raise UsageError(f"{overlay} is not in the repository {root}")
+    relative = resolved.relative_to(root).as_posix()
+    return "" if relative == "." else relative
+
+
+def _source(text: str) -> ResourceId:
+    parts = text.split("/")
+    if len(parts) == 2:
+        parts.insert(0, "GitRepository")
+    if len(parts) != 3 or not all(parts):
+        raise UsageError(f"--source {text!r} is not [KIND/]NAMESPACE/NAME, such as {DEFAULT_SOURCE}")
+    return ResourceId(SOURCE_GROUP, *parts)
+
+
+def _has_expressions(repository: Repository) -> bool:
+    """Does the repository's Flux have healthCheckExprs: 2.5 or later, or not known."""
+    for path in repository.tree.files:
+        if path.endswith("gotk-components.yaml"):
+            for document in repository.loader.load(path).documents:
+                version = as_mapping(as_mapping(as_mapping(document).get("metadata")).get("labels")).get("app.kubernetes.io/version")
+                if isinstance(version, str):
+                    major, _, rest = version.lstrip("v").partition(".")
+                    minor = rest.partition(".")[0]
+                    return not (major.isdigit() and minor.isdigit()) or (int(major), int(minor)) >= (2, 5)
+    return True
+
+
+# Components
+
+
+def _components(repository: Repository, builder: Builder, directory: str) -> tuple[list[str], list[str]]:
+    """The directories that the overlay lists, if they are all there is to it; else the overlay as one."""
+    _refuse_broken(directory, builder.build(directory))
+    parts = _listed_directories(repository, directory)
+    if parts is None:
+        return [directory], [
+            f"{directory or '.'} changes or adds to what it lists, so it becomes one Kustomization; components as plain directories can be ordered"
+        ]
+    if not _is_sum(builder, directory, parts):
+        return [directory], [f"{directory or '.'} is not the sum of the directories that it lists, so it becomes one Kustomization"]
+    # The folder that this command writes is the order of the others, not one of them.
+    return [part for part in parts if part != _flux_folder(directory)], []
+
+
+def _split(repository: Repository, builder: Builder, components: Sequence[str], plan: Plan) -> list[str] | None:
+    """The components with the first that needs a split replaced by the directories that it lists; None where it is more than a list."""
+    path = plan.graph.units[plan.splits[0].unit].path
+    parts = _listed_directories(repository, path) if path is not None else None
+    if path is None or parts is None or len(parts) < 2 or not _is_sum(builder, path, parts):
+        return None
+    return [finer for component in components for finer in (parts if component == path else [component])]
+
+
+def _listed_directories(repository: Repository, directory: str) -> list[str] | None:
+    """What a kustomization lists, if that is all it does and all of it are directories; None if not."""
+    path = find_kustomization(repository.tree, directory)
+    if path is None:
+        return None
+    node = as_mapping(next(iter(repository.loader.load(path).documents), None))
+    if set(node) - _LISTING_FIELDS:
+        return None
+    found = []
+    for entry in (*as_sequence(node.get("resources")), *as_sequence(node.get("bases"))):
+        target = join(directory, entry) if isinstance(entry, str) else None
+        if target is None or not repository.tree.is_directory(target):
+            return None
+        found.append(target)
+    return found or None
+
+
+def _is_sum(builder: Builder, directory: str, parts: Iterable[str]) -> bool:
+    return _content([builder.build(directory)]) == _content(builder.build(part) for part in parts)
+
+
+def _flux_folder(directory: str) -> str:
+    return f"{directory}/flux".lstrip("/")
+
+
+def _refuse_broken(directory: str, build: Build) -> None:
+    if build.failed:
+        first = build.problems[0] if build.problems else None
+        raise UsageError(f"{first.place}: {first.message}" if first else f"{directory} does not build")
+
+
+def _content(builds: Iterable[Build]) -> list[str]:
+    return sorted(repr(node) for build in builds for node in build.resources)
+
+
+# Order
+
+
+def _ordered(repository: Repository, builder: Builder, components: Sequence[str], options: FluxOptions) -> Plan:
+    """The plan of a cluster that applies each component as one Kustomization."""
+    names = _names(components)
+    units, applied = [], []
+    opaque: set[Opaque] = set()
+    for path in components:
+        build = builder.build(path)
+        _refuse_broken(path, build)
+        opaque.update(build.opaque)
+        unit = ResourceId(KUSTOMIZE_GROUP, "Kustomization", options.source.namespace, names[path])
+        units.append(Unit(unit, Place(find_kustomization(repository.tree, path) or path, 1, 1), path=path, source=options.source))
+        for node in build.resources:
+            resource = to_resource(node, repository.table.is_namespaced, "default")
+            if resource is not None:
+                applied.append(AppliedResource(resource, unit))
+    known = tuple(sorted(opaque, key=lambda entry: (entry.place, entry.thing, entry.why)))
+    cluster = Cluster("", components[0], "flux", tuple(units), tuple(applied), opaque=known)
+    return analyse_cluster(with_releases(cluster, repository.loader, repository.table.is_namespaced), repository).plan
+
+
+def _names(components: Sequence[str]) -> dict[str, str]:
+    """A name for each component: the last part of its path, with its parents where two share it."""
+    parts = {path: _telling_parts(path) for path in components}
+    names: dict[str, str] = {}
+    for path, own in parts.items():
+        others = [other for known, other in parts.items() if known != path]
+        length = next((size for size in range(1, len(own)) if all(_name(other[-size:]) != _name(own[-size:]) for other in others)), len(own))
+        name = _name(own[-length:])
+        # The kustomization that lists the files needs its own name.
+        taken = {*names.values(), "kustomization"}
+        names[path] = next(free for free in (name, *(f"{name}-{number}" for number in range(2, len(components) + 3))) if free not in taken)
+    return names
+
+
+def _telling_parts(path: str) -> list[str]:
+    """The parts of a path but for those that every kustomize repository has."""
+    parts = path.split("/")
+    return [part for part in parts if part not in _COMMON_PARTS] or parts
+
+
+def _name(parts: Sequence[str]) -> str:
+    """Parts of a path as a name that the API server takes (RFC 1123)."""
+    return re.sub(r"[^a-z0-9]+", "-", "-".join(parts).lower()).strip("-") or "overlay"
+
+
+# Files
+
+
+def _changes(repository: Repository, folder: str, manifests: Mapping[str, dict[str, Any]]) -> tuple[FileChange, ...]:
+    tree = repository.tree
+    changes = [_edited(repository, f"{folder}/{name}.yaml", partial(manifest_change, manifest=manifest)) for name, manifest in sorted(manifests.items())]
+    removed = [FileChange(path, text, None) for path, text in _generated_before(repository, folder) if posixpath.basename(path)[:-5] not in manifests]
+    names = frozenset(posixpath.basename(change.path) for change in removed)
+    listing = find_kustomization(tree, folder) or f"{folder}/kustomization.yaml"
+    changes.append(_edited(repository, listing, partial(listing_change, names=sorted(manifests), removed=names)))
+    return (*changes, *removed)
+
+
+def _edited(repository: Repository, path: str, edit: Callable[[str, str | None], FileChange]) -> FileChange:
+    try:
+        return edit(path, repository.tree.read(path).decode() if repository.tree.is_file(path) else None)
+    except (UneditableError, UnicodeDecodeError) as error:
+        reason = error if isinstance(error, UneditableError) else "it is not text in UTF-8"
+        raise UsageError(f"{path} can't be brought up to date: {reason}\nmend it, move it away or delete it") from error
+
+
+def _generated_before(repository: Repository, folder: str) -> Iterable[tuple[str, str]]:
+    """Files of an earlier run."""
+    for name in repository.tree.children(folder):
+        path = f"{folder}/{name}"
+        if name.endswith(".yaml") and repository.tree.is_file(path):
+            text = repository.tree.read(path).decode(errors="replace")
+            if is_generated(text):
+                yield path, text

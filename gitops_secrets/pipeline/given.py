@@ -1,0 +1,77 @@
+"""What is there before any unit is applied: what Kubernetes holds by itself, the engine with its kinds, and what its bootstrap makes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from gitops_secrets.kinds.table import KindTable
+from gitops_secrets.model.facts import KindNeed, ObjectNeed, Provision, When
+from gitops_secrets.model.ids import ResourceId
+from gitops_secrets.model.nodes import Place, as_mapping, as_text
+from gitops_secrets.model.results import Cluster
+from gitops_secrets.rendering.objects import FLUX_NAMESPACE
+
+KUBERNETES = ResourceId("", "Kubernetes", "", "kubernetes")
+FLUX = ResourceId("", "Flux", "", "flux")
+ARGO = ResourceId("", "Argo", "", "argo")
+
+_KUBERNETES_OBJECTS = (
+    *(ResourceId("", "Namespace", "", name) for name in ("default", "kube-system", "kube-public", "kube-node-lease")),
+    *(ResourceId("scheduling.k8s.io", "PriorityClass", "", f"system-{name}-critical") for name in ("cluster", "node")),
+    *(ResourceId("rbac.authorization.k8s.io", "ClusterRole", "", name) for name in ("cluster-admin", "admin", "edit", "view")),
+)
+_FLUX_ACCOUNTS = (
+    "kustomize-controller",
+    "helm-controller",
+    "source-controller",
+    "notification-controller",
+    "image-reflector-controller",
+    "image-automation-controller",
+    "source-watcher",
+    "flux-operator",
+)
+
+
+def given_provisions(cluster: Cluster, table: KindTable) -> Iterable[Provision]:
+    """Provisions of `KUBERNETES`, `FLUX` and `ARGO`: nobody in the repository has to bring these."""
+    place = Place(cluster.entry_point, 1, 1)
+    for target in _KUBERNETES_OBJECTS:
+        yield Provision(KUBERNETES, ObjectNeed(target), When.BEFORE, place)
+    for namespace in sorted({applied.resource.id.namespace for applied in cluster.resources if applied.resource.id.namespace}):
+        # Controllers of Kubernetes make these in every namespace.
+        yield Provision(KUBERNETES, ObjectNeed(ResourceId("", "ServiceAccount", namespace, "default")), When.BEFORE, place)
+        yield Provision(KUBERNETES, ObjectNeed(ResourceId("", "ConfigMap", namespace, "kube-root-ca.crt")), When.BEFORE, place, frozenset({"ca.crt"}))
+    # A plain directory with Flux or Argo CD objects is applied to a cluster that runs them.
+    for engine, groups in ((FLUX, (".toolkit.fluxcd.io", "fluxcd.controlplane.io")), (ARGO, ("argoproj.io",))):
+        if engine is ARGO and cluster.engine not in ("argo", "none"):
+            continue
+        kinds = {(applied.resource.id.group, applied.resource.id.kind) for applied in cluster.resources if applied.resource.id.group.endswith(groups)}
+        for group, kind in sorted(kinds):
+            yield Provision(engine, KindNeed(group, kind, "", table.plural(group, kind)), When.BEFORE, place)
+    yield from _flux_objects(cluster, place)
+
+
+def _flux_objects(cluster: Cluster, place: Place) -> Iterable[Provision]:
+    namespaces = {FLUX_NAMESPACE}
+    applied = {entry.resource.id: entry.resource for entry in cluster.resources}
+    applied.update((resource.id, resource) for resource in cluster.given)
+    for unit in cluster.units:
+        if unit.parent is None and not unit.is_overlay:
+            # The bootstrap made the root, its namespace and its source; nothing in the repository has to.
+            namespaces.add(unit.id.namespace)
+            yield Provision(FLUX, ObjectNeed(unit.id), When.BEFORE, place)
+            if unit.source is not None and unit.source not in applied:
+                yield Provision(FLUX, ObjectNeed(unit.source), When.BEFORE, place)
+            # The credential that reads the repository can't come from the repository.
+            source = applied.get(unit.source) if unit.source is not None else None
+            credential = as_text(as_mapping(as_mapping(source.data.get("spec")).get("secretRef")).get("name")) if source is not None else ""
+            if source is not None and credential:
+                yield Provision(FLUX, ObjectNeed(ResourceId("", "Secret", source.id.namespace, credential)), When.BEFORE, place)
+    for resource in applied.values():
+        credential = as_text(as_mapping(as_mapping(resource.data.get("spec")).get("sync")).get("pullSecret")) if resource.id.kind == "FluxInstance" else ""
+        if credential:
+            yield Provision(FLUX, ObjectNeed(ResourceId("", "Secret", resource.id.namespace, credential)), When.BEFORE, place)
+    for namespace in sorted(namespaces):
+        yield Provision(FLUX, ObjectNeed(ResourceId("", "Namespace", "", namespace)), When.BEFORE, place)
+        for account in _FLUX_ACCOUNTS:
+            yield Provision(FLUX, ObjectNeed(ResourceId("", "ServiceAccount", namespace, account)), When.BEFORE, place)

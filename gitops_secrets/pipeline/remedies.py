@@ -1,0 +1,96 @@
+"""What a rule wants changed, as edits of the text that is there. A change that can't be made without touching more is no fix."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gitops_secrets.model.nodes import Place
+from gitops_secrets.model.results import AddItems, Edit, Fix, Remedy, RemoveAt, SetKey, SetValue, Step
+from gitops_secrets.repository.tree import Tree
+from gitops_secrets.syntax.editor import Lines
+from gitops_secrets.syntax.spans import BYTE_ORDER_MARK, Kind, Span, UneditableError, read_spans
+from gitops_secrets.syntax.splice import add_sequence_items, remove_item, remove_key, set_scalar
+
+Path = tuple[str | int, ...]
+
+
+class _Index:
+    """Where each key and item of a file stands, and the text of its scalars."""
+
+    def __init__(self, text: str) -> None:
+        self.at: dict[tuple[int, int], list[tuple[int, Path]]] = {}  # documents and paths by line and column, outer ones first
+        self.scalars: dict[tuple[int, Path], str] = {}
+        self._lines = Lines(text.removeprefix(BYTE_ORDER_MARK))
+        for document, span in enumerate(read_spans(text)):
+            self._collect(span, document, ())
+
+    def _collect(self, span: Span, document: int, path: Path) -> None:
+        if span.kind is Kind.SCALAR:
+            self.scalars[document, path] = span.value
+        for key, value in span.entries:
+            self._add(key, document, (*path, key.value))
+            self._collect(value, document, (*path, key.value))
+        for number, item in enumerate(span.items):
+            self._add(item, document, (*path, number))
+            self._collect(item, document, (*path, number))
+
+    def _add(self, span: Span, document: int, path: Path) -> None:
+        self.at.setdefault(self._lines.position(span.start), []).append((document, path))
+
+
+class Remedies:
+    """Makes fixes for the files of one tree; each file is read and parsed once."""
+
+    def __init__(self, tree: Tree) -> None:
+        self._tree = tree
+        self._texts: dict[str, str] = {}
+        self._indexes: dict[str, _Index] = {}
+
+    def fix(self, remedy: Remedy) -> Fix | None:
+        """The edits of a remedy; None where a file is not there, or can't be edited in that place alone."""
+        try:
+            edits = tuple(dict.fromkeys(edit for step in remedy.steps for edit in self._edits(step)))
+        except (FileNotFoundError, UnicodeDecodeError, UneditableError):
+            return None
+        return Fix(remedy.description, edits) if edits else None
+
+    def _edits(self, step: Step) -> Sequence[Edit]:
+        if isinstance(step, SetValue):
+            # The first key of an item stands where the item does; it is the one with a value to set.
+            document, path = self._written_at(step.place)[-1]
+            return self._set(step, document, path)
+        document, path = self._written_at(step.place)[0]
+        if isinstance(step, SetKey):
+            return self._set(step, document, (*(path if isinstance(path[-1], int) else path[:-1]), step.key))
+        file = step.place.file
+        text = self._text(file)
+        if isinstance(step, RemoveAt):
+            return remove_item(text, file, document, path) if isinstance(path[-1], int) else remove_key(text, file, document, path)
+        if path[-2:] != ("metadata", "name"):
+            raise UneditableError("the object is named elsewhere")
+        target = (*path[:-2], *step.path)
+        if isinstance(step, AddItems):
+            return add_sequence_items(text, file, document, target, [dict(item) for item in step.items])
+        return set_scalar(text, file, document, target, step.value)
+
+    def _set(self, step: SetValue | SetKey, document: int, path: Path) -> Sequence[Edit]:
+        file = step.place.file
+        if step.before is not None and self._index(file).scalars.get((document, path)) != step.before:
+            raise UneditableError("something else stands there: a variable, or a value that is made from it")
+        return set_scalar(self._text(file), file, document, path, step.value)
+
+    def _text(self, file: str) -> str:
+        if file not in self._texts:
+            self._texts[file] = self._tree.read(file).decode()
+        return self._texts[file]
+
+    def _written_at(self, place: Place) -> Sequence[tuple[int, Path]]:
+        found = self._index(place.file).at.get((place.line, place.column))
+        if found is None:
+            raise UneditableError("nothing is written at that place")
+        return found
+
+    def _index(self, file: str) -> _Index:
+        if file not in self._indexes:
+            self._indexes[file] = _Index(self._text(file))
+        return self._indexes[file]

@@ -1,0 +1,139 @@
+"""A graph as boxes and arrows, before it is written in the language of a drawing tool."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from gitops_secrets.graph.graph import Graph
+from gitops_secrets.graph.trace import comes_with_platform
+from gitops_secrets.model.ids import ResourceId
+from gitops_secrets.ordering.order import OrderedEdge, Plan
+from gitops_secrets.report.names import relative_name
+
+
+class Line(Enum):
+    """What an arrow says. From the consumer to what it needs."""
+
+    WRITTEN = "written"
+    UNPROVEN = "unproven"  # written, but Ready of the provider proves nothing
+    MISSING = "missing"  # ordering, and nobody wrote it
+    IMPLIED = "implied"  # ordering, and other arrows say it already
+    USES = "uses"  # something is needed, and nothing has to wait
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A node. `key` tells boxes apart, `label` is shown."""
+
+    key: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Arrow:
+    """An edge between the keys of two boxes."""
+
+    start: str
+    end: str
+    line: Line
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """The boxes of one cluster, in named frames; a frame without a name is none."""
+
+    title: str
+    frames: tuple[tuple[str, tuple[Box, ...]], ...]
+    arrows: tuple[Arrow, ...]
+
+    @property
+    def size(self) -> int:
+        """How many boxes there are."""
+        return sum(len(boxes) for _, boxes in self.frames)
+
+
+def unit_drawing(plan: Plan) -> Drawing:
+    """Every unit a box, framed by the unit that applies it; every edge an arrow."""
+    graph = plan.graph
+    children: dict[str, list[Box]] = {}
+    for unit in sorted(graph.units.values(), key=lambda unit: unit.id):
+        frame = "" if unit.parent is None else relative_name(unit.parent, None)
+        children.setdefault(frame, []).append(Box(str(unit.id), relative_name(unit.id, None)))
+    frames = tuple((frame, tuple(boxes)) for frame, boxes in sorted(children.items()))
+    return Drawing(graph.cluster.name, frames, tuple(_arrow(edge, plan, str) for edge in plan.edges))
+
+
+def folded_drawing(plan: Plan, boxes: int) -> Drawing:
+    """As `unit_drawing`, with as few units folded into one box as make at most about `boxes` of them: releases into what applies them, then namespaces."""
+    for name in (_without_releases(plan.graph), _namespace_of):
+        drawing = _folded(plan, name)
+        if drawing.size <= boxes:
+            return drawing
+    return _folded(plan, _namespace_of)
+
+
+def resource_drawing(plan: Plan) -> Drawing:
+    """Every object that has an edge a box, framed by its unit."""
+    graph = plan.graph
+    edges = [edge for edge in graph.resource_edges if not comes_with_platform(edge.provision) and edge.requirement.resource != edge.provision.resource]
+    found = sorted({edge.requirement.resource for edge in edges} | {edge.provision.resource for edge in edges})
+    frames: dict[str, list[Box]] = {}
+    for resource in found:
+        unit = graph.unit_of.get(resource)
+        frames.setdefault("" if unit is None else relative_name(unit, None), []).append(Box(str(resource), relative_name(resource, None)))
+    arrows = dict.fromkeys(Arrow(str(edge.requirement.resource), str(edge.provision.resource), Line.USES, edge.requirement.reason) for edge in edges)
+    return Drawing(graph.cluster.name, tuple((frame, tuple(boxes)) for frame, boxes in sorted(frames.items())), tuple(arrows))
+
+
+def _arrow(edge: OrderedEdge, plan: Plan, key: Callable[[ResourceId], str]) -> Arrow:
+    reasons = sorted({reason.requirement.reason for reason in edge.edge.reasons})
+    return Arrow(key(edge.consumer), key(edge.provider), _line(edge, plan), ", ".join(reasons))
+
+
+def _line(edge: OrderedEdge, plan: Plan) -> Line:
+    if edge.edge.declared is not None:
+        return Line.UNPROVEN if edge.unbacked_gates else Line.WRITTEN
+    if not edge.orders:
+        return Line.USES
+    return Line.MISSING if any(entry.edge is edge for entry in plan.missing) else Line.IMPLIED
+
+
+def _without_releases(graph: Graph) -> Callable[[ResourceId], str]:
+    def name(unit: ResourceId) -> str:
+        parent = graph.units[unit].parent
+        kept = parent if unit.kind == "HelmRelease" and parent in graph.units and parent is not None else unit
+        return relative_name(kept, None)
+
+    return name
+
+
+def _namespace_of(unit: ResourceId) -> str:
+    return f"namespace {unit.namespace}" if unit.namespace else relative_name(unit, None)
+
+
+def _folded(plan: Plan, name: Callable[[ResourceId], str]) -> Drawing:
+    members: dict[str, int] = {}
+    for unit in plan.graph.units:
+        members[name(unit)] = members.get(name(unit), 0) + 1
+    boxes = tuple(Box(key, key if number == 1 else f"{key} ({number} units)") for key, number in sorted(members.items()))
+    # Between two boxes the weightiest arrow stands for all.
+    arrows: dict[tuple[str, str], Line] = {}
+    for edge in plan.edges:
+        pair, line = (name(edge.consumer), name(edge.provider)), _line(edge, plan)
+        if pair[0] != pair[1]:
+            arrows[pair] = min(arrows.get(pair, line), line, key=_WEIGHT.__getitem__)
+    return Drawing(plan.graph.cluster.name, (("", boxes),), tuple(Arrow(start, end, line) for (start, end), line in sorted(arrows.items())))
+
+
+_WEIGHT = {Line.MISSING: 0, Line.UNPROVEN: 1, Line.WRITTEN: 2, Line.IMPLIED: 3, Line.USES: 4}
+
+
+def lightest_first_left_out(arrows: Sequence[Arrow], limit: int) -> tuple[Arrow, ...]:
+    """At most `limit` arrows, in their order; what orders nothing goes first."""
+    if len(arrows) <= limit:
+        return tuple(arrows)
+    kept: Iterable[int] = sorted(sorted(range(len(arrows)), key=lambda index: (_WEIGHT[arrows[index].line], index))[:limit])
+    return tuple(arrows[index] for index in kept)

@@ -1,0 +1,353 @@
+"""Results as JSON, for scripts. An interface: fields are added, never changed or taken away within a `schema`.
+
+Text that is not ASCII is escaped, so that a document is safe on a terminal too and the same bytes in every locale.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from gitops_secrets.graph.graph import Graph, ResourceEdge, Unmet
+from gitops_secrets.graph.trace import ClusterTrace, Link, Trace, comes_with_platform
+from gitops_secrets.model.facts import Opaque, Problem
+from gitops_secrets.model.ids import ResourceId
+from gitops_secrets.model.nodes import Place
+from gitops_secrets.model.results import Edit, Finding, Fix, Severity, Unit
+from gitops_secrets.ordering.delay import Delay, delay_of, planned_delay, present_delay
+from gitops_secrets.ordering.gates import Gate
+from gitops_secrets.ordering.order import Cycle, MissingEdge, OrderedEdge, Plan, Split
+from gitops_secrets.report.names import resource_counts
+
+Json = dict[str, Any]
+
+SCAN_SCHEMA: Final = "gitops-secrets/scan/v1"
+CHECK_SCHEMA: Final = "gitops-secrets/check/v1"
+PLAN_SCHEMA: Final = "gitops-secrets/plan/v1"
+TRACE_SCHEMA: Final = "gitops-secrets/trace/v1"
+
+
+def scan_document(plans: Iterable[Plan], problems: Iterable[Problem], revision: str | None, *, resources: bool = False) -> str:
+    """The graphs of all clusters. `resources` adds every object and every edge between objects."""
+    clusters = [_scanned_cluster(plan, resources) for plan in _by_name(plans)]
+    return _text({"schema": SCAN_SCHEMA, "revision": revision, "clusters": clusters, "problems": _problems(problems)})
+
+
+def check_document(findings: Sequence[Finding], problems: Iterable[Problem], suppressed: int) -> str:
+    """Findings, each with its evidence and fix."""
+    summary = {severity.value: sum(finding.severity is severity for finding in findings) for severity in Severity}
+    entries = sorted((_finding(finding) for finding in findings), key=lambda entry: _order(entry, "subject", "rule", "object", "fingerprint"))
+    return _text({"schema": CHECK_SCHEMA, "findings": entries, "problems": _problems(problems), "summary": {**summary, "suppressed": suppressed}})
+
+
+def plan_document(plans: Iterable[Plan], problems: Iterable[Problem], revision: str | None) -> str:
+    """The order of all clusters: levels, the `dependsOn` to be, what gates each edge, what it costs."""
+    clusters = [_planned_cluster(plan) for plan in _by_name(plans)]
+    return _text({"schema": PLAN_SCHEMA, "revision": revision, "clusters": clusters, "problems": _problems(problems)})
+
+
+def trace_document(trace: Trace, revision: str | None) -> str:
+    """The chain through one thing, nested as it is walked."""
+    clusters = [_traced_cluster(cluster) for cluster in sorted(trace.clusters, key=lambda cluster: cluster.cluster)]
+    return _text({"schema": TRACE_SCHEMA, "revision": revision, "thing": trace.thing, "clusters": clusters})
+
+
+def _text(document: Json) -> str:
+    return json.dumps(document, indent=2) + "\n"
+
+
+def _by_name(plans: Iterable[Plan]) -> list[Plan]:
+    return sorted(plans, key=lambda plan: (plan.graph.cluster.name, plan.graph.cluster.entry_point))
+
+
+def _order(entry: Mapping[str, Any], *fields: str) -> tuple[object, ...]:
+    """By the first id, then by place, then by whatever else tells two entries apart."""
+    place = entry.get("place") or {"file": "", "line": 0, "column": 0}
+    return (str(entry[fields[0]]), place["file"], place["line"], place["column"], *(str(entry[field]) for field in fields[1:]))
+
+
+def _place(place: Place) -> Json:
+    return {"file": place.file, "line": place.line, "column": place.column}
+
+
+def _problems(problems: Iterable[Problem]) -> list[Json]:
+    unique = sorted({(problem.place, problem.message) for problem in problems})
+    return [{"message": message, "place": _place(place)} for place, message in unique]
+
+
+def _ids(ids: Iterable[ResourceId]) -> list[str]:
+    return sorted(map(str, ids))
+
+
+# scan
+
+
+def _scanned_cluster(plan: Plan, resources: bool) -> Json:
+    graph = plan.graph
+    cluster: Json = {
+        "name": graph.cluster.name,
+        "entry_point": graph.cluster.entry_point,
+        "units": _units(graph),
+        "edges": sorted((_edge(edge) for edge in plan.edges), key=lambda entry: (entry["from"], entry["to"])),
+        "external": sorted(_external(graph), key=lambda entry: _order(entry, "consumer", "field", "requires", "provider")),
+        "unmet": sorted(_unmet(graph.unmet), key=lambda entry: _order(entry, "consumer", "field", "requires")),
+        "opaque": sorted(map(_opaque, graph.opaque), key=lambda entry: _order(entry, "thing", "why")),
+    }
+    if resources:
+        cluster["resources"] = _resources(graph)
+        edges = (_resource_edge(edge) for edge in graph.resource_edges if not comes_with_platform(edge.provision))
+        cluster["resource_edges"] = sorted(edges, key=lambda entry: _order(entry, "from", "to", "field"))
+    return cluster
+
+
+def _units(graph: Graph) -> list[Json]:
+    counts = resource_counts(graph)
+    return sorted((_unit(unit, counts.get(unit.id, 0)) for unit in graph.units.values()), key=lambda entry: _order(entry, "id"))
+
+
+def _unit(unit: Unit, resources: int) -> Json:
+    return {
+        "id": str(unit.id),
+        "kind": unit.id.kind,
+        "namespace": unit.id.namespace,
+        "name": unit.id.name,
+        "path": unit.path,
+        "place": _place(unit.place),
+        "parent": None if unit.parent is None else str(unit.parent),
+        "resources": resources,
+        "opaque": unit.opaque,
+    }
+
+
+def _edge(edge: OrderedEdge) -> Json:
+    return {
+        "from": str(edge.consumer),
+        "to": str(edge.provider),
+        "declared": edge.edge.declared is not None,
+        "inferred": edge.inferred,
+        "orders": edge.orders,
+        "backed": edge.backed,
+        "redundant": edge.redundant,
+        "reasons": _reasons(edge.edge.reasons),
+    }
+
+
+def _reasons(edges: Iterable[ResourceEdge]) -> list[Json]:
+    return sorted(map(_reason, edges), key=lambda entry: _order(entry, "consumer", "field", "requires", "provider"))
+
+
+def _reason(edge: ResourceEdge) -> Json:
+    requirement = edge.requirement
+    return {
+        "reason": requirement.reason,
+        "effect": requirement.effect.value,
+        "optional": requirement.optional,
+        "consumer": str(requirement.resource),
+        "provider": str(edge.provision.resource),
+        "requires": str(requirement.need),
+        "field": requirement.field,
+        "place": _place(requirement.place),
+    }
+
+
+def _external(graph: Graph) -> Iterable[Json]:
+    for edge in graph.external:
+        provision = edge.before or edge.provision
+        if not comes_with_platform(provision):
+            requirement = edge.requirement
+            yield {
+                "consumer": str(requirement.resource),
+                "requires": str(requirement.need),
+                "provider": provision.note or str(provision.resource),
+                "field": requirement.field,
+                "place": _place(requirement.place),
+            }
+
+
+def _unmet(entries: Iterable[Unmet]) -> Iterable[Json]:
+    for entry in entries:
+        requirement = entry.requirement
+        yield {
+            "consumer": str(requirement.resource),
+            "requires": str(requirement.need),
+            "optional": requirement.optional,
+            "field": requirement.field,
+            "place": _place(requirement.place),
+        }
+
+
+def _opaque(opaque: Opaque) -> Json:
+    return {"thing": opaque.thing, "why": opaque.why, "place": _place(opaque.place)}
+
+
+def _resources(graph: Graph) -> list[Json]:
+    first = {applied.resource.id: applied.resource for applied in reversed(graph.cluster.resources)}
+    entries = (
+        {"id": str(resource.id), "api_version": resource.api_version, "unit": str(graph.unit_of[resource.id]), "place": _place(resource.place)}
+        for resource in first.values()
+    )
+    return sorted(entries, key=lambda entry: _order(entry, "id"))
+
+
+def _resource_edge(edge: ResourceEdge) -> Json:
+    return {
+        "from": str(edge.requirement.resource),
+        "to": str(edge.provision.resource),
+        "reason": edge.requirement.reason,
+        "effect": edge.requirement.effect.value,
+        "field": edge.requirement.field,
+        "place": _place(edge.requirement.place),
+    }
+
+
+# check
+
+
+def _finding(finding: Finding) -> Json:
+    return {
+        "rule": finding.rule,
+        "severity": finding.severity.value,
+        "confidence": finding.confidence.value,
+        "message": finding.message,
+        "place": _place(finding.place),
+        "related": [{"message": related.message, "place": _place(related.place)} for related in finding.related],
+        "clusters": sorted(finding.clusters),
+        "subject": finding.subject,
+        "object": finding.other,
+        "fix": None if finding.fix is None else _fix(finding.fix),
+        "fingerprint": finding.fingerprint,
+    }
+
+
+def _fix(fix: Fix) -> Json:
+    return {"description": fix.description, "edits": [_edit(edit) for edit in fix.edits]}
+
+
+def _edit(edit: Edit) -> Json:
+    (start_line, start_column), (end_line, end_column) = edit.start, edit.end
+    document: Json = {
+        "file": edit.file,
+        "range": {"start": {"line": start_line, "column": start_column}, "end": {"line": end_line, "column": end_column}},
+        "text": edit.text,
+    }
+    if edit.create:
+        document["create"] = True
+    if edit.delete:
+        document["delete"] = True
+    return document
+
+
+# plan
+
+
+def _planned_cluster(plan: Plan) -> Json:
+    graph = plan.graph
+    level_of = {unit: number for number, level in enumerate(plan.levels) for unit in level}
+    units = (
+        {
+            "id": str(unit.id),
+            "place": _place(unit.place),
+            "parent": None if unit.parent is None else str(unit.parent),
+            "level": level_of[unit.id],
+            "depends_on": _ids(plan.depends_on.get(unit.id, ())),
+            "declared": _ids({dependency.target for dependency in unit.depends_on}),
+        }
+        for unit in graph.units.values()
+    )
+    return {
+        "name": graph.cluster.name,
+        "entry_point": graph.cluster.entry_point,
+        "levels": [_ids(level) for level in plan.levels],
+        "units": sorted(units, key=lambda entry: _order(entry, "id")),
+        "edges": sorted((_planned_edge(edge, plan) for edge in plan.edges), key=lambda entry: (entry["from"], entry["to"])),
+        "missing": sorted(map(_missing, plan.missing), key=lambda entry: (entry["from"], entry["to"])),
+        "splits": sorted(map(_split, plan.splits), key=lambda entry: str(entry["unit"])),
+        "cycles": sorted(map(_cycle, plan.cycles), key=lambda entry: list(entry["units"])),
+        "delay": {"planned": _delay(planned_delay(plan)), "present": _delay(present_delay(plan))},
+    }
+
+
+def _planned_edge(edge: OrderedEdge, plan: Plan) -> Json:
+    return {
+        "from": str(edge.consumer),
+        "to": str(edge.provider),
+        "declared": edge.edge.declared is not None,
+        "orders": edge.orders,
+        "backed": edge.backed,
+        "delay_seconds": _seconds(delay_of(edge, plan)),
+        "gates": _gates(edge.gates),
+    }
+
+
+def _gates(gates: Iterable[Gate]) -> list[Json]:
+    """Each way in which something is proven, or not, once: many reasons share one."""
+    unique = {(str(gate.checked), gate.place, gate.kind.value, gate.backs, gate.weakness) for gate in gates}
+    return [
+        {"gate": kind, "checked": checked, "backs": backs, "weakness": weakness, "place": _place(place)}
+        for checked, place, kind, backs, weakness in sorted(unique, key=lambda entry: (*entry[:4], entry[4] or ""))
+    ]
+
+
+def _missing(entry: MissingEdge) -> Json:
+    implied = sorted(map(_pair, entry.implied), key=lambda pair: (pair["from"], pair["to"]))
+    return {**_pair(entry.edge), "reasons": _reasons(entry.edge.ordering), "implies": implied}
+
+
+def _pair(edge: OrderedEdge) -> Json:
+    return {"from": str(edge.consumer), "to": str(edge.provider)}
+
+
+def _split(split: Split) -> Json:
+    return {"unit": str(split.unit), "reasons": _reasons(split.edges)}
+
+
+def _cycle(cycle: Cycle) -> Json:
+    return {
+        "units": list(map(str, cycle.units)),
+        "declared": cycle.declared,
+        "steps": [{**_pair(step), "reasons": _reasons(step.edge.reasons)} for step in cycle.steps],
+        "cut": None if cycle.cut is None else _pair(cycle.cut),
+    }
+
+
+def _delay(delay: Delay) -> Json:
+    return {"seconds": _seconds(delay.seconds), "chain": list(map(str, delay.chain))}
+
+
+def _seconds(value: float | None) -> float | int | None:
+    return int(value) if value is not None and value == int(value) else value
+
+
+# trace
+
+
+def _traced_cluster(trace: ClusterTrace) -> Json:
+    return {
+        "name": trace.cluster,
+        "place": None if trace.place is None else _place(trace.place),
+        "unit": None if trace.unit is None else str(trace.unit),
+        "upstream": _links(trace.upstream),
+        "downstream": _links(trace.downstream),
+    }
+
+
+def _links(links: Iterable[Link]) -> list[Json]:
+    # In the order of the walk, which is by thing and place: what is marked `again` stands behind the place where it is followed.
+    return list(map(_link, links))
+
+
+def _link(link: Link) -> Json:
+    return {
+        "thing": link.thing,
+        "relation": link.relation.value,
+        "reason": link.reason or None,
+        "effect": None if link.effect is None else link.effect.value,
+        "optional": link.optional,
+        "met": link.met,
+        "field": link.field or None,
+        "place": _place(link.place),
+        "unit": None if link.unit is None else str(link.unit),
+        "again": link.again,
+        "links": _links(link.links),
+    }

@@ -1,0 +1,164 @@
+"""Findings of several clusters as one list: each fault once, graded as the user wants it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+
+from gitops_secrets.config import load_configuration
+from gitops_secrets.errors import UsageError
+from gitops_secrets.model.facts import Confidence
+from gitops_secrets.model.results import Severity
+from gitops_secrets.pipeline.check import CheckResult, check
+from gitops_secrets.pipeline.scan import analyse, repository_of
+from gitops_secrets.repository.tree import MemoryTree
+
+SYNC = """\
+apiVersion: source.toolkit.fluxcd.io/v1
+kind: GitRepository
+metadata: {{name: flux-system, namespace: flux-system}}
+spec: {{interval: 1m, url: "https://example.org/platform.git"}}
+---
+apiVersion: kustomize.toolkit.fluxcd.io/v1
+kind: Kustomization
+metadata: {{name: flux-system, namespace: flux-system}}
+spec: {{interval: 10m, path: ./clusters/{name}, prune: true, sourceRef: {{kind: GitRepository, name: flux-system}}}}
+"""
+APPS = """\
+apiVersion: kustomize.toolkit.fluxcd.io/v1
+kind: Kustomization
+metadata: {name: apps, namespace: flux-system}
+spec:
+  interval: 10m
+  path: ./apps
+  prune: true
+  sourceRef: {kind: GitRepository, name: flux-system}
+"""
+SETTINGS = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: settings\n  namespace: web\n"
+
+
+def cluster(name: str) -> dict[str, str]:
+    return {f"clusters/{name}/flux-system/gotk-sync.yaml": SYNC.format(name=name), f"clusters/{name}/apps.yaml": APPS}
+
+
+# The namespace `web` is nowhere.
+FILES = {**cluster("east"), **cluster("west"), "apps/settings.yaml": SETTINGS}
+
+
+def checked(files: Mapping[str, str], configuration: str = "") -> CheckResult:
+    repository = repository_of(MemoryTree(files), load_configuration(configuration.encode(), ".gitops-secrets.yaml"))
+    return check(repository, analyse(repository))
+
+
+def found(result: CheckResult) -> list[tuple[str, str, str, tuple[str, ...]]]:
+    return [(finding.severity.value, finding.rule, str(finding.place), finding.clusters) for finding in result.findings]
+
+
+MISSING = ("error", "missing-namespace", "apps/settings.yaml:5", ("east", "west"))
+
+
+def test_the_same_fault_in_several_clusters_is_one_finding_with_all_of_them() -> None:
+    assert found(checked(FILES)) == [MISSING]
+
+
+def test_findings_come_worst_first_and_then_by_place() -> None:
+    files = {
+        **FILES,
+        "apps/another.yaml": SETTINGS.replace("settings", "another"),
+        "clusters/east/apps.yaml": APPS.replace("  prune", "  dependsOn: [{name: nobody}]\n  prune"),
+        "clusters/west/stores.yaml": APPS.replace("name: apps", "name: stores").replace("./apps", "./nowhere"),
+    }
+
+    places = [(finding.severity.rank, finding.place) for finding in checked(files).findings]
+
+    assert places == sorted(places)
+    assert len(places) >= 3
+
+
+def test_fingerprints_survive_moved_lines_and_renamed_files() -> None:
+    moved = {**cluster("east"), **cluster("west"), "apps/renamed.yaml": "# a comment\n\n" + SETTINGS}
+
+    assert [finding.fingerprint for finding in checked(moved).findings] == [finding.fingerprint for finding in checked(FILES).findings]
+
+
+def test_fingerprints_tell_findings_apart() -> None:
+    files = {
+        **FILES,
+        "clusters/east/more.yaml": APPS.replace("name: apps", "name: more").replace("./apps", "./more"),
+        "more/a.yaml": SETTINGS.replace("web", "shop"),
+    }
+    fingerprints = [finding.fingerprint for finding in checked(files).findings]
+
+    assert len(set(fingerprints)) == len(fingerprints) == 2
+    assert all(len(fingerprint) == 64 for fingerprint in fingerprints)
+
+
+@pytest.mark.parametrize(("severity", "expected"), [("warning", ["warning"]), ("note", ["note"]), ("error", ["error"]), ("off", [])])
+def test_the_configuration_decides_how_severe_a_rule_is(severity: str, expected: list[str]) -> None:
+    result = checked(FILES, f"rules: {{missing-namespace: {severity}}}\n")
+
+    assert [finding.severity.value for finding in result.findings] == expected
+    assert result.suppressed == 0
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"), [("apps", "note"), ("apps/*.yaml", "note"), ("apps/settings.yaml", "note"), ("clusters", "error"), ("app", "error")]
+)
+def test_a_severity_may_hold_for_some_paths_only(path: str, expected: str) -> None:
+    result = checked(FILES, f"rules:\n  missing-namespace: {{severity: note, paths: ['{path}']}}\n")
+
+    assert [finding.severity.value for finding in result.findings] == [expected]
+
+
+@pytest.mark.parametrize(
+    ("entry", "is_ignored"),
+    [
+        ("rule: missing-namespace", True),
+        ("rule: missing-namespace, path: apps", True),
+        ("rule: missing-namespace, path: clusters", False),
+        ("rule: missing-namespace, subject: Kustomization/flux-system/apps", True),
+        ("rule: missing-namespace, subject: Kustomization/flux-system/other", False),
+        ("rule: missing-store", False),
+    ],
+)
+def test_the_configuration_can_accept_a_finding_with_a_reason(entry: str, is_ignored: bool) -> None:
+    result = checked(FILES, f"ignore:\n  - {{{entry}, reason: made by hand}}\n")
+
+    assert found(result) == ([] if is_ignored else [MISSING])
+    assert result.suppressed == int(is_ignored)
+
+
+@pytest.mark.parametrize("position", ["above", "beside"])
+def test_a_comment_accepts_a_finding_on_its_line_or_the_next(position: str) -> None:
+    comment = "# gitops-secrets: ignore[missing-namespace] made by hand"
+    line = f"  {comment}\n  namespace: web\n" if position == "above" else f"  namespace: web {comment}\n"
+    result = checked({**FILES, "apps/settings.yaml": SETTINGS.replace("  namespace: web\n", line)})
+
+    assert (found(result), result.suppressed) == ([], 1)
+
+
+def test_a_comment_without_a_reason_suppresses_nothing_and_is_a_problem() -> None:
+    result = checked({**FILES, "apps/settings.yaml": SETTINGS.replace("web\n", "web # gitops-secrets: ignore[missing-namespace]\n")})
+
+    assert len(result.findings) == 1
+    assert [str(problem.place) for problem in result.problems] == ["apps/settings.yaml:5"]
+
+
+@pytest.mark.parametrize("configuration", ["rules: {no-such-rule: off}\n", "ignore: [{rule: no-such-rule, reason: x}]\n"])
+def test_a_rule_that_does_not_exist_is_wrong_usage(configuration: str) -> None:
+    with pytest.raises(UsageError, match=r"\.gitops-secrets\.yaml:1.*no-such-rule"):
+        checked(FILES, configuration)
+
+
+def test_what_nothing_reaches_is_worth_a_note_beside_a_bootstrapped_cluster() -> None:
+    stray = {"archive/apps.yaml": APPS.replace("./apps", "./old"), "old/settings.yaml": SETTINGS}
+    archived = [finding for finding in checked({**FILES, **stray}).findings if finding.clusters == ("archive",)]
+
+    assert [(finding.severity, finding.confidence) for finding in archived] == [(Severity.NOTE, Confidence.POSSIBLE)] * len(archived) != []
+
+
+def test_what_nothing_reaches_is_graded_as_usual_where_nothing_is_bootstrapped() -> None:
+    result = checked({"archive/apps.yaml": APPS, "apps/settings.yaml": SETTINGS})
+
+    assert [finding.severity for finding in result.findings] == [Severity.ERROR]

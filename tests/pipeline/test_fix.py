@@ -1,0 +1,347 @@
+"""`fix` on the cases of every rule, on whole repositories, and on the platform with one thing taken away."""
+
+from __future__ import annotations
+
+import subprocess
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gitops_secrets.checks import RULES
+from gitops_secrets.errors import UsageError
+from gitops_secrets.generate.changes import FileChange, diff_of
+from gitops_secrets.model.results import Edit, Finding
+from gitops_secrets.pipeline.check import check
+from gitops_secrets.pipeline.fix import Fixed, fix
+from gitops_secrets.pipeline.scan import analyse, repository_of
+from gitops_secrets.repository.tree import MemoryTree
+from gitops_secrets.syntax.splice import apply_edits, remove_key
+from gitops_secrets.syntax.yaml import parse
+
+TESTS = Path(__file__).parents[1]
+REPOSITORIES = TESTS / "repositories"
+TABLES = TESTS / "checks"
+GIVEN = yaml.safe_load((TABLES / "given" / "files.yaml").read_text())
+UNIT = """\
+apiVersion: kustomize.toolkit.fluxcd.io/v1
+kind: Kustomization
+metadata: {{name: {name}, namespace: flux-system}}
+spec:
+  interval: 10m # as all of them
+  path: ./{name}
+  prune: true
+  sourceRef: {{kind: GitRepository, name: flux-system}}
+"""
+
+Files = dict[str, str]
+
+
+def units(*given: str, **specs: str) -> Files:
+    """A small Flux repository: files of the rules' tables, and a Kustomization for each of `specs` with this at the end of its `spec`."""
+    files: Files = {}
+    for name in ("cluster", *given):
+        files |= GIVEN[name]
+    for name, rest in specs.items():
+        files[f"clusters/test/{name}.yaml"] = UNIT.format(name=name) + "".join(f"  {line}\n" for line in rest.splitlines())
+    return files
+
+
+def cases() -> Iterator[Files]:
+    """The repository of every case of every rule."""
+    for table in sorted(TABLES.glob("*.yaml")):
+        for case in yaml.safe_load(table.read_text()):
+            yield units(*case.get("given", ()), **{name: rest or "" for name, rest in case.get("units", {}).items()}) | case.get("files", {})
+
+
+def whole(name: str) -> Files:
+    root = REPOSITORIES / name
+    return {path.relative_to(root).as_posix(): path.read_bytes().decode() for path in sorted(root.rglob("*")) if path.is_file()}
+
+
+def fixed(files: Mapping[str, str], **options: Any) -> Fixed:
+    return fix(repository_of(MemoryTree(files)), **options)
+
+
+def written(files: Mapping[str, str], result: Fixed) -> Files:
+    after = {**files, **{change.path: change.after for change in result.changes}}
+    return {path: text for path, text in after.items() if text is not None}
+
+
+def found(files: Mapping[str, str]) -> tuple[Finding, ...]:
+    repository = repository_of(MemoryTree(files))
+    return check(repository, analyse(repository)).findings
+
+
+def serious(files: Mapping[str, str]) -> list[tuple[str, str, str | None]]:
+    return [(finding.rule, finding.subject, finding.other) for finding in found(files) if finding.severity.value != "note"]
+
+
+ALL = [*cases(), *(whole(path.name) for path in sorted(REPOSITORIES.iterdir()) if path.is_dir())]
+
+
+@pytest.mark.parametrize("number", range(len(ALL)))
+def test_what_is_fixed_is_gone_nothing_new_is_there_and_a_second_run_changes_nothing(number: int) -> None:
+    files = ALL[number]
+    result = fixed(files, splits=True)
+    after = written(files, result)
+    remaining = Counter((finding.rule, finding.subject, finding.other, finding.field) for finding in found(after))
+    mended = [finding for finding in (entry.finding for entry in result.applied) if remaining[finding.rule, finding.subject, finding.other, finding.field]]
+
+    assert mended == []
+    assert set(serious(after)) <= set(serious(files))
+    assert fixed(after, splits=True).changes == ()
+
+
+def fixes() -> list[tuple[str, Edit, str]]:
+    """Every fix of one edit in all cases: the text of its file, the edit, and the text after it."""
+    entries = []
+    for files in ALL:
+        for finding in found(files):
+            if finding.fix is not None and len(finding.fix.edits) == 1:
+                (edit,) = finding.fix.edits
+                entries.append((files[edit.file], edit, apply_edits(files[edit.file], finding.fix.edits)))
+    return entries
+
+
+def test_a_fix_keeps_every_byte_around_it() -> None:
+    entries = fixes()
+    changed = []
+    for text, edit, after in entries:
+        lines = [*text.splitlines(keepends=True), ""]
+        before = "".join(lines[: edit.start[0] - 1]) + lines[edit.start[0] - 1][: edit.start[1] - 1]
+        behind = lines[edit.end[0] - 1][edit.end[1] - 1 :] + "".join(lines[edit.end[0] :])
+        if after != before + edit.text + behind:
+            changed.append(edit)
+
+    assert len(entries) > 30
+    assert changed == []
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.sampled_from([files for files in ALL if any(finding.fix for finding in found(files))]), st.booleans(), st.booleans())
+def test_comments_line_ends_and_byte_order_marks_survive(files: Files, carriage_returns: bool, mark: bool) -> None:
+    newline = "\r\n" if carriage_returns else "\n"
+    noted = {path: ("\ufeff" if mark else "") + f"# of {path}\n{text}".replace("\n", newline) for path, text in files.items() if path.endswith(".yaml")}
+    result = fixed(noted)
+
+    for change in result.changes:
+        assert change.after is not None
+        assert change.after.startswith(("\ufeff" if mark else "") + f"# of {change.path}{newline}")
+        assert change.after.count("\n") == change.after.count(newline)
+
+
+# A thing taken away comes back
+
+
+def dependents() -> list[tuple[str, int, str]]:
+    """File, document and field of everything that orders or gates in the platform."""
+    return [
+        (path, index, field)
+        for path, text in whole("platform").items()
+        if path.endswith(".yaml")
+        for index, document in enumerate(parse(text, path).documents)
+        for field in ("dependsOn", "wait", "healthChecks", "healthCheckExprs")
+        if document.get("kind") == "Kustomization" and field in document.get("spec", {})
+    ]
+
+
+@pytest.mark.parametrize(("path", "index", "field"), dependents())
+def test_what_orders_or_gates_is_written_again_where_it_was_taken_away(path: str, index: int, field: str) -> None:
+    files = whole("platform")
+    files[path] = apply_edits(files[path], remove_key(files[path], path, index, ("spec", field)))
+    result = fixed(files)
+
+    assert serious(written(files, result)) == []
+
+
+def test_there_is_something_to_take_away() -> None:
+    assert len([field for *_, field in dependents() if field == "dependsOn"]) >= 8
+
+
+# What is written
+
+
+def test_edges_of_one_unit_are_added_together_and_gated() -> None:
+    files = units("operator", "store", "shop", operator="", stores="", shop="", web="", operator_2="")
+    result = fixed(files)
+
+    assert result.applied
+    assert [finding for finding in result.remaining if finding.rule in ("missing-depends-on", "dependency-not-gated")] == []
+
+
+def test_only_the_rules_asked_for_are_fixed() -> None:
+    files = units("operator", "store", operator="", stores="dependsOn: [{name: operatr}]")
+    result = fixed(files, rules=["dangling-depends-on"])
+
+    assert [entry.finding.rule for entry in result.applied] == ["dangling-depends-on"]
+    assert "dependsOn: [{name: operator}]" in written(files, result)["clusters/test/stores.yaml"]
+    assert "wait" not in written(files, result)["clusters/test/operator.yaml"]
+
+
+def test_a_rule_that_is_not_there_is_refused() -> None:
+    with pytest.raises(UsageError, match="there is no rule 'missing-dependson'"):
+        fixed(units(), rules=["missing-dependson"])
+
+
+def test_a_fix_that_would_close_a_cycle_is_left_and_named() -> None:
+    files = units("operator", "store", operator="dependsOn: [{name: apps}]", apps="dependsOn: [{name: store}]", stores="dependsOn: [{name: operator}]")
+    files["apps/settings.yaml"] = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings, namespace: default}\n"
+    result = fixed(files)
+
+    assert "dependency-cycle" not in {finding.rule for finding in result.remaining}
+    assert "dependsOn: [{name: store}]" in written(files, result)["clusters/test/apps.yaml"]
+
+
+def test_where_a_parent_patches_the_field_nothing_is_written_into_the_child() -> None:
+    files = units("operator", "store", operator="", stores="")
+    files["clusters/test/kustomization.yaml"] = (
+        "resources: [flux-system/gotk-sync.yaml, operator.yaml, stores.yaml]\n"
+        "patches:\n"
+        "  - target: {kind: Kustomization, name: operator}\n"
+        '    patch: |\n      [{"op": "add", "path": "/spec/wait", "value": false}]\n'
+    )
+    result = fixed(files)
+
+    assert [entry.finding.rule for entry in result.applied] == ["missing-depends-on"]
+    assert "wait" not in written(files, result)["clusters/test/operator.yaml"]
+
+
+# Splits
+
+
+PLATFORM = """\
+namespace: external-secrets # for all
+commonLabels:
+  team: platform
+resources:
+  - namespace.yaml
+  - repository.yaml
+  - release.yaml
+  - store.yaml # needs the one above
+"""
+
+
+def platform(kustomization: str = PLATFORM) -> Files:
+    files = units("operator", "store", platform="")
+    files["platform/kustomization.yaml"] = kustomization
+    for name in ("namespace", "repository", "release"):
+        files[f"platform/{name}.yaml"] = files.pop(f"operator/{name}.yaml")
+    files["platform/store.yaml"] = "# The one store.\n" + files.pop("stores/aws.yaml")
+    return files
+
+
+def test_a_split_moves_what_is_refused_and_orders_it() -> None:
+    files = platform()
+    result = fixed(files, splits=True)
+    after = written(files, result)
+
+    assert serious(files)[0][0] == "unit-needs-split"
+    assert serious(after) == []
+    assert after["platform/kustomization.yaml"] == PLATFORM.replace("  - store.yaml # needs the one above\n", "")
+    assert after["platform-config/store.yaml"] == files["platform/store.yaml"]
+    assert "platform/store.yaml" not in after
+    assert parse(after["platform-config/kustomization.yaml"], "").documents == (
+        {
+            "apiVersion": "kustomize.config.k8s.io/v1beta1",
+            "kind": "Kustomization",
+            "namespace": "external-secrets",
+            "commonLabels": {"team": "platform"},
+            "resources": ["store.yaml"],
+        },
+    )
+    first, second = parse(after["clusters/test/platform.yaml"], "").documents
+    assert first["spec"]["wait"] is True
+    assert second["metadata"] == {"name": "platform-config", "namespace": "flux-system"}
+    assert (second["spec"]["path"], second["spec"]["dependsOn"]) == ("./platform-config", [{"name": "platform"}])
+
+
+def test_a_split_is_only_made_on_request() -> None:
+    result = fixed(platform())
+
+    assert result.changes == ()
+    assert "unit-needs-split" in {finding.rule for finding in result.remaining}
+
+
+def test_the_real_kustomize_builds_the_same_objects_of_both_parts(kustomize_binary: str, tmp_path: Path) -> None:
+    files = platform()
+    after = written(files, fixed(files, splits=True))
+    for name, tree in (("before", files), ("after", after)):
+        for path, text in tree.items():
+            file = tmp_path / name / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text)
+
+    def objects(directory: str) -> list[Any]:
+        run = subprocess.run([kustomize_binary, "build", str(tmp_path / directory)], capture_output=True, text=True, check=True)
+        return list(yaml.safe_load_all(run.stdout))
+
+    parts = objects("after/platform") + objects("after/platform-config")
+
+    assert sorted(map(repr, parts)) == sorted(map(repr, objects("before/platform")))
+
+
+@pytest.mark.parametrize(
+    ("kustomization", "why"),
+    [
+        (
+            PLATFORM + 'patches:\n  - target: {kind: ClusterSecretStore}\n    patch: \'[{"op": "add", "path": "/metadata/annotations", "value": {}}]\'\n',
+            "would",
+        ),
+        (PLATFORM + "images: nothing\n", "does not build"),
+        ("resources: [namespace.yaml, repository.yaml, all.yaml]\n", "platform/all.yaml holds both"),
+    ],
+)
+def test_what_cannot_be_split_by_moving_files_is_left_and_says_why(kustomization: str, why: str) -> None:
+    files = platform(kustomization)
+    files["platform/all.yaml"] = files["platform/release.yaml"] + "---\n" + files["platform/store.yaml"]
+    result = fixed(files, splits=True)
+
+    assert result.changes == ()
+    assert [why in dropped.why for dropped in result.dropped] == [True]
+
+
+def test_a_directory_without_a_kustomization_is_split_by_moving_the_files() -> None:
+    files = platform()
+    del files["platform/kustomization.yaml"]
+    after = written(files, fixed(files, splits=True))
+
+    assert serious(after) == []
+    assert sorted(path for path in after if path.startswith("platform-")) == ["platform-config/kustomization.yaml", "platform-config/store.yaml"]
+    assert "platform/store.yaml" not in after
+
+
+def test_a_name_that_labels_refer_to_by_an_alias_is_spelled_out_in_the_second_unit() -> None:
+    files = platform()
+    unit = files["clusters/test/platform.yaml"].replace("name: platform,", "name: &app platform,") + "  commonMetadata:\n    labels: {app: *app}\n"
+    after = written(files, fixed(files | {"clusters/test/platform.yaml": unit}, splits=True))
+    _, second = parse(after["clusters/test/platform.yaml"], "").documents
+
+    assert (second["metadata"]["name"], second["spec"]["commonMetadata"]) == ("platform-config", {"labels": {"app": "platform"}})
+
+
+# The diff
+
+
+def test_a_moved_file_is_shown_by_its_names() -> None:
+    changes = [FileChange("a/secret.yaml", "kind: Secret\ndata: {a: b}\n", None), FileChange("b/secret.yaml", None, "kind: Secret\ndata: {a: b}\n")]
+
+    assert diff_of(changes).splitlines()[2:] == ["rename from a/secret.yaml", "rename to b/secret.yaml"]
+
+
+def test_lines_around_a_change_are_not_shown_where_a_secret_may_stand() -> None:
+    before = "kind: Secret\nstringData: {token: canary}\n---\nkind: Kustomization\nspec:\n  prune: true\n"
+
+    assert "canary" not in diff_of([FileChange("a.yaml", before, before + "  wait: true\n")])
+    assert "prune" in diff_of([FileChange("a.yaml", before.replace("Secret", "ConfigMap"), before.replace("Secret", "ConfigMap") + "  wait: true\n")])
+
+
+def test_the_rules_that_say_so_have_fixes_and_no_others() -> None:
+    fixable = {finding.rule for files in ALL for finding in found(files) if finding.fix is not None}
+
+    assert fixable == {rule.id for rule in RULES if rule.fixable}

@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gitops_secrets.errors import OutsideError
+from gitops_secrets.pipeline.kustomize import KustomizeRefused, build_from_tree, build_with_binary
+from gitops_secrets.repository.tree import MemoryTree
+
+FILES = {
+    "base/kustomization.yaml": "resources: [settings.yaml]\n",
+    "base/settings.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: settings\n",
+    "overlay/kustomization.yaml": "resources: [../base]\nsecretGenerator:\n  - name: token\n    literals: [token=canary]\n",
+    "remote/kustomization.yaml": "resources: ['https://github.com/example/none?ref=v1']\n",
+    "broken/kustomization.yaml": "secretGenerator:\n  - name: token\n    literals: [canary]\n",
+}
+
+
+def test_the_binary_builds_a_tree_that_is_not_on_disk_and_no_value_is_kept(kustomize_binary: str) -> None:
+    documents = build_from_tree(kustomize_binary, MemoryTree(FILES), "overlay", network=False)
+
+    assert [document["kind"] for document in documents] == ["ConfigMap", "Secret"]  # type: ignore[index]
+    assert "canary" not in repr(documents)
+    assert "Y2FuYXJ5" not in repr(documents)
+
+
+def test_without_the_network_a_remote_base_is_refused_at_once(kustomize_binary: str) -> None:
+    with pytest.raises(KustomizeRefused):
+        build_from_tree(kustomize_binary, MemoryTree(FILES), "remote", network=False)
+
+
+def test_what_the_binary_prints_about_a_secret_is_not_kept(kustomize_binary: str) -> None:
+    with pytest.raises(KustomizeRefused) as refused:
+        build_from_tree(kustomize_binary, MemoryTree(FILES), "broken", network=False)
+
+    assert "canary" not in repr(refused.value)
+
+
+def test_a_binary_that_cannot_be_run_is_a_failure_outside(tmp_path: Path) -> None:
+    with pytest.raises(OutsideError, match="can't run"):
+        build_with_binary(str(tmp_path / "none"), tmp_path, "", network=False)
