@@ -1,0 +1,50 @@
+# Every target does all its own set-up in .venv. Needed on the machine: Python 3.11 or newer, git, make.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := help
+
+BIN := .venv/bin
+
+.PHONY: help
+help: ## this list
+	@sed -nE 's/^([a-z]+):.*## (.*)/make \1@\2/p' $(MAKEFILE_LIST) | while IFS=@ read -r target text; do printf '%-14s%s\n' "$$target" "$$text"; done
+
+.PHONY: environment
+environment:
+	@scripts/environment
+
+.PHONY: demo
+demo: environment ## the main job on a copy of the sample platform: check, generate, check, plan, trace
+	@PATH="$(CURDIR)/$(BIN):$$PATH" scripts/demo
+
+.PHONY: test
+test: environment ## all tests, against the real kustomize (ARGS="-k name" for some)
+	@kustomize=$$(scripts/kustomize) && GITOPS_SECRETS_KUSTOMIZE=$$kustomize GITOPS_SECRETS_REQUIRE_KUSTOMIZE=1 $(BIN)/python -m pytest -q --numprocesses 2 $(ARGS)
+
+.PHONY: lint
+lint: environment ## ruff, mypy --strict, import-linter
+	@status=0; for check in "ruff check" "ruff format --check" "mypy" "lint-imports --no-logo --cache-dir .venv/import-linter"; do \
+		echo "-- $$check"; $(BIN)/$$check || status=1; \
+	done; exit $$status
+
+.PHONY: format
+format: environment ## ruff's fixes and format
+	@$(BIN)/ruff check --quiet --fix-only
+	@$(BIN)/ruff format --quiet
+
+.PHONY: docs
+docs: environment ## the pages of the rules, from their docstrings
+	@$(BIN)/python scripts/rule-pages
+
+.PHONY: bench
+bench: environment ## speed, as ratios (REPO=path for a checkout of yours, ARGS=--write to keep the table)
+	@$(BIN)/python benchmarks/run.py $(if $(REPO),--repository "$(REPO)") $(ARGS)
+
+.PHONY: regress
+regress: environment ## counts of what is read in checkouts: make regress DIRS="path path"
+	@$(BIN)/python benchmarks/regress.py $(DIRS)
+
+.PHONY: clean
+clean: ## removes .venv and caches
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis dist
