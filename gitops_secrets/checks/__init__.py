@@ -1,32 +1,13 @@
 """The rules, written out by hand."""
 
 from gitops_secrets.checks.base import Context, Rule
-from gitops_secrets.checks.missing import (
-    MissingConfigMap,
-    MissingCustomResourceDefinition,
-    MissingKey,
-    MissingNamespace,
-    MissingObject,
-    MissingSecret,
-    MissingServiceAccount,
-    MissingSource,
-    MissingStore,
-    UnservedVersion,
-    WrongNamespace,
-)
-from gitops_secrets.checks.order import (
-    DanglingDependsOn,
-    DependencyCycle,
-    DependencyNotGated,
-    InertHealthCheck,
-    MisreadHealthCheck,
-    MissingDependsOn,
-    ParentWaitsForChild,
-    RedundantDependsOn,
-    SuspendedDependency,
-    UnitNeedsSplit,
-)
+from gitops_secrets.checks.deadlocks import DependencyCycle, ParentWaitsForChild, UnitNeedsSplit
+from gitops_secrets.checks.definitions import MissingCustomResourceDefinition, UnservedVersion
+from gitops_secrets.checks.health import DependencyNotGated, InertHealthCheck, MisreadHealthCheck
+from gitops_secrets.checks.missing import MissingConfigMap, MissingNamespace, MissingObject, MissingSecret, MissingServiceAccount, MissingSource, MissingStore
+from gitops_secrets.checks.order import DanglingDependsOn, MissingDependsOn, RedundantDependsOn, SuspendedDependency
 from gitops_secrets.checks.reading import BuildFailed, DuplicateKey, InvalidYaml, MissingPath, PatchMatchesNothing, UndefinedVariable
+from gitops_secrets.checks.references import MissingKey, WrongNamespace
 from gitops_secrets.checks.secrets import DuplicateOwner, StoreNotAllowed
 
 RULES: tuple[type[Rule], ...] = (

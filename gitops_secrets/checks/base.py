@@ -94,6 +94,16 @@ def unless(opaque: Opaque | None) -> str:
     return "" if opaque is None else f", unless {opaque.thing} makes it ({opaque.why})"
 
 
+def doubt_before(context: Context, unit: ResourceId, opaque: Opaque | None, otherwise: Confidence = Confidence.CERTAIN) -> tuple[Confidence, str]:
+    """How sure it is that a namespace or kind is not there, and the end of a message about it.
+
+    Who applies a directory by hand applies it to a cluster that others have set up, so what is there beforehand is not known.
+    """
+    if opaque is None and unit in context.graph.units and context.graph.units[unit].is_overlay:
+        return Confidence.POSSIBLE, ", unless it is there before the directory is applied"
+    return doubt(opaque, otherwise), unless(opaque)
+
+
 def closest(name: str, candidates: Iterable[str], similarity: float = 0.75) -> str | None:
     """What was probably meant by a name that is not there: the most alike of those that are, if it is alike enough (1.0 would be equal)."""
     found = difflib.get_close_matches(name, sorted(set(candidates) - {name}), 1, similarity)
@@ -113,3 +123,21 @@ def manifests(context: Context) -> dict[ResourceId, Resource]:
 def same_kind(graph: Graph, target: ResourceId) -> Sequence[ResourceId]:
     """Everything of the kind of `target` that somebody brings, sorted."""
     return graph.objects_by_kind.get((target.group, target.kind), ())
+
+
+def namesakes(graph: Graph, target: ResourceId) -> list[ResourceId]:
+    """What has the kind and the name of `target`, in other namespaces."""
+    if not target.namespace:
+        return []
+    return [other for other in same_kind(graph, target) if other.name == target.name and other.namespace != target.namespace]
+
+
+def reached(unit: ResourceId, graph: Graph) -> frozenset[ResourceId]:
+    """All units that the written order puts before one."""
+    pending, seen = list(graph.dependencies.get(unit, ())), set[ResourceId]()
+    while pending:
+        found = pending.pop()
+        if found not in seen:
+            seen.add(found)
+            pending.extend(graph.dependencies.get(found, ()))
+    return frozenset(seen)

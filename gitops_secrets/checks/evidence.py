@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from gitops_secrets.graph.graph import ResourceEdge
+from gitops_secrets.graph.graph import ResourceEdge, Unmet
 from gitops_secrets.model.facts import Effect, Healing, KindNeed, ObjectNeed, Requirement
 from gitops_secrets.model.ids import ResourceId, crd_id, kind_text
 from gitops_secrets.model.results import Related, Unit
@@ -125,3 +125,24 @@ def duration(value: float) -> str:
     total = int(value)
     parts = [(total // 3600, "h"), (total % 3600 // 60, "m"), (total % 60, "s")]
     return "".join(f"{amount}{unit}" for amount, unit in parts if amount) or "0s"
+
+
+def asker(requirement: Requirement) -> ResourceId | str:
+    """What a finding is about: who needs something, or the file of the store that all who read through it need it for."""
+    return requirement.place.file if requirement.referent else requirement.resource
+
+
+def also(entries: Sequence[Unmet]) -> list[Related]:
+    """Where else the same is needed."""
+    first = entries[0].requirement
+    return [
+        Related(f"also at {other.field}" if other.resource == first.resource else f"{other.resource} needs it too", other.place)
+        for other in (entry.requirement for entry in entries[1:])
+    ]
+
+
+def consumers(entries: Sequence[Unmet]) -> str:
+    """Who needs something, in words that a verb in the singular can follow."""
+    first = entries[0].requirement.resource
+    others = {entry.requirement.resource for entry in entries} - {first}
+    return f"{first} (and {len(others)} more)" if others else str(first)

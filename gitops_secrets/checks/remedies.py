@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from gitops_secrets.graph.graph import Graph
 from gitops_secrets.kinds.table import KindTable
-from gitops_secrets.model.facts import Requirement
+from gitops_secrets.model.facts import ObjectNeed, Requirement
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import Place, as_mapping
 from gitops_secrets.model.results import AddItems, Dependency, Remedy, RemoveAt, SetField, SetKey, SetValue, Unit
@@ -45,11 +45,29 @@ def _plain(name: str) -> str:
     return _SEPARATORS.sub("", name).casefold()
 
 
-def rename(requirements: Iterable[Requirement], written: str, meant: str | None) -> Remedy | None:
-    """Corrects the name where each of the requirements writes it."""
+def rename(requirements: Iterable[Requirement], target: ResourceId, meant: str | None, graph: Graph) -> Remedy | None:
+    """Corrects the name where each of the requirements writes it. Not, if several ask for that name and nobody for the other: then that one is wrong."""
     if meant is None:
         return None
-    return Remedy(f"name {meant}", tuple(dict.fromkeys(SetValue(requirement.place, meant, written) for requirement in requirements)))
+    asking = {entry.requirement.resource for entry in graph.unmet if _asks_for(entry.requirement, target)}
+    other = target._replace(name=meant)
+    if len(asking) > 1 and not any(_asks_for(edge.requirement, other) for edge in graph.resource_edges):
+        return None
+    steps: Iterable[SetValue | SetKey] = (SetValue(requirement.place, meant, target.name) for requirement in requirements)
+    if target.kind == "Namespace":
+        # An object without the field stands for it at its name.
+        steps = (SetKey(requirement.place, "namespace", meant, target.name) for requirement in requirements)
+    return Remedy(f"name {meant}", tuple(dict.fromkeys(steps)))
+
+
+def _asks_for(requirement: Requirement, target: ResourceId) -> bool:
+    return isinstance(requirement.need, ObjectNeed) and requirement.need.id == target
+
+
+def _lies_nowhere(target: ResourceId, graph: Graph) -> bool:
+    """Is its namespace made by nothing, so that it is wrong itself?"""
+    namespace = ResourceId("", "Namespace", "", target.namespace)
+    return any(_asks_for(entry.requirement, namespace) and entry.possible is None for entry in graph.unmet)
 
 
 # dependsOn
@@ -67,7 +85,11 @@ def add_dependency(unit: Unit, target: ResourceId) -> Remedy | None:
 
 def redirect_dependency(unit: Unit, dependency: Dependency, meant: ResourceId | None, graph: Graph) -> Remedy | None:
     """Makes an entry of `dependsOn` that leads nowhere name what was meant. Not, if that would close a cycle."""
-    if meant is None or meant == unit.id or _leads(graph, meant, unit.id):
+    if meant is None or meant == unit.id or _leads(graph, meant, unit.id) or _lies_nowhere(meant, graph) or _lies_nowhere(unit.id, graph):
+        return None
+    asking = [other for other in graph.units.values() if any(entry.target == dependency.target for entry in other.depends_on)]
+    if len(asking) > 1 and not any(entry.target == meant for other in graph.units.values() for entry in other.depends_on):
+        # Several agree on that name, and nobody says the other: then that one is wrong.
         return None
     if any(other.target == meant for other in unit.depends_on):
         return Remedy(f"remove it: {unit.id} depends on {meant} already", (RemoveAt(dependency.place),))
@@ -220,12 +242,12 @@ def other_kind(requirements: Iterable[Requirement], kind: str) -> Remedy:
     return Remedy(f"set kind: {kind}", tuple(dict.fromkeys(SetKey(requirement.place, "kind", kind) for requirement in requirements)))
 
 
-def other_namespace(requirement: Requirement, candidates: Sequence[ResourceId]) -> Remedy | None:
+def other_namespace(requirement: Requirement, candidates: Sequence[ResourceId], graph: Graph) -> Remedy | None:
     """Sets the namespace in a reference whose field for it may name any."""
     resource = requirement.resource
     to_source = requirement.reason in ("source", "chart") and resource.kind in ("Kustomization", "HelmRelease") and resource.group.endswith(".fluxcd.io")
     of_store = (resource.group, resource.kind) == ("external-secrets.io", "ClusterSecretStore")
-    if not (to_source or of_store) or len(candidates) != 1:
+    if not (to_source or of_store) or len(candidates) != 1 or any(_lies_nowhere(each, graph) for each in (candidates[0], resource)):
         return None
     return Remedy(f"set namespace: {candidates[0].namespace}", (SetKey(requirement.place, "namespace", candidates[0].namespace),))
 

@@ -117,6 +117,9 @@ class _Build:
             seen = set()
             for requirement in fact.requirements:
                 need = requirement.need
+                # A ClusterExternalSecret has no namespace; its children stand beside it.
+                if not requirement.resource.namespace:
+                    continue
                 if isinstance(need, ObjectNeed) and requirement.reason == "secret-store" and need.id in referent and need.id not in seen:
                     seen.add(need.id)
                     for inherited in referent[need.id]:
@@ -201,10 +204,15 @@ class _Build:
             yield UnitEdge(consumer, provider, declared.get(pair), tuple(reasons.get(pair, ())) or inherited.get(pair, ()))
 
     def _pairs(self, edge: ResourceEdge) -> Iterable[tuple[ResourceId, ResourceId]]:
-        """The units that an edge between resources joins: those that apply both ends, and two releases of one Kustomization."""
+        """The units that an edge between resources joins: those that apply both ends, and two releases of one Kustomization.
+
+        What a Kustomization needs to build (source, variables, key) is its own affair, not that of the unit that applies it.
+        """
         consumer, provider = edge.consumer_unit, edge.provider_unit
         if provider is None:
             return
+        if edge.requirement.effect is not Effect.APPLY and edge.requirement.resource.kind == "Kustomization" and edge.requirement.resource in self.units:
+            consumer = edge.requirement.resource
         if consumer != provider:
             vertical = provider in self.lineage.get(consumer, ()) or consumer in self.lineage.get(provider, ())
             if not vertical and consumer.kind == provider.kind:
@@ -238,7 +246,7 @@ def _for_consumer(requirement: Requirement, consumer: ResourceId) -> Requirement
     need = requirement.need
     if isinstance(need, ObjectNeed):
         need = ObjectNeed(need.id._replace(namespace=consumer.namespace), need.key)
-    return replace(requirement, resource=consumer, need=need, referent=False)
+    return replace(requirement, resource=consumer, need=need)
 
 
 def _selects(need: SelectionNeed, target: ResourceId) -> bool:
@@ -261,11 +269,11 @@ def _with_doubt(entry: Unmet, graph: Graph) -> Unmet:
     need = entry.requirement.need
     own = str(entry.requirement.resource)
     if isinstance(need, ObjectNeed):
-        possible = graph.may_be_made_by(need.id, own)
+        possible = graph.may_be_made_by(need.id, own, entry.unit)
     elif isinstance(need, KindNeed):
-        possible = graph.may_be_made_by(crd_id(need.group, need.plural), own)
+        possible = graph.may_be_made_by(crd_id(need.group, need.plural), own, entry.unit)
     elif isinstance(need, SelectionNeed):
-        possible = graph.may_be_made_by(ResourceId(need.group, need.kind, need.namespace or "", ""), own)
+        possible = graph.may_be_made_by(ResourceId(need.group, need.kind, need.namespace or "", ""), own, entry.unit)
     else:
         possible = None
     return replace(entry, possible=possible) if possible else entry

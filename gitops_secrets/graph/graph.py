@@ -61,8 +61,8 @@ class Graph:
     opaque: tuple[Opaque, ...]
     remote_keys: tuple[Requirement, ...] = ()  # what stores are asked for: met at the provider, not in the cluster
 
-    def may_be_made_by(self, target: ResourceId, besides: str = "") -> Opaque | None:
-        """The opaque thing that may make an object there; `besides` is the id of one that can't, since it needs the object itself.
+    def may_be_made_by(self, target: ResourceId, besides: str = "", unit: ResourceId | None = None) -> Opaque | None:
+        """The opaque thing that may make an object there; `besides` is the id of one that can't, since it needs the object itself; `unit` who lacks it.
 
         A chart makes namespaced objects only in its release namespace, and no Namespace unless the catalogue says so. What knows nothing of this platform
         makes none of its units, sources and stores.
@@ -71,11 +71,25 @@ class Graph:
         for opaque in self.opaque:
             if opaque.thing == besides or (opaque.kinds is not None and kind not in opaque.kinds) or (opaque.foreign and _is_arrangement(target)):
                 continue
+            if opaque.broken_unit is not None and (unit is None or opaque.broken_unit not in self._awaited_by(unit)):
+                continue
             if opaque.namespace is not None and (opaque.namespace != target.namespace if target.namespace else kind == ("", "Namespace")):
                 continue
             if opaque.names is None or not target.name or any(name in target.name for name in opaque.names):
                 return opaque
         return None
+
+    def _awaited_by(self, unit: ResourceId) -> set[ResourceId]:
+        """`unit` and what is written to come before it: its ancestors, what they and it depend on, and what those apply."""
+        pending = [(unit, False), *((ancestor, False) for ancestor in self.ancestors(unit))]
+        found: set[ResourceId] = set()
+        while pending:
+            current, with_children = pending.pop()
+            if current not in found:
+                found.add(current)
+                pending += [(target, True) for target in self.dependencies.get(current, ())]
+                pending += [(child, True) for child in self.children.get(current, ()) if with_children]
+        return found
 
     @cached_property
     def objects_by_kind(self) -> Mapping[tuple[str, str], tuple[ResourceId, ...]]:

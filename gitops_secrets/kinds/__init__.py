@@ -11,6 +11,7 @@ The table of kinds lies in the YAML files of this package, one a family (`table.
       misread: true                     kstatus takes it for ready too early; `healthy` is the CEL that mends it
       webhook: true                     its operator also admits it: the definition alone is not enough
       given: true                       comes with the distribution of the cluster
+      finalizer: example.com/cleanup    what its operator takes off before one of it is gone; `finalizer-if: spec.deletionPolicy=Delete` where only some have it
       outputs: [token]                  of a generator: the keys that it makes
       needs:
         - at: spec.auth.secretRef.name  where the name stands; `[]` each item, `*` each value, `["a.b/c"]` an odd key; a list of paths is fine

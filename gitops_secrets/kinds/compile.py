@@ -80,6 +80,8 @@ _ROW_FIELDS: Final = frozenset(
         "outputs",
         "makes-unlisted",
         "given",
+        "finalizer",
+        "finalizer-if",
     }
 )
 _NEED_FIELDS: Final = frozenset(
@@ -188,7 +190,18 @@ def compile_row(group: str, kind: str, raws: tuple[Raw, ...], plural: str, shape
         None if outputs is None else frozenset(_texts(outputs, "outputs")),
         _unlisted(merged.get("makes-unlisted", False)),
         _flag(merged, "given"),
+        _optional_text(merged, "finalizer"),
+        _equality(_optional_text(merged, "finalizer-if"), "finalizer-if"),
     )
+
+
+def _equality(text: str | None, field: str) -> tuple[Path, str] | None:
+    if text is None:
+        return None
+    path, equals, value = text.partition("=")
+    if not equals:
+        raise RowError(f"{field}: {_shown(text)} is not like `spec.field=value`")
+    return _path(path, field), value
 
 
 def _unlisted(value: Any) -> frozenset[tuple[str, str]]:

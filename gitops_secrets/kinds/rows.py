@@ -120,3 +120,5 @@ class KindRow:
     outputs: frozenset[str] | None = None  # keys that a generator makes; None: not known from the kind alone
     makes_unlisted: frozenset[tuple[str, str]] = frozenset()  # kinds that its controller may make under names that no row can tell
     given: bool = False  # comes with the distribution of the cluster, where it is used at all
+    finalizer: str | None = None  # what its operator has to take off before one of it is gone
+    finalizer_if: tuple[Path, str] | None = None  # a field and the value that it must have for that

@@ -135,9 +135,9 @@ class _Planner:
         edges = tuple(self._judge(edge) for edge in self.graph.unit_edges)
         needed = [edge for edge in edges if edge.orders and not self._guarantees(before, edge)]
         cycles = self._cycles(edges, needed)
-        on_cycle = {(step.consumer, step.provider) for cycle in cycles for step in cycle.steps if not cycle.declared}
-        addable = [edge for edge in needed if (edge.consumer, edge.provider) not in on_cycle]
-        missing = self._reduced(addable)
+        # What needs a split has no right order yet.
+        undecided = {(step.consumer, step.provider) for cycle in cycles for step in cycle.steps if not cycle.declared}
+        missing = self._reduced(self._addable([edge for edge in needed if (edge.consumer, edge.provider) not in undecided]))
         depends_on = self._written_and(missing)
         return Plan(
             graph=self.graph,
@@ -297,12 +297,33 @@ class _Planner:
                 found.setdefault(edge.consumer_unit, []).append(edge)
         return tuple(Split(unit, tuple(edges)) for unit, edges in sorted(found.items()))
 
+    def _addable(self, needed: Sequence[OrderedEdge]) -> list[OrderedEdge]:
+        """Needed edges that close no cycle, with what is written and with each other; what refuses comes before what is only late."""
+        following = {unit: set(targets) for unit, targets in self.declared.items()}
+        addable = []
+        for edge in sorted(needed, key=lambda edge: not self._blocks(edge)):
+            if not _reaches(following, edge.provider, edge.consumer):
+                following.setdefault(edge.consumer, set()).add(edge.provider)
+                addable.append(edge)
+        return sorted(addable, key=lambda edge: (edge.consumer, edge.provider))
+
+    def _blocks(self, edge: OrderedEdge) -> bool:
+        """Does the consumer stay unready until the provider is there? One that is merely late heals, whatever waits for what."""
+        if edge.edge.declared is not None:
+            return True
+        return any(
+            reason.requirement.effect is Effect.APPLY
+            or self.graph.units[reason.consumer_unit].wait
+            or checks(self.graph.units[reason.consumer_unit], reason.requirement.resource)
+            for reason in edge.ordering
+        )
+
     def _cycles(self, edges: Sequence[OrderedEdge], needed: Sequence[OrderedEdge]) -> tuple[Cycle, ...]:
         pairs = {(edge.consumer, edge.provider): edge for edge in edges}
         declared = [pair for pair, edge in pairs.items() if edge.edge.declared is not None]
         found = [Cycle(units, _steps(units, pairs), declared=True) for units in _find_cycles(declared)]
         on_declared = {unit for cycle in found for unit in cycle.units}
-        extended = declared + [(edge.consumer, edge.provider) for edge in needed]
+        extended = declared + [(edge.consumer, edge.provider) for edge in needed if self._blocks(edge)]
         for units in _find_cycles(extended):
             if not on_declared & set(units):
                 steps = _steps(units, pairs)
@@ -349,6 +370,19 @@ class _Planner:
 
 def _steps(units: Sequence[ResourceId], pairs: Mapping[tuple[ResourceId, ResourceId], OrderedEdge]) -> tuple[OrderedEdge, ...]:
     return tuple(pairs[unit, units[(index + 1) % len(units)]] for index, unit in enumerate(units))
+
+
+def _reaches(following: Mapping[ResourceId, Iterable[ResourceId]], start: ResourceId, target: ResourceId) -> bool:
+    pending, seen = [start], {start}
+    while pending:
+        unit = pending.pop()
+        if unit == target:
+            return True
+        for further in following.get(unit, ()):
+            if further not in seen:
+                seen.add(further)
+                pending.append(further)
+    return False
 
 
 def _find_cycles(pairs: Sequence[tuple[ResourceId, ResourceId]]) -> tuple[tuple[ResourceId, ...], ...]:

@@ -91,15 +91,16 @@ def fix(repository: Repository, *, cluster: str | None = None, rules: Collection
 
 class _Fixer:
     def __init__(self, repository: Repository, cluster: str | None, rules: frozenset[str]) -> None:
-        self.repository = repository
-        self.cluster = cluster
+        # What is limited to some clusters is judged by all: they may share a base.
+        self.repository = replace(repository, scope="")
+        self.clusters = _names(repository, cluster) if repository.scope or cluster is not None else None
         self.rules = rules
         self.applied: list[Applied] = []
         self.dropped: dict[Identity, Dropped] = {}
 
     def run(self, *, splits: bool) -> Fixed:
         state = self._state({})
-        if splits and self._is_asked_for(SPLIT_RULE):
+        if splits:
             state = self._split(state)
         for _ in range(ROUNDS):
             batch = self._batch(state)
@@ -107,31 +108,43 @@ class _Fixer:
                 break
             state = self._accept(state, batch)
         changes = tuple(FileChange(path, self._before(path), text) for path, text in sorted(state.contents.items()))
-        left = tuple(self.dropped[_identity(finding)] for finding in state.findings if _identity(finding) in self.dropped)
-        return Fixed(changes, tuple(self.applied), left, state.findings)
+        remaining = tuple(filter(self._is_in_scope, state.findings))
+        left = tuple(self.dropped[_identity(finding)] for finding in remaining if _identity(finding) in self.dropped)
+        return Fixed(changes, tuple(self.applied), left, remaining)
 
     def _before(self, path: str) -> str | None:
         return self.repository.tree.read(path).decode() if self.repository.tree.is_file(path) else None
 
-    def _is_asked_for(self, rule: str) -> bool:
-        return not self.rules or rule in self.rules
+    def _is_in_scope(self, finding: Finding) -> bool:
+        return self.clusters is None or not self.clusters.isdisjoint(finding.clusters)
+
+    def _is_asked_for(self, finding: Finding) -> bool:
+        """Is it of the rules and clusters asked for, more than possible, and not given up yet?"""
+        if finding.confidence is Confidence.POSSIBLE or _identity(finding) in self.dropped:
+            return False
+        return (not self.rules or finding.rule in self.rules) and self._is_in_scope(finding)
 
     def _state(self, contents: Contents) -> _State:
         tree = OverlaidTree(self.repository.tree, {path: None if text is None else text.encode() for path, text in contents.items()})
         repository = replace(self.repository, tree=tree, loader=self.repository.loader.after(tree, contents))
-        analysis = analyse(repository, cluster=self.cluster)
+        analysis = analyse(repository)
         return _State(repository, contents, check(repository, analysis).findings, analysis)
 
     # Rounds
 
     def _batch(self, state: _State) -> list[Finding]:
-        """Findings to mend at once: their fixes touch different places, or add to the same list."""
+        """Findings to mend at once: their fixes touch different places, or add to the same list.
+
+        The order is mended once all names are right: an edge may be missing only because its entry is misspelt.
+        """
+        named = self._chosen(state, lambda finding: finding.rule not in _REVEALED)
+        return named or self._chosen(state, _is_revealed)
+
+    def _chosen(self, state: _State, is_meant: Callable[[Finding], bool]) -> list[Finding]:
         chosen: list[Finding] = []
         taken: dict[str, list[tuple[Edit, frozenset[Step]]]] = {}
         for finding in state.findings:
-            if finding.fix is None or finding.remedy is None or _identity(finding) in self.dropped or not self._is_asked_for(finding.rule):
-                continue
-            if finding.confidence is Confidence.POSSIBLE:
+            if finding.fix is None or finding.remedy is None or not is_meant(finding) or not self._is_asked_for(finding):
                 continue
             lists = frozenset(step._replace(items=()) for step in finding.remedy.steps if isinstance(step, AddItems))
             edits = finding.fix.edits
@@ -176,8 +189,8 @@ class _Fixer:
     # Splits
 
     def _split(self, state: _State) -> _State:
-        for finding in [finding for finding in state.findings if finding.rule == SPLIT_RULE and finding.confidence is not Confidence.POSSIBLE]:
-            if _identity(finding) not in state.identities:
+        for finding in [finding for finding in state.findings if finding.rule == SPLIT_RULE]:
+            if _identity(finding) not in state.identities or not self._is_asked_for(finding):
                 continue
             made = split(state.repository, state.analysis, finding.subject)
             if isinstance(made, str):
@@ -191,6 +204,10 @@ class _Fixer:
             else:
                 self.dropped[_identity(finding)] = Dropped(finding, why)
         return state
+
+
+def _names(repository: Repository, cluster: str | None) -> frozenset[str]:
+    return frozenset(each.graph.cluster.name for each in analyse(repository, cluster=cluster).clusters)
 
 
 def _identity(finding: Finding) -> Identity:

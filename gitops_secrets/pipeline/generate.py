@@ -30,6 +30,7 @@ from gitops_secrets.syntax.spans import UneditableError
 DEFAULT_SOURCE = "flux-system/flux-system"
 # Fields of a kustomization that only list what it holds; any other changes it, and a component would not be the same without it.
 _LISTING_FIELDS = frozenset({"apiVersion", "kind", "metadata", "resources", "bases", "sortOptions"})
+# Parts of a path that every kustomize repository has: they tell no component from another.
 _COMMON_PARTS = frozenset({"base", "overlays"})
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from gitops_secrets.kinds.table import KindTable
@@ -32,6 +33,16 @@ _FLUX_ACCOUNTS = (
 )
 
 
+# Kinds of Flux that left their betas behind before 2.7.
+_STABLE = frozenset(
+    {
+        ("kustomize.toolkit.fluxcd.io", "Kustomization"),
+        ("helm.toolkit.fluxcd.io", "HelmRelease"),
+        *(("source.toolkit.fluxcd.io", kind) for kind in ("Bucket", "GitRepository", "HelmChart", "HelmRepository", "OCIRepository")),
+    }
+)
+
+
 def given_provisions(cluster: Cluster, table: KindTable) -> Iterable[Provision]:
     """Provisions of `KUBERNETES`, `FLUX` and `ARGO`: nobody in the repository has to bring these."""
     place = Place(cluster.entry_point, 1, 1)
@@ -47,8 +58,18 @@ def given_provisions(cluster: Cluster, table: KindTable) -> Iterable[Provision]:
             continue
         kinds = {(applied.resource.id.group, applied.resource.id.kind) for applied in cluster.resources if applied.resource.id.group.endswith(groups)}
         for group, kind in sorted(kinds):
-            yield Provision(engine, KindNeed(group, kind, "", table.plural(group, kind)), When.BEFORE, place)
+            for version in _served(group, kind, cluster.flux_version):
+                yield Provision(engine, KindNeed(group, kind, version, table.plural(group, kind)), When.BEFORE, place)
     yield from _flux_objects(cluster, place)
+
+
+def _served(group: str, kind: str, flux_version: str | None) -> tuple[str, ...]:
+    """API versions of a kind that an engine serves; "" alone if that is not known. Flux 2.7 removed the first betas, 2.8 the second ones."""
+    release = re.match(r"v?(\d+)\.(\d+)\b", flux_version or "")
+    stable = "v2" if kind == "HelmRelease" else "v1"
+    if release is None or (group, kind) not in _STABLE or (int(release[1]), int(release[2])) < (2, 7):
+        return ("",)
+    return (stable,) if (int(release[1]), int(release[2])) >= (2, 8) else (stable, f"{stable}beta2")
 
 
 def _flux_objects(cluster: Cluster, place: Place) -> Iterable[Provision]:

@@ -122,17 +122,17 @@ def analyse(repository: Repository, *, cluster: str | None = None, progress: Pro
     """
     report = progress or (lambda what, done, total: None)
     report("reading", 0, 1)
-    loader, scope_of = repository.loader, repository.table.is_namespaced
+    checkouts = _checkouts(repository)
+    loader, scope_of = _without(repository.loader, checkouts.values()), repository.table.is_namespaced
     settings = repository.configuration.bootstrap
     directories = bootstrap_directories(loader, [(path.text, path.place) for path in settings.paths])
-    checkouts = _checkouts(repository)
     found = find_clusters(
-        _without(loader, checkouts.values()),
+        loader,
         scope_of,
         repository.urls,
         external_sources=[name for name, source in repository.configuration.sources.items() if source.external],
         not_overlays=[directory.path for directory in directories if directory.is_kustomization],
-        checkouts={name: folder_loader(loader, folder) for name, folder in checkouts.items()},
+        checkouts={name: folder_loader(repository.loader, folder) for name, folder in checkouts.items()},
         settings=repository.configuration.clusters,
     )
     clusters = [entry for entry in found if _in_scope(entry, repository.scope)]
@@ -146,7 +146,7 @@ def analyse(repository: Repository, *, cluster: str | None = None, progress: Pro
     for number, entry in enumerate(clusters):
         report("ordering", number, len(clusters))
         analyses.append(analyse_cluster(entry, repository, before))
-    problems = {problem for entry in clusters for problem in entry.problems} | set(loader.problems)
+    problems = {problem for entry in clusters for problem in entry.problems} | set(repository.loader.problems)
     return Analysis(tuple(analyses), tuple(sorted(problems, key=lambda problem: (problem.place, problem.message, problem.subject))), repository.revision)
 
 

@@ -215,10 +215,23 @@ class _Discovery:
         roots = _sources_of(reaches)
         for folder, group in _by_folder([(file, resource) for file, resource in found.values() if resource.place in roots]):
             for entry in _layers(folder, group):
-                given = tuple(resource for file, resource in beside if _is_below(file, folder))
+                given = (*(resource for file, resource in beside if _is_below(file, folder)), *self._beside(entry, found))
                 # One that applies itself is a bootstrap under another name.
                 applies_itself = any(root.place in reaches[root.place] for root in entry.roots)
                 self._add(replace(entry, given=given, bootstrapped=applies_itself))
+
+    def _beside(self, entry: EntryPoint, found: Mapping[Place, tuple[str, Resource]]) -> Iterable[Resource]:
+        """Other objects in the files and folders of the roots: what applies these applies those too, cluster-wide settings say."""
+        folders = {found[root.place][0].rpartition("/")[0] for root in entry.roots if root.place in found}
+        for folder in sorted(folders):
+            for name in self.tree.children(folder):
+                path = f"{folder}/{name}" if folder else name
+                if not self.tree.is_file(path) or not path.endswith(YAML_SUFFIXES) or path in self.built or name in KUSTOMIZATION_FILES:
+                    continue
+                for document in self.loader.load(path).documents:
+                    resource = to_resource(document, self.scope_of, FLUX_NAMESPACE) if isinstance(document, MappingNode) else None
+                    if resource is not None and resource.place not in found and not resource.id.group.endswith(_ENGINE_GROUPS):
+                        yield resource
 
     def _listed_kustomizations(self) -> Iterable[Resource]:
         """Flux Kustomizations as the kustomize directories that list them render them: with their namespace, say."""

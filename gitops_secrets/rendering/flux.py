@@ -134,10 +134,10 @@ class _Expansion:
         loader = self._content(to_unit(resource, None).source)[0]
         shown = path if path is None else loader.origin_of(path)
         self.units[resource.id] = replace(to_unit(resource, item.parent, shown, opaque), remote=item.remote or bool(_spec(resource).get("kubeConfig")))
-        if opaque is not None and opaque != _NO_SUCH_PATH:
-            # Who builds what is not there makes nothing: that is known for certain.
+        if opaque is not None:
             foreign = self.sources.is_foreign(self.units[resource.id].source, self.by_id)
-            self.opaque.append(Opaque(str(resource.id), opaque, resource.place, foreign=foreign))
+            broken = resource.id if opaque == _NO_SUCH_PATH else None
+            self.opaque.append(Opaque(str(resource.id), opaque, resource.place, foreign=foreign, broken_unit=broken))
         if path is None:
             return
         self.built.add(loader.origin_of(path) + "/")
@@ -154,7 +154,9 @@ class _Expansion:
         self.units[resource.id] = to_unit(resource, item.parent, opaque=made.opaque_reason)
         if made.opaque_reason is not None:
             self.opaque.append(Opaque(str(resource.id), made.opaque_reason, resource.place))
-        self.problems.extend(made.problems)
+        if made.problems:
+            self.problems.extend(made.problems)
+            self.opaque.append(Opaque(str(resource.id), "it does not build", resource.place, broken_unit=resource.id))
         for child in self._resources(made.nodes, str(resource.id)):
             self._apply(child, resource.id)
             if is_kustomization(child):
@@ -215,6 +217,8 @@ class _Expansion:
             self.problems.append(replace(problem, place=place, subject=problem.subject or owner))
         for opaque in build.opaque:
             self.opaque.append(replace(opaque, applied_by=resource.id, foreign=opaque.foreign or self.sources.is_foreign_url(opaque.thing, self.by_id)))
+        if build.failed and not build.resources:
+            self.opaque.append(Opaque(owner, "it does not build", resource.place, broken_unit=resource.id))
         variables = self._variables(resource)
         metadata = as_mapping(_spec(resource).get("commonMetadata"))
         nodes = []

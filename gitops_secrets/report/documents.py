@@ -18,6 +18,7 @@ from gitops_secrets.model.results import Edit, Finding, Fix, Severity, Unit
 from gitops_secrets.ordering.delay import Delay, delay_of, planned_delay, present_delay
 from gitops_secrets.ordering.gates import Gate
 from gitops_secrets.ordering.order import Cycle, MissingEdge, OrderedEdge, Plan, Split
+from gitops_secrets.ordering.teardown import Teardown
 from gitops_secrets.report.names import resource_counts
 
 Json = dict[str, Any]
@@ -25,6 +26,7 @@ Json = dict[str, Any]
 SCAN_SCHEMA: Final = "gitops-secrets/scan/v1"
 CHECK_SCHEMA: Final = "gitops-secrets/check/v1"
 PLAN_SCHEMA: Final = "gitops-secrets/plan/v1"
+TEARDOWN_SCHEMA: Final = "gitops-secrets/teardown/v1"
 TRACE_SCHEMA: Final = "gitops-secrets/trace/v1"
 
 
@@ -45,6 +47,13 @@ def plan_document(plans: Iterable[Plan], problems: Iterable[Problem], revision: 
     """The order of all clusters: levels, the `dependsOn` to be, what gates each edge, what it costs."""
     clusters = [_planned_cluster(plan) for plan in _by_name(plans)]
     return _text({"schema": PLAN_SCHEMA, "revision": revision, "clusters": clusters, "problems": _problems(problems)})
+
+
+def teardown_document(teardowns: Iterable[Teardown], problems: Iterable[Problem], revision: str | None) -> str:
+    """The reverse order of all clusters: steps, what to suspend, what stays, what has to outlive what."""
+    ordered = sorted(teardowns, key=lambda each: (each.plan.graph.cluster.name, each.plan.graph.cluster.entry_point))
+    clusters = [_torn_down_cluster(teardown) for teardown in ordered]
+    return _text({"schema": TEARDOWN_SCHEMA, "revision": revision, "clusters": clusters, "problems": _problems(problems)})
 
 
 def trace_document(trace: Trace, revision: str | None) -> str:
@@ -265,6 +274,29 @@ def _planned_cluster(plan: Plan) -> Json:
         "splits": sorted(map(_split, plan.splits), key=lambda entry: str(entry["unit"])),
         "cycles": sorted(map(_cycle, plan.cycles), key=lambda entry: list(entry["units"])),
         "delay": {"planned": _delay(planned_delay(plan)), "present": _delay(present_delay(plan))},
+    }
+
+
+def _torn_down_cluster(teardown: Teardown) -> Json:
+    cluster = teardown.plan.graph.cluster
+    return {
+        "name": cluster.name,
+        "entry_point": cluster.entry_point,
+        "suspend": _ids(teardown.suspend),
+        "steps": [_ids(step) for step in teardown.steps],
+        "engine": _ids(teardown.engine),
+        "keeps": [{"unit": str(keep.unit), "why": keep.why} for keep in teardown.keeps],
+        "holds": [
+            {
+                "operator": str(hold.operator),
+                "unit": str(hold.unit),
+                "finalizer": hold.finalizer,
+                "objects": [{"id": str(resource.id), "place": _place(resource.place)} for resource in hold.objects],
+                "units": _ids(hold.units),
+                "hangs": _ids(hold.hangs),
+            }
+            for hold in teardown.holds
+        ],
     }
 
 

@@ -57,7 +57,16 @@ def rule_text(rule: type[Rule]) -> str:
 
 
 # Families, in the order in which people meet them: by the module of the rule.
-_FAMILIES: Final[Mapping[str, str]] = {"order": "order", "missing": "references", "secrets": "secrets", "reading": "reading and building"}
+_FAMILIES: Final[Mapping[str, str]] = {
+    "order": "order",
+    "health": "order",
+    "deadlocks": "order",
+    "missing": "references",
+    "references": "references",
+    "definitions": "references",
+    "secrets": "secrets",
+    "reading": "reading and building",
+}
 
 
 def family(rule: type[Rule]) -> str:
@@ -131,7 +140,8 @@ def _index(rules: Sequence[type[Rule]]) -> Iterator[str]:
         if members:
             yield from ("", f"## {name.capitalize()}", "", "| rule | severity | reports |", "|---|---|---|")
             yield from (f"| {_link(rule)} | {rule.severity.value} | {summary(rule)} |" for rule in members)
-    yield from ("", "## By symptom", "", "What a condition, an event or an error says, and the rules that find its cause. `x` stands for any name.", "", "| symptom | rules |", "|---|---|")
+    yield from ("", "## By symptom", "", "What a condition, an event or an error says, and the rules that find its cause. `x` stands for any name.")
+    yield from ("", "| symptom | rules |", "|---|---|")
     symptoms: dict[str, list[type[Rule]]] = {}
     for rule in rules:
         for symptom in rule.symptoms:

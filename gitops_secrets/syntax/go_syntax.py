@@ -415,9 +415,7 @@ class _Parser:
             if not operands:
                 self._fail(tokens[at].offset if at < len(tokens) else offset, "missing value for command")
             first = operands[0]
-            if isinstance(first, Literal) and first.value is None:
-                self._fail(first.offset, "nil is not a command")
-            if commands and (isinstance(first, Literal | Pipeline) or (isinstance(first, Dot) and not first.fields)):
+            if commands and (isinstance(first, Literal) or (isinstance(first, Dot) and not first.fields)):
                 self._fail(first.offset, "what takes the value of a pipe must be a function")
             commands.append(tuple(operands))
             if at >= len(tokens) or tokens[at].kind == ")":

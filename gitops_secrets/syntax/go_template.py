@@ -208,6 +208,8 @@ class _Run:
             return self._call(first, command[1:], dot, final)
         if len(command) > 1 or final:
             self._fail(first.offset, "can't give an argument to what is no function")
+        if isinstance(first, Literal) and first.value is None:
+            self._fail(first.offset, "nil is not a command")
         return self._operand(first, dot)
 
     def _operand(self, operand: Operand, dot: Any) -> Any:
@@ -275,7 +277,8 @@ class _Run:
                 return value
         return final[0] if final else value
 
-    def _check(self, name: str, parameters: str, arguments: Sequence[Any], offset: int) -> None:
+    def _check(self, name: str, parameters: str, arguments: list[Any], offset: int) -> None:
+        """Checks number and types; nothing at all may stand for an empty mapping."""
         variadic = parameters.endswith("*")
         kinds = parameters.rstrip("*")
         least = len(kinds) - variadic
@@ -286,7 +289,9 @@ class _Run:
             if kind == "a":
                 continue
             expected, called = _TYPES[kind]
-            if not isinstance(argument, expected) or (kind == "i" and isinstance(argument, bool)):
+            if kind == "m" and argument is None:
+                arguments[index] = {}
+            elif not isinstance(argument, expected) or (kind == "i" and isinstance(argument, bool)):
                 self._fail(offset, f"wrong type for value of {name}: expected {called}, got {type_name(argument)}")
 
     def _fail(self, offset: int, message: str) -> NoReturn:

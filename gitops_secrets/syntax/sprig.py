@@ -160,6 +160,8 @@ def _length(value: Any) -> int:
 
 
 def _index(value: Any, *keys: Any) -> Any:
+    if value is None:
+        raise FunctionError("index of untyped nil")
     for key in keys:
         if isinstance(value, dict):
             if not isinstance(key, str):
@@ -195,7 +197,7 @@ def _format(pattern: str, *values: Any) -> str:
         if verb == "%":
             return "%"
         if not rest:
-            raise FunctionError("printf has fewer values than verbs")
+            raise FunctionError("printf has fewer values than verbs", unsupported=True)
         text = _formatted(rest.pop(0), verb, flags, precision)
         fill = "0" if "0" in flags and "-" not in flags and verb in "dfgexX" else " "
         if fill == "0" and text[:1] in ("-", "+"):
@@ -204,7 +206,7 @@ def _format(pattern: str, *values: Any) -> str:
 
     found = _VERB.sub(replace, pattern)
     if rest:
-        raise FunctionError("printf has more values than verbs")
+        raise FunctionError("printf has more values than verbs", unsupported=True)
     return found
 
 
@@ -411,8 +413,8 @@ def _dig(*path: Any) -> Any:
         raise FunctionError("dig needs keys, a default and a mapping")
     value: Any = path[-1]
     for key in path[:-2]:
-        if not isinstance(value, dict):
-            raise FunctionError("dig through what is no mapping")
+        if not isinstance(value, dict) or not isinstance(key, str):
+            raise FunctionError("dig through what is no mapping, or by what is no text")
         if key not in value:
             return path[-2]
         value = value[key]

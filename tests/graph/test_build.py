@@ -303,6 +303,35 @@ def test_a_chart_in_a_namespace_makes_no_namespace_but_other_things_of_the_clust
     }
 
 
+@pytest.mark.parametrize(
+    ("depends_on", "parents", "in_doubt"),
+    [
+        ({}, {}, False),
+        ({"a": ["broken"]}, {}, True),
+        ({"a": ["b"], "b": ["broken"]}, {}, True),
+        ({"top": ["broken"]}, {"a": "top"}, True),
+        ({"a": ["b"]}, {"broken": "b"}, True),
+        ({}, {"a": "broken"}, True),
+        ({}, {"a": "b", "broken": "b"}, False),
+        ({"broken": ["a"]}, {}, False),
+    ],
+    ids=["alone", "behind it", "behind others", "its parent is behind it", "behind its parent", "below it", "beside it", "before it"],
+)
+def test_a_unit_that_cannot_be_built_accounts_for_what_the_units_behind_it_lack(
+    depends_on: Mapping[str, Sequence[str]], parents: Mapping[str, str], in_doubt: bool
+) -> None:
+    opaque = Opaque("broken", "it does not build", at(1), broken_unit=unit_id("broken"))
+    found = graph({"a": [needs(TOKEN)], "b": [], "top": [], "broken": []}, depends_on=depends_on, parents=parents, opaque=[opaque])
+
+    assert [entry.possible is not None for entry in found.unmet] == [in_doubt]
+
+
+def test_a_unit_that_cannot_be_built_accounts_for_what_it_lacks_itself() -> None:
+    opaque = Opaque("broken", "it does not build", at(1), broken_unit=unit_id("broken"))
+
+    assert [entry.possible for entry in graph({"broken": [needs(TOKEN)]}, opaque=[opaque]).unmet] == [opaque]
+
+
 def test_what_the_facts_call_opaque_counts_as_well() -> None:
     opaque = Opaque("operator", "makes what its objects say", at(1))
     found = graph({"a": [needs(TOKEN), Facts((), (), (opaque,))]})

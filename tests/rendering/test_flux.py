@@ -175,13 +175,13 @@ def test_a_resource_set_is_opaque_where_its_inputs_are_not_in_the_repository() -
     assert next(entry for entry in found.units if entry.id.kind == "ResourceSet").opaque == reason
 
 
-def test_a_resource_set_that_does_not_build_is_a_problem_of_it_and_leaves_no_doubt() -> None:
+def test_a_resource_set_that_does_not_build_is_a_problem_of_it() -> None:
     found = cluster({"sets/set.yaml": dump(resource_set(resources=[config_map("<< inputs.nope >>")]))}, kustomization("sets"))
 
     assert [(problem.rule, problem.place.file, problem.subject) for problem in found.problems] == [
         ("build-failed", "sets/set.yaml", "ResourceSet/flux-system/sets")
     ]
-    assert found.opaque == ()
+    assert [str(opaque.broken_unit) for opaque in found.opaque] == ["ResourceSet/flux-system/sets"]
 
 
 def test_variables_may_come_from_a_copy_that_a_resource_set_makes() -> None:
@@ -469,8 +469,11 @@ def test_a_path_that_is_not_there_is_a_problem_with_the_closest_directory(path: 
     assert unit(found, "stores").opaque == "its path is not in the repository"
 
 
-def test_a_path_that_is_not_there_makes_nothing_so_it_leaves_no_doubt() -> None:
-    assert cluster({}, kustomization("stores")).opaque == ()
+@pytest.mark.parametrize("files", [{}, {"stores/kustomization.yaml": "resources: [missing.yaml]\n"}], ids=["no path", "no build"])
+def test_a_unit_that_cannot_be_built_accounts_for_what_is_missing_behind_it(files: Mapping[str, str]) -> None:
+    (opaque,) = cluster(files, kustomization("stores")).opaque
+
+    assert (str(opaque.broken_unit), opaque.namespace, opaque.kinds) == ("Kustomization/flux-system/stores", None, None)
 
 
 def test_a_path_with_a_variable_that_nobody_sets_is_opaque() -> None:

@@ -384,7 +384,8 @@ def test_the_id_of_a_provider_is_known_to_the_cluster_only() -> None:
     ],
 )
 def test_inputs_that_are_not_in_the_repository_make_it_opaque(inputs_from: str, reason: str) -> None:
-    pulls = "apiVersion: fluxcd.controlplane.io/v1\nkind: ResourceSetInputProvider\nmetadata: {name: pulls, namespace: flux-system}\nspec: {type: GitHubPullRequest}\n"
+    head = "apiVersion: fluxcd.controlplane.io/v1\nkind: ResourceSetInputProvider\n"
+    pulls = f"{head}metadata: {{name: pulls, namespace: flux-system}}\nspec: {{type: GitHubPullRequest}}\n"
     made = expand(f"spec:\n  inputsFrom: [{inputs_from}]\n{COLORS}", pulls)
 
     assert (made.nodes, made.problems, made.opaque_reason) == ((), (), reason)

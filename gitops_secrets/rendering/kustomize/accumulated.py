@@ -30,6 +30,11 @@ class Accumulated:
     schema: Schema | None = None  # the one that it set for all that comes after
     failed: bool = False
 
+    @property
+    def is_complete(self) -> bool:
+        """Are all resources there? Something opaque may bring others, of which nothing can be said."""
+        return all(opaque.kinds == frozenset() for opaque in self.opaque)
+
     def refuse(self, message: str, place: Place) -> None:
         """Notes what kustomize would refuse."""
         self.problems.append(Problem(message, place, "build-failed"))
@@ -50,6 +55,7 @@ class Kustomization:
     directory: str
     file: str
     problems: tuple[Problem, ...] = ()
+    strict_problems: tuple[Problem, ...] = ()  # only kustomize refuses these, not Flux in the directory that it builds
 
     @property
     def is_component(self) -> bool:

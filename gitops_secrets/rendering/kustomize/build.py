@@ -19,6 +19,7 @@ from gitops_secrets.rendering.kustomize.layer import Layer
 from gitops_secrets.rendering.kustomize.manifests import expand_lists
 from gitops_secrets.rendering.kustomize.names import ReferenceIndex, index_references, update_references
 from gitops_secrets.rendering.kustomize.respelling import is_suspect, respelt
+from gitops_secrets.rendering.kustomize.steps import evaluate
 from gitops_secrets.rendering.kustomize.texts import Texts
 
 VERSION = "v5.8.1"
@@ -79,7 +80,8 @@ class Builder:
         if extra is None and written is None and origin is None:
             state = self.accumulate(directory, (), in_use, None)
         else:
-            root = Kustomization(fields, directory, root.file, root.problems)
+            # fluxcd/pkg/kustomize drops fields that it doesn't know, and doesn't mind an empty file.
+            root = Kustomization(fields, directory, root.file, root.problems, root.strict_problems if extra is None else ())
             state = self._accumulated(root, (), in_use, origin)
         return self._finished(state, fields, metadata, refusal)
 
@@ -125,8 +127,8 @@ class Builder:
     def _accumulated(self, kustomization: Kustomization, above: tuple[str, ...], in_use: SchemaInUse, origin: str | None) -> Accumulated:
         directory = kustomization.directory
         state = Accumulated(inputs={directory + "/", kustomization.file} if kustomization.file else {directory + "/"}, directories={directory})
-        state.note(kustomization.problems)
-        Layer(self, kustomization, state, (*above, directory), in_use, origin).run()
+        state.note((*kustomization.problems, *kustomization.strict_problems))
+        evaluate(Layer(self, kustomization, state, (*above, directory), in_use, origin))
         return state
 
     def use_schema(self, kustomization: Kustomization, in_use: SchemaInUse) -> Problem | None:
@@ -174,8 +176,8 @@ class Builder:
 
     def _checked(self, document: Any, directory: str, file: str, problems: Iterable[Problem]) -> Kustomization:
         fields, refusals = check(document, Place(file, 1, 1), self.texts)
-        refused = (Problem(refusal.message, refusal.place, "build-failed") for refusal in refusals)
-        return Kustomization(fields, directory, file, (*problems, *refused))
+        by_flux, others = (tuple(Problem(one.message, one.place, "build-failed") for one in refusals if one.by_flux is kept) for kept in (True, False))
+        return Kustomization(fields, directory, file, (*problems, *by_flux), others)
 
     # The last steps, which only the root takes
 
@@ -191,7 +193,7 @@ class Builder:
             update_references(drafts, self._index(state.tables))
             variables.resolve(drafts, state.variables, state.tables.variable_reference)
         except BuildError as error:
-            if not (isinstance(error, NotFoundError) and state.opaque):
+            if not (isinstance(error, NotFoundError) and not state.is_complete):
                 problems.append(Problem(error.message, error.place or fields.place(), "build-failed"))
                 failed = True
         for draft in drafts:

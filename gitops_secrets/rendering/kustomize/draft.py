@@ -147,6 +147,16 @@ class Draft:
         """All of its names, oldest first."""
         return [*self.previous_identities, self.identity]
 
+    def answers_to(self, wanted: Identity) -> bool:
+        """Is it, or was it, called so?"""
+        now = self.identity
+        if now.name == wanted.name and now.key == wanted.key:
+            return True
+        for name, namespace, kind in self.previous:  # noqa: SIM110 - asked of every resource for every patch, where a generator costs twice the time
+            if name == wanted.name and Identity(now.group, now.version, kind, name, namespace).key == wanted.key:
+                return True
+        return False
+
     def remember(self) -> None:
         """Stores what it is called now, before a change of that."""
         now = self.identity

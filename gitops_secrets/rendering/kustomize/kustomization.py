@@ -82,10 +82,11 @@ _WORDS = {"text": "text", "boolean": "true or false", "integer": "a whole number
 
 
 class Refusal(NamedTuple):
-    """Something that kustomize refuses about a kustomization file."""
+    """Something that kustomize refuses about a kustomization file; Flux, which rewrites the one it builds, may not."""
 
     message: str
     place: Place
+    by_flux: bool = True
 
 
 def find_kustomization(tree: Tree, directory: str) -> str | None:
@@ -102,7 +103,7 @@ def kustomizations(tree: Tree, directory: str) -> list[str]:
 def check(document: Any, place: Place, texts: Texts) -> tuple[MappingNode, list[Refusal]]:
     """The fields of a kustomization, those of a wrong type left out, and what kustomize refuses about it."""
     if document is None:
-        return MappingNode(place.file), [Refusal("the kustomization file is empty", place)]
+        return MappingNode(place.file), [Refusal("the kustomization file is empty", place, by_flux=False)]
     if not isinstance(document, MappingNode):
         return MappingNode(place.file), [Refusal("a kustomization is a mapping of fields", place)]
     refusals: list[Refusal] = []
@@ -115,7 +116,7 @@ def check(document: Any, place: Place, texts: Texts) -> tuple[MappingNode, list[
     if version and version != wanted:
         refusals.append(Refusal(f"apiVersion of a {kind} should be {wanted}", fields.place("apiVersion")))
     if not any(_is_set(key, value) for key, value in fields.items()):
-        refusals.append(Refusal("the kustomization file is empty", place))
+        refusals.append(Refusal("the kustomization file is empty", place, by_flux=False))
     return fields, refusals
 
 
@@ -130,8 +131,8 @@ class _Check:
         self.texts = texts
         self.refusals = refusals
 
-    def refuse(self, message: str, place: Place) -> None:
-        self.refusals.append(Refusal(message, place))
+    def refuse(self, message: str, place: Place, *, by_flux: bool = True) -> None:
+        self.refusals.append(Refusal(message, place, by_flux))
 
     def mapping(self, node: MappingNode, shape: dict[str, Any], path: str) -> MappingNode:
         """The fields of a mapping that are known and fit. Names are compared as Go's JSON decoder does: without regard to case."""
@@ -141,7 +142,7 @@ class _Check:
             fitting, kept = None, False
             if name is None:
                 near = difflib.get_close_matches(key, shape, 1)
-                self.refuse(f"unknown field {path}{key}" + (f"; did you mean {near[0]}?" if near else ""), node.place(key))
+                self.refuse(f"unknown field {path}{key}" + (f"; did you mean {near[0]}?" if near else ""), node.place(key), by_flux=False)
             else:
                 fitting, kept = self.value(node, key, shape[name], f"{path}{name}")
             if kept and name == key and fitting is value:

@@ -150,14 +150,14 @@ _Entry = tuple[Any, Place]
 
 def _merge_list(old: Any, new: Any, types: FieldTypes | None, keys: tuple[str, ...], is_written: IsWritten) -> Any:
     directive = "merge"
-    if isinstance(new, SequenceNode):
+    if old is MISSING or old is None:
+        old = new  # with its directive: kustomize looks for one only where there is a list to merge with
+    elif isinstance(new, SequenceNode):
         directive, elided = _list_directive(new)
         if old is new:
             old = elided
         new = elided
-    if old is MISSING or old is None:
-        old = new
-    elif new is None or directive == "delete":
+    if new is None or directive == "delete":
         return MISSING
     elif directive == "replace":
         old = new

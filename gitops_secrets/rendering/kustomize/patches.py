@@ -86,7 +86,7 @@ def apply_operations_to(drafts: Iterable[Draft], operations: tuple[Operation, ..
 def find_target(drafts: Iterable[Draft], patch: MappingNode) -> Draft:
     """The one resource that a strategic merge patch without a target names, by any name that it has had. Raises `BuildError`."""
     wanted = identity_of(patch)
-    found = [draft for draft in drafts if any(identity.key == wanted.key for identity in draft.identities)]
+    found = [draft for draft in drafts if draft.answers_to(wanted)]
     if len(found) == 1:
         return found[0]
     count, error = ("no resource matches", NotFoundError) if not found else ("several resources match", BuildError)

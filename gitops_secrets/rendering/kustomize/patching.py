@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from gitops_secrets.model.facts import Problem
 from gitops_secrets.model.nodes import MappingNode, Place, as_mapping
 from gitops_secrets.rendering.kustomize.draft import BuildError, Draft, scalar_text
 from gitops_secrets.rendering.kustomize.kustomization import require_list
-from gitops_secrets.rendering.kustomize.manifests import expand_lists
+from gitops_secrets.rendering.kustomize.layer import Layer
 from gitops_secrets.rendering.kustomize.patches import Merge, MergeContext, Patch, apply_operations_to, find_target, read_patch
-from gitops_secrets.rendering.kustomize.respelling import respelt
 from gitops_secrets.rendering.kustomize.selector import read_selector, select
-
-if TYPE_CHECKING:
-    from gitops_secrets.rendering.kustomize.layer import Layer
 
 
 def _is_json(text: str) -> bool:
@@ -45,14 +41,18 @@ class Patching(NamedTuple):
 
     def apply_old_merge(self, entry: str, place: Place) -> int:
         """Applies an entry of `patchesStrategicMerge`: the patch itself, or the path of its file; returns how many patches it is. Raises `BuildError`."""
+        text = entry
         documents = self.layer.session.texts.parse(entry, place) if "\n" in entry or ":" in entry else None
         if documents is None or documents.problems or not any(isinstance(one, MappingNode) for one in documents.documents):
             documents = self.layer.documents_at(entry, place)
-        patches = tuple(expand_lists(documents.documents))
-        for patch in patches:
-            target = find_target(self.layer.state.drafts, patch)
-            self._merge_into([target], Merge(respelt(patch, self.layer.session.texts), self._context, selected=True))
-        return len(patches)
+            text = self.layer.text_of(entry)
+        patch = read_patch(documents.documents, text, self.layer.session.texts)
+        if patch.operations:
+            raise BuildError("expected a strategic merge patch, found a JSON patch")
+        for document in patch.merges:
+            target = find_target(self.layer.state.drafts, document)
+            self._merge_into([target], Merge(document, self._context, selected=True))
+        return len(patch.merges)
 
     @property
     def _context(self) -> MergeContext:
@@ -104,7 +104,7 @@ class Patching(NamedTuple):
     def _select(self, target: Any, place: Place) -> list[Draft]:
         selector = read_selector(target)
         found = select(self.layer.state.drafts, selector)
-        if not found and not self.layer.state.opaque:
+        if not found and self.layer.state.is_complete:
             at = target.place() if isinstance(target, MappingNode) else place
             wanted = ", ".join(f"{field} {value}" for field, value in zip(selector._fields, selector, strict=True) if value)
             self.layer.state.problems.append(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from gitops_secrets.model.facts import Opaque
 from gitops_secrets.model.nodes import EMPTY_MAPPING, MappingNode, Place, as_mapping, as_sequence
@@ -14,53 +14,13 @@ from gitops_secrets.rendering.kustomize.defaults import FieldTables
 from gitops_secrets.rendering.kustomize.draft import BuildError, Draft, scalar_text
 from gitops_secrets.rendering.kustomize.fields import Change, FieldSpec, edit, replace_scalar, split_path
 from gitops_secrets.rendering.kustomize.kustomization import require_list
+from gitops_secrets.rendering.kustomize.layer import Layer
 from gitops_secrets.rendering.kustomize.manifests import expand_lists
+from gitops_secrets.rendering.kustomize.origins import configured_origin, file_origin, note_transformation
 from gitops_secrets.rendering.kustomize.patching import Patching
 from gitops_secrets.rendering.kustomize.selector import read_selector, select
 
-if TYPE_CHECKING:
-    from gitops_secrets.rendering.kustomize.layer import Layer
-
 _GENERATORS = {"ConfigMapGenerator": "ConfigMap", "SecretGenerator": "Secret"}
-
-
-def append_path(origin: str, entry: str) -> str:
-    """The path of an entry, from the directory that is built."""
-    return posixpath.normpath(posixpath.join(origin, entry))
-
-
-def file_origin(origin: str, entry: str) -> str:
-    """The annotation for what was read from a file."""
-    return f"path: {append_path(origin, entry)}\n"
-
-
-def built_in_origin(layer: Layer, kind: str) -> str | None:
-    """The annotation for what a field of the kustomization made or changed; None where `buildMetadata` doesn't ask for any."""
-    if layer.origin is None:
-        return None
-    file = posixpath.basename(layer.kustomization.file)
-    return f"configuredIn: {append_path(layer.origin, file)}\nconfiguredBy:\n  apiVersion: builtin\n  kind: {kind}\n"
-
-
-def _configured_origin(config: Draft) -> str | None:
-    if config.origin is None:
-        return None
-    identity = config.identity
-    path = config.origin.removeprefix("path: ").strip()
-    api_version = f"{identity.group}/{identity.version}" if identity.group else identity.version
-    lines = [f"configuredIn: {path}", "configuredBy:", f"  apiVersion: {api_version}", f"  kind: {identity.kind}", f"  name: {identity.name}"]
-    if identity.namespace:
-        lines.append(f"  namespace: {identity.namespace}")
-    return "\n".join(lines) + "\n"
-
-
-def note_transformation(drafts: Iterable[Draft], mark: str) -> None:
-    """Notes at every resource that a transformer ran."""
-    for draft in drafts:
-        if draft.origin is None:
-            draft.origin = mark
-        else:
-            draft.transformations = (*draft.transformations, mark)
 
 
 def _configs(layer: Layer, key: str) -> Iterator[tuple[Draft, Place]]:
@@ -115,7 +75,7 @@ def run_generators(layer: Layer) -> None:
                 draft = _workload_identity(config.node)
             else:
                 draft = generators.generate(_GENERATORS[kind], config.node, EMPTY_MAPPING, layer.read_file)
-            layer.absorb(draft, _configured_origin(config))
+            layer.absorb(draft, configured_origin(config))
 
 
 def _workload_identity(config: MappingNode) -> Draft:
@@ -149,7 +109,7 @@ def run_transformers(layer: Layer) -> None:
             continue
         with layer.attempt(place):
             run(layer, config.node, config.node.place())
-        mark = _configured_origin(config)
+        mark = configured_origin(config)
         if mark is not None:
             note_transformation(layer.state.drafts, mark)
     for config, place in _configs(layer, "validators"):

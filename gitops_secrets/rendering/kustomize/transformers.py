@@ -28,15 +28,14 @@ def set_namespace(
     change = _fill(namespace) if unset_only else replace_scalar(namespace)
     taken = Counter(draft.identity.key for draft in drafts)
     specs = tuple(spec for spec in specs if spec.path != "metadata/namespace")
+    of_others = tuple(spec for spec in specs if spec.path != "metadata/name")
     for draft in drafts:
         draft.remember()
         before = draft.identity
         node = draft.node
         if not before.is_cluster_scoped:
             node = edit(node, _METADATA_NAMESPACE, change, place, "scalar")
-        wanted = specs
-        if before.group or before.version != "v1":
-            wanted = tuple(spec for spec in specs if spec.path != "metadata/name")
+        wanted = of_others if before.group or before.version != "v1" else specs
         if before.kind in _BINDINGS:
             wanted = tuple(spec for spec in wanted if not (spec.kind in _BINDINGS and spec.path == "subjects/namespace"))
             node = _set_subjects(node, change, place, subjects)

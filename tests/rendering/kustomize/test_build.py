@@ -461,3 +461,11 @@ def test_lists_and_mappings_keep_a_mark_for_every_entry() -> None:
 
     for resource in result.resources:
         check(resource)
+
+
+def test_flux_minds_neither_an_unknown_field_nor_an_empty_file_in_the_directory_it_builds() -> None:
+    files = {"app/kustomization.yaml": "resources: [d.yaml]\nconfig: 1\n", "app/d.yaml": DEPLOYMENT, "empty/kustomization.yaml": "kind: Kustomization\n"}
+    shared = builder(files)
+
+    assert [shared.build(directory).failed for directory in ("app", "empty")] == [True, True]
+    assert [shared.build(directory, extra=fields("{}")).failed for directory in ("app", "empty")] == [False, False]

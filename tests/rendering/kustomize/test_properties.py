@@ -13,6 +13,7 @@ from gitops_secrets.model.nodes import MappingNode, SequenceNode
 from gitops_secrets.rendering.kustomize import Builder
 from gitops_secrets.rendering.kustomize.kustomization import SHAPE
 from gitops_secrets.repository.tree import MemoryTree
+from gitops_secrets.syntax.yaml import parse
 
 WORDS = st.sampled_from(
     [
@@ -90,6 +91,15 @@ def test_nothing_in_a_repository_raises_and_every_failure_is_told(kustomization:
 
     assert not result.failed or result.problems
     assert all(problem.place.line > 0 for problem in result.problems)
+
+
+@settings(max_examples=40, deadline=None)
+@given(extra=st.dictionaries(st.sampled_from(["namespace", "namePrefix", "images", "patches", "components"]), JUNK), resources=st.lists(RESOURCES, max_size=3))
+def test_nothing_in_the_fields_of_flux_raises(extra: Any, resources: list[Any]) -> None:
+    fields = parse(json.dumps(extra), "cluster/apps.yaml").documents[0]
+    contents = files({"resources": ["a.yaml", "base"]}, resources)
+
+    assert Builder(Loader(MemoryTree(contents))).build("", extra=fields).inputs
 
 
 @settings(max_examples=25, deadline=None)

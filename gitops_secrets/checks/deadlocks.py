@@ -1,0 +1,213 @@
+"""Rules about units that can never be applied: loops, and what needs what comes with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+
+from gitops_secrets.checks import remedies
+from gitops_secrets.checks.base import Context, Rule
+from gitops_secrets.checks.evidence import evidence, sentence
+from gitops_secrets.graph.graph import Graph, ResourceEdge
+from gitops_secrets.model.facts import Confidence, KindNeed
+from gitops_secrets.model.ids import ResourceId, kind_text
+from gitops_secrets.model.results import Finding, Related, Severity
+from gitops_secrets.ordering.order import Cycle, OrderedEdge, Split
+
+
+class DependencyCycle(Rule):
+    """Units wait for each other.
+
+    What it does: reports the shortest loop of `dependsOn`, and a loop of resources that no order can satisfy, each step with its evidence, and where it
+    can be cut: first at a step that nothing requires.
+
+    Why it matters: none of them is ever applied. Flux also drops every event trigger of the source that they share: units that have nothing to do with
+    the loop stay at the old revision until their interval, and no status names the cause.
+
+    Example: before, `a` depends on `b` and `b` on `a`; after, only `b` on `a`.
+
+    Options: none.
+    """
+
+    id = "dependency-cycle"
+    fixable = True
+    symptoms = ("DependencyNotReady", "circular dependency detected", "failed to sort dependencies for revision change")
+    severity = Severity.ERROR
+
+    def check(self, context: Context) -> Iterator[Finding]:
+        for cycle in context.plan.cycles:
+            if any(_only_admits(step.ordering) for step in cycle.steps if step.edge.declared is None):
+                continue
+            related = [related for step in cycle.steps for related in _step(step)]
+            start = (cycle.cut or cycle.steps[0]).edge.declared
+            place = start.place if start is not None else context.graph.units[cycle.units[0]].place
+            remedy = remedies.cut(cycle)
+            yield self.finding(_loop(cycle), place, cycle.units[0], other=cycle.units[-1], related=related, field="spec.dependsOn", remedy=remedy)
+
+
+def _only_admits(edges: Sequence[ResourceEdge]) -> bool:
+    """Is it all about admission? A webhook refuses while it starts up; before that it isn't there, and refuses nothing."""
+    return bool(edges) and all(edge.requirement.reason == "webhook" for edge in edges)
+
+
+def _loop(cycle: Cycle) -> str:
+    first, cut = cycle.units[0], cycle.cut
+    # kustomize-controller gives up sorting what a source event wakes once there is a loop among it (fluxcd/kustomize-controller#1712).
+    others = ", and no unit of their source sees a commit before its interval" if first.kind == "Kustomization" else ""
+    if len(cycle.units) == 1:
+        return f"{first} depends on itself; it is never applied{others.replace('their', 'its')}; remove the entry"
+    advice = f"; cut it at {cut.consumer} → {cut.provider}, which nothing requires" if cut is not None else ""
+    return f"units wait for each other: {' → '.join(map(str, (*cycle.units, first)))}; none of them is ever applied{others}{advice}"
+
+
+def _step(step: OrderedEdge) -> list[Related]:
+    if step.edge.declared is not None:
+        why = f": {sentence(step.edge.reasons[0])}" if step.inferred else ", and nothing in the repository requires it"
+        return [Related(f"{step.consumer} depends on {step.provider}{why}", step.edge.declared.place)]
+    return list(evidence(step.ordering[:1]))
+
+
+class UnitNeedsSplit(Rule):
+    """A unit can never be applied: it holds an operator and what needs that operator's kinds.
+
+    What it does: reports a unit with a resource that the API server refuses until something that the same unit brings only later is there: the
+    ClusterSecretStore next to the HelmRelease that brings its CRD.
+
+    Why it matters: Flux dry-runs a unit as a whole before it applies anything but Namespaces and CRDs, so the HelmRelease is never applied, the CRD never
+    comes, and each retry meets the same wall.
+
+    Example: before, one Kustomization over operator and stores; after, one for the operator with `wait: true`, one for the stores that depends on it.
+
+    Options: none.
+    """
+
+    id = "unit-needs-split"
+    symptoms = ("no matches for kind", "dry-run failed", 'namespaces "x" not found')
+    severity = Severity.ERROR
+
+    def check(self, context: Context) -> Iterator[Finding]:
+        for split in context.plan.splits:
+            if _is_mutual(split, context.graph):
+                if not any(_only_admits([edge]) for edge in split.edges):
+                    yield self._mutual(split)
+                continue
+            earlier = _earlier(split.unit, context.graph)
+            for provider, edges in _by_provider(split).items():
+                first = edges[0]
+                if _only_admits(edges):
+                    continue
+                consumers = sorted({edge.requirement.resource for edge in edges})
+                more = f" and {len(consumers) - 1} more" if len(consumers) > 1 else ""
+                below = first.provider_unit != split.unit
+                be, what, own = ("are", "them", "their") if more else ("is", "it", "its")
+                where = f", and {first.provider_unit} applies that only after this unit" if below else ", and that is applied with this unit or not at all"
+                if earlier is not None:
+                    where += f", unless {earlier} has brought it before (its content is not in the repository)"
+                retry = "" if split.unit.kind == "Overlay" else "; each retry meets the same wall"
+                message = (
+                    f"{split.unit} can never be applied: {first.requirement.resource}{more} {be} refused until {provider} has brought {_brought(first)}{where}"
+                    f"{retry}; move {what} into a unit of {own} own that depends on {first.provider_unit if below else 'this one'}"
+                )
+                confidence = Confidence.POSSIBLE if earlier is not None else first.provision.confidence
+                yield self.finding(message, first.requirement.place, split.unit, other=provider, confidence=confidence, related=evidence(edges))
+
+    def _mutual(self, split: Split) -> Finding:
+        units = " and ".join(sorted({str(edge.consumer_unit) for edge in split.edges}))
+        message = f"{units} need something of each other, so that no dependsOn can be right: {'; '.join(map(sentence, split.edges[:2]))}; split one of them"
+        first, related = split.edges[0], evidence(split.edges)
+        return self.finding(message, first.requirement.place, split.unit, other=first.provider_unit, confidence=Confidence.LIKELY, related=related)
+
+
+def _earlier(unit: ResourceId, graph: Graph) -> ResourceId | None:
+    """A unit of unknown content that is there before another one: among what that depends on, or what is applied with it."""
+    pending, seen = [*graph.dependencies.get(unit, ()), *graph.ancestors(unit)], {unit}
+    while pending:
+        found = pending.pop()
+        if found in seen:
+            continue
+        seen.add(found)
+        if found.kind == "Kustomization" and graph.units[found].opaque is not None:
+            return found
+        before = graph.dependencies.get(found, ())
+        below = () if unit in graph.children.get(found, ()) else graph.children.get(found, ())
+        pending += [*before, *below]
+    return None
+
+
+def _is_mutual(split: Split, graph: Graph) -> bool:
+    """Is it about several units that need each other, not about one and what it or its descendants bring?"""
+    first = split.edges[0]
+    return first.provider_unit is not None and first.provider_unit != split.unit and split.unit not in graph.ancestors(first.provider_unit)
+
+
+def _by_provider(split: Split) -> dict[ResourceId, list[ResourceEdge]]:
+    found: dict[ResourceId, list[ResourceEdge]] = {}
+    for edge in split.edges:
+        found.setdefault(edge.provision.resource, []).append(edge)
+    return found
+
+
+def _brought(edge: ResourceEdge) -> str:
+    need = edge.requirement.need
+    return f"the kind {kind_text(need.group, need.kind)}" if isinstance(need, KindNeed) else str(need)
+
+
+class ParentWaitsForChild(Rule):
+    """A parent waits for a child that waits for the parent.
+
+    What it does: reports a Kustomization or HelmRelease that depends on the Kustomization that applies it, directly or through others, while that one waits
+    for it.
+
+    Why it matters: the parent is Ready only once its child is, the child starts only once the parent is Ready: neither ever is.
+
+    Example: before, a child with `dependsOn` on its parent, which has `wait: true`; after, no `dependsOn`: the child exists only once the parent is applied.
+
+    Options: none.
+    """
+
+    id = "parent-waits-for-child"
+    symptoms = ("DependencyNotReady", "HealthCheckFailed", "timeout waiting for")
+    severity = Severity.ERROR
+
+    def check(self, context: Context) -> Iterator[Finding]:
+        graph = context.graph
+        for unit in context.cluster.units:
+            waiting = [ancestor for ancestor in graph.ancestors(unit.id) if unit.depends_on and _waits_on(ancestor, unit.id, context)]
+            for dependency in unit.depends_on if waiting else ():
+                target = dependency.target
+                needed = _needed_ready(target, graph)
+                ancestor = next((each for each in waiting if each in needed), None)
+                if ancestor is None:
+                    continue
+                if target == ancestor:
+                    message = f"{unit.id} depends on {ancestor}, which applies it and waits for it: neither is ever Ready; remove the entry"
+                else:
+                    message = (
+                        f"{unit.id} depends on {target}, which comes only after {ancestor} is Ready; that applies {unit.id} and waits for it:"
+                        " none of them is ever Ready; remove the entry, or apply one of the two elsewhere"
+                    )
+                yield self.finding(message, dependency.place, unit.id, other=ancestor, field="spec.dependsOn")
+
+
+def _needed_ready(target: ResourceId, graph: Graph) -> frozenset[ResourceId]:
+    """What must be Ready before `target` can be, itself included: what it depends on, and what those that apply it depend on, and so on."""
+    pending, seen = [target], set[ResourceId]()
+    while pending:
+        found = pending.pop()
+        if found not in seen:
+            seen.add(found)
+            pending.extend(other for unit in (found, *graph.ancestors(found)) for other in graph.dependencies.get(unit, ()))
+    return frozenset(seen)
+
+
+def _waits_on(ancestor: ResourceId, unit: ResourceId, context: Context) -> bool:
+    """Does each one on the way down wait for the next?"""
+    graph = context.graph
+    chain = [unit, *graph.ancestors(unit)]
+    for child, parent in pairwise(chain):
+        found = graph.units[parent]
+        if not found.wait and all(check.target != child for check in found.health_checks):
+            return False
+        if parent == ancestor:
+            return True
+    return False
