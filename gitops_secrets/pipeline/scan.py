@@ -15,6 +15,7 @@ from gitops_secrets.kinds.catalogue import Catalogue, bundle_facts, default_cata
 from gitops_secrets.kinds.external_secret import LabelledNamespace, expand_cluster_external_secret
 from gitops_secrets.kinds.extract import facts_of
 from gitops_secrets.kinds.table import KindTable, default_table, table_with
+from gitops_secrets.kinds.webhooks import served_webhooks
 from gitops_secrets.manifests.load import Loader
 from gitops_secrets.model.facts import Facts, Opaque, Problem, Provision, Release, Resource, When
 from gitops_secrets.model.ids import ResourceId
@@ -31,6 +32,8 @@ from gitops_secrets.repository.ignore import FilteredTree, ignored
 from gitops_secrets.repository.tree import JoinedTree, RevisionTree, Tree, WorkingTree, remotes, top_level
 
 CONFIGURATION_FILE = ".gitops-secrets.yaml"
+# Problems that leave something out of the graph; others are only findings.
+_UNREAD = frozenset({"invalid-yaml", "duplicate-key", "build-failed", "missing-path"})
 # What is under way, how much of it is done, and out of how much.
 Progress = Callable[[str, int, int], None]
 
@@ -146,7 +149,8 @@ def analyse(repository: Repository, *, cluster: str | None = None, progress: Pro
     for number, entry in enumerate(clusters):
         report("ordering", number, len(clusters))
         analyses.append(analyse_cluster(entry, repository, before))
-    problems = {problem for entry in clusters for problem in entry.problems} | set(repository.loader.problems)
+    unread = {problem for entry in clusters for problem in entry.problems if problem.rule in _UNREAD}
+    problems = unread | set(repository.loader.problems)
     return Analysis(tuple(analyses), tuple(sorted(problems, key=lambda problem: (problem.place, problem.message, problem.subject))), repository.revision)
 
 
@@ -225,12 +229,20 @@ def _known_remotes(cluster: Cluster, repository: Repository) -> tuple[Cluster, l
 
 def _facts(cluster: Cluster, table: KindTable, catalogue: Catalogue) -> Iterable[tuple[ResourceId, Facts]]:
     unit_of = {applied.resource.id: applied.unit for applied in cluster.resources}
-    operators = operators_of(cluster.releases, catalogue)
+    served = {webhook.configuration.id: webhook for webhook in served_webhooks(applied.resource for applied in cluster.resources)}
+    written = {group: id for id, webhook in served.items() for group in sorted(webhook.groups)}
+    operators = {**written, **operators_of(cluster.releases, catalogue)}
     namespaces = []
     selecting: list[tuple[ResourceId, Resource]] = []
     for applied in cluster.resources:
         resource = applied.resource
-        yield applied.unit, facts_of(resource, table)
+        if resource.id in served:
+            # It is there at once, and of use only later.
+            answering = served[resource.id]
+            yield unit_of[answering.workload.id], Facts(provisions=(answering.provision,))
+            yield applied.unit, replace(facts_of(resource, table), provisions=())
+        else:
+            yield applied.unit, facts_of(resource, table)
         webhook = webhook_requirement(resource, operators, table)
         if webhook is not None:
             yield applied.unit, Facts(requirements=(webhook,))

@@ -86,9 +86,7 @@ def artifact_loader(artifact: ResourceId, resources: Mapping[ResourceId, Resourc
 def _aliases_of_this_repository(spec: MappingNode, namespace: str, sources: Sources, resources: Mapping[ResourceId, Resource]) -> Iterable[str]:
     for entry in as_sequence(spec.get("sources")):
         source = as_mapping(entry)
-        named = ResourceId(
-            "source.toolkit.fluxcd.io", as_text(source.get("kind")), as_text(source.get("namespace")) or namespace, as_text(source.get("name"))
-        )
+        named = ResourceId("source.toolkit.fluxcd.io", as_text(source.get("kind")), as_text(source.get("namespace")) or namespace, as_text(source.get("name")))
         if sources.origin(named, resources) in (Origin.HERE, Origin.LIKELY_HERE):
             yield as_text(source.get("alias"))
 

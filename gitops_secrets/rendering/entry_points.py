@@ -7,48 +7,31 @@ nothing else is looked for.
 
 from __future__ import annotations
 
-import os.path
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import MappingProxyType
 
 from gitops_secrets.config import ClusterSetting
 from gitops_secrets.errors import UsageError
 from gitops_secrets.manifests.load import YAML_SUFFIXES, Loader
 from gitops_secrets.model.facts import Opaque, Problem, Resource
-from gitops_secrets.model.ids import ResourceId, split_api_version
+from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import MappingNode, Place, as_mapping, as_sequence, as_text
 from gitops_secrets.model.results import AppliedResource, Cluster, Unit, overlay_id
 from gitops_secrets.rendering.artifacts import EXTENSIONS_GROUP, folder_loader
+from gitops_secrets.rendering.cluster_names import unique_suffixes
 from gitops_secrets.rendering.flux import Expansion, build_directory, expand
 from gitops_secrets.rendering.kustomize import Build, Builder, find_kustomization
 from gitops_secrets.rendering.objects import FLUX_NAMESPACE, ScopeOf, to_resource
 from gitops_secrets.rendering.resource_set import is_resource_set
 from gitops_secrets.rendering.sources import Sources, normalised_url
+from gitops_secrets.rendering.starts import EntryPoint, bootstraps, by_folder, entry_point_of, entry_points_of, unreached, written_path
 from gitops_secrets.rendering.units import KUSTOMIZE_GROUP, OPERATOR_GROUP, SOURCE_GROUP, is_kustomization, to_unit
 from gitops_secrets.repository.ignore import FilteredTree, ignored
 from gitops_secrets.repository.tree import join
 
 KUSTOMIZATION_FILES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
-_ROOT_PATHS = frozenset({"", ".", "./"})
 _ENGINE_GROUPS = (".toolkit.fluxcd.io", ".extensions.fluxcd.io")
-# Directories that say nothing about the cluster that they belong to.
-_NAMELESS = frozenset({"flux", "flux-system"})
-
-
-@dataclass(frozen=True, slots=True)
-class EntryPoint:
-    """Where a cluster starts. `path` names it: the directory that it syncs, or the folder of its objects."""
-
-    file: str
-    path: str
-    engine: str  # flux, none
-    roots: tuple[Resource, ...] = ()  # Flux Kustomizations
-    source: ResourceId | None = None
-    url: str = ""
-    ignore: str | None = None  # spec.ignore of the source
-    given: tuple[Resource, ...] = ()
-    bootstrapped: bool = True
 
 
 def find_clusters(
@@ -98,7 +81,7 @@ class _Discovery:
 
     def run(self) -> tuple[Cluster, ...]:
         documents = tuple(self._engine_documents())
-        for entry in _bootstraps(documents, self.scope_of):
+        for entry in bootstraps(documents, self.scope_of):
             self._add(entry)
         self._add_unreached(documents)
         self._add_overlays()
@@ -106,17 +89,16 @@ class _Discovery:
         # One whose path is not there says nothing of what else is in use.
         bootstrapped = any(entry.bootstrapped and cluster.resources for entry, cluster in self.clusters)
         found = (
-            replace(cluster, name=name, stray=bootstrapped and not entry.bootstrapped)
-            for name, (entry, cluster) in zip(names, self.clusters, strict=True)
+            replace(cluster, name=name, stray=bootstrapped and not entry.bootstrapped) for name, (entry, cluster) in zip(names, self.clusters, strict=True)
         )
         return tuple(sorted(found, key=lambda cluster: cluster.name))
 
     def run_configured(self, settings: Mapping[str, ClusterSetting]) -> tuple[Cluster, ...]:
         """The clusters of the configuration, in the order of their names."""
-        bootstraps = _bootstraps(tuple(self._engine_documents()), self.scope_of)
-        return tuple(replace(self._configured(name, settings[name], bootstraps), name=name) for name in sorted(settings))
+        known = bootstraps(tuple(self._engine_documents()), self.scope_of)
+        return tuple(replace(self._configured(name, settings[name], known), name=name) for name in sorted(settings))
 
-    def _configured(self, name: str, setting: ClusterSetting, bootstraps: Sequence[EntryPoint]) -> Cluster:
+    def _configured(self, name: str, setting: ClusterSetting, known: Sequence[EntryPoint]) -> Cluster:
         """What starts at a file with Flux objects, at a directory that Flux syncs, or (engine `none`) at a directory that is applied as it is."""
         path, engine, called = setting.path, setting.engine, f"{setting.place}: clusters.{name}"
         is_file = self.tree.is_file(path)
@@ -127,8 +109,8 @@ class _Discovery:
         build = None if is_file else build_directory(self.builder, self.tree, path)
         if engine != "none":
             documents = build.resources if build is not None else self.loader.load(path).documents
-            bootstrap = next((entry for entry in bootstraps if path == entry.file), None) or next((entry for entry in bootstraps if path == entry.path), None)
-            entry = bootstrap or _given_roots(path, documents, self.scope_of)
+            bootstrap = next((entry for entry in known if path == entry.file), None) or next((entry for entry in known if path == entry.path), None)
+            entry = bootstrap or entry_point_of(path, documents, self.scope_of)
             if entry is not None:
                 cluster, _ = self._expanded(replace(entry, file=path or "."))
                 return cluster if bootstrap or build is None else replace(cluster, problems=(*cluster.problems, *build.problems))
@@ -172,7 +154,7 @@ class _Discovery:
     def _source_root(self, entry: EntryPoint) -> str:
         """The folder that is a repository of its own within this one, if the paths of an entry point are relative to such: "" for the root."""
         units = [unit for root in entry.roots if (unit := to_unit(root, None)).source == entry.source]
-        paths = [path for unit in units if (path := join("", _written_path(unit.data))) is not None]
+        paths = [path for unit in units if (path := join("", written_path(unit.data))) is not None]
         if not paths or any(self.tree.is_directory(path) for path in paths):
             return ""
         folder = entry.file.rpartition("/")[0]
@@ -212,9 +194,9 @@ class _Discovery:
             if resource.place in found:
                 found[resource.place] = (found[resource.place][0], resource)
         reaches = self._reaches([resource for _, resource in found.values()], frozenset(resource.id for _, resource in beside))
-        roots = _sources_of(reaches)
-        for folder, group in _by_folder([(file, resource) for file, resource in found.values() if resource.place in roots]):
-            for entry in _layers(folder, group):
+        roots = unreached(reaches)
+        for folder, group in by_folder([(file, resource) for file, resource in found.values() if resource.place in roots]):
+            for entry in entry_points_of(folder, group):
                 given = (*(resource for file, resource in beside if _is_below(file, folder)), *self._beside(entry, found))
                 # One that applies itself is a bootstrap under another name.
                 applies_itself = any(root.place in reaches[root.place] for root in entry.roots)
@@ -265,7 +247,7 @@ class _Discovery:
 
     def _directory(self, resource: Resource) -> str | None:
         """The directory of this repository that a Kustomization would build, if it is there."""
-        path = join("", _written_path(resource.data))
+        path = join("", written_path(resource.data))
         return path if path is not None and self.tree.is_directory(path) else None
 
     # Directories without an engine
@@ -334,81 +316,6 @@ def with_releases(cluster: Cluster, loader: Loader, scope_of: ScopeOf) -> Cluste
     return replace(cluster, releases=tuple(releases), units=tuple(sorted(units, key=lambda unit: unit.id)))
 
 
-def _bootstraps(documents: Sequence[tuple[str, MappingNode]], scope_of: ScopeOf) -> list[EntryPoint]:
-    found = []
-    by_file: dict[str, list[MappingNode]] = {}
-    for file, document in documents:
-        by_file.setdefault(file, []).append(document)
-    for file, nodes in sorted(by_file.items()):
-        for node in nodes:
-            instance = _instance(node)
-            if instance is not None:
-                found.append(_from_instance(file, *instance))
-        found.extend(_from_sync(file, nodes, scope_of))
-    return found
-
-
-def _from_sync(file: str, nodes: Sequence[MappingNode], scope_of: ScopeOf) -> list[EntryPoint]:
-    """What `flux bootstrap` writes: a Kustomization beside its source in gotk-sync.yaml, both called flux-system."""
-    resources = [resource for node in nodes if (resource := to_resource(node, scope_of, FLUX_NAMESPACE)) is not None]
-    sources = {(resource.id.namespace, resource.id.name): resource for resource in resources if resource.id.group == SOURCE_GROUP}
-    found = []
-    for resource in resources:
-        source = to_unit(resource, None).source if is_kustomization(resource) else None
-        declared = sources.get((source.namespace, source.name)) if source else None
-        if source is None or declared is None or declared.id != source:
-            continue
-        if file.rpartition("/")[2] != "gotk-sync.yaml" and not resource.id.name == source.name == FLUX_NAMESPACE:
-            # A tenant's repository is often set up in the same way; only that of the platform itself is called flux-system.
-            continue
-        path = join("", _written_path(resource.data)) or ""
-        spec = as_mapping(declared.data.get("spec"))
-        ignore = spec.get("ignore")
-        found.append(EntryPoint(file, path, "flux", (resource,), source, as_text(spec.get("url")), ignore if isinstance(ignore, str) else None))
-    return found
-
-
-def _instance(node: MappingNode) -> tuple[MappingNode, str] | None:
-    """The `sync` of a FluxInstance, written as such or as values of its chart, and the namespace of the instance."""
-    group, _ = split_api_version(as_text(node.get("apiVersion")))
-    if group == OPERATOR_GROUP and node.get("kind") == "FluxInstance":
-        sync = as_mapping(node.get("spec")).get("sync")
-    elif node.get("kind") == "HelmRelease":
-        sync = as_mapping(as_mapping(as_mapping(node.get("spec")).get("values")).get("instance")).get("sync")
-    elif "kind" not in node:
-        sync = as_mapping(node.get("instance")).get("sync")
-    else:
-        return None
-    if not isinstance(sync, MappingNode) or not as_text(sync.get("path")):
-        return None
-    return sync, as_text(as_mapping(node.get("metadata")).get("namespace")) or FLUX_NAMESPACE
-
-
-def _from_instance(file: str, sync: MappingNode, namespace: str) -> EntryPoint:
-    """Flux Operator makes a source and a Kustomization, both of the name `flux-system` unless `sync.name` says otherwise."""
-    name = as_text(sync.get("name")) or FLUX_NAMESPACE
-    kind = as_text(sync.get("kind")) or "GitRepository"
-    at = sync.place("path")
-    mark = sync.marks["path"]
-    source = MappingNode(file, sync.mark)
-    source.put("kind", kind, mark)
-    source.put("name", name, mark)
-    spec = MappingNode(file, sync.mark)
-    spec.put("path", sync["path"], mark)
-    spec.put("sourceRef", source, mark)
-    spec.put("prune", True, mark)
-    spec.put("interval", as_text(sync.get("interval")) or "1m", mark)
-    metadata = MappingNode(file, sync.mark)
-    metadata.put("name", name, mark)
-    metadata.put("namespace", namespace, mark)
-    node = MappingNode(file, sync.mark)
-    for key, value in (("apiVersion", f"{KUSTOMIZE_GROUP}/v1"), ("kind", "Kustomization"), ("metadata", metadata), ("spec", spec)):
-        node.put(key, value, mark)
-    resource = Resource(ResourceId(KUSTOMIZE_GROUP, "Kustomization", namespace, name), "v1", node, at)
-    path = join("", as_text(sync["path"]).lstrip("/")) or ""
-    return EntryPoint(file, path, "flux", (resource,), ResourceId(SOURCE_GROUP, kind, namespace, name), as_text(sync.get("url")))
-
-
 def _to_cluster(entry: EntryPoint, expansion: Expansion) -> Cluster:
     return Cluster(
         name="",
@@ -434,83 +341,6 @@ def _flux_version(expansion: Expansion) -> str | None:
     return None
 
 
-def _by_folder(pairs: Sequence[tuple[str, Resource]]) -> list[tuple[str, list[tuple[str, Resource]]]]:
-    """One group for each folder directly below the deepest folder common to all; one in all if they lie in one folder.
-
-    A folder with two objects of one id is several clusters, and grouped again by its own folders.
-    """
-    folders = [file.rpartition("/")[0] for file, _ in pairs]
-    common = os.path.commonpath(folders) if folders and all(folders) else ""
-    groups: dict[str, list[tuple[str, Resource]]] = {}
-    for (file, resource), folder in zip(pairs, folders, strict=True):
-        below = folder[len(common) :].strip("/").partition("/")[0]
-        groups.setdefault("/".join(part for part in (common, below) if part), []).append((file, resource))
-    found = []
-    for folder, group in sorted(groups.items()):
-        is_mixed = len({resource.id for _, resource in group}) < len(group)
-        found.extend(_by_folder(group) if is_mixed and len(groups) > 1 else [(folder, group)])
-    return found
-
-
-def _layers(folder: str, pairs: Sequence[tuple[str, Resource]]) -> list[EntryPoint]:
-    """Two objects of one id never share an entry point: the second one starts another, named after its own folder or file."""
-    layers: list[dict[ResourceId, tuple[str, Resource]]] = []
-    for file, resource in pairs:
-        layer = next((layer for layer in layers if resource.id not in layer), None)
-        if layer is None:
-            layer = {}
-            layers.append(layer)
-        layer[resource.id] = (file, resource)
-    entries = []
-    for index, layer in enumerate(layers):
-        files = sorted({file for file, _ in layer.values()})
-        roots = tuple(resource for _, resource in layer.values())
-        path = folder if index == 0 else _own_path(files[0], folder)
-        # Most roots of an entry point read its own repository; one that builds a root folder may well read another.
-        sources = [unit.source for root in roots if (unit := to_unit(root, None)).source is not None and _written_path(root.data) not in _ROOT_PATHS]
-        source = max(sorted(set(sources), key=str), key=sources.count) if sources else None
-        entries.append(EntryPoint(files[0] if len(files) == 1 else folder or ".", path, "flux", roots, source))
-    return entries
-
-
-def _own_path(file: str, folder: str) -> str:
-    own = file.rpartition("/")[0]
-    return own if own not in ("", folder) else file.rpartition(".")[0]
-
-
-def _given_roots(path: str, documents: Iterable[object], scope_of: ScopeOf) -> EntryPoint | None:
-    """An entry point whose roots are all Flux Kustomizations among `documents`, and whose other objects are there beside them; None without any."""
-    nodes = (document for document in documents if isinstance(document, MappingNode))
-    resources = [resource for node in nodes if (resource := to_resource(node, scope_of, FLUX_NAMESPACE)) is not None]
-    roots = [resource for resource in resources if is_kustomization(resource) and to_unit(resource, None).source is not None]
-    if not roots:
-        return None
-    given = tuple(resource for resource in resources if not is_kustomization(resource))
-    return replace(_layers(path, [(path, root) for root in roots])[0], path=path, given=given)
-
-
-def _sources_of(reaches: dict[Place, set[Place]]) -> set[Place]:
-    """Places that no other one reaches; of those that only reach each other in a circle, the first."""
-    reached_by: dict[Place, set[Place]] = {place: set() for place in reaches}
-    for start in reaches:
-        pending, seen = [start], {start}
-        while pending:
-            for target in reaches[pending.pop()]:
-                if target not in seen:
-                    seen.add(target)
-                    pending.append(target)
-        for place in seen - {start}:
-            reached_by[place].add(start)
-    roots = {place for place, others in reached_by.items() if not others}
-    covered = set(roots)
-    for place in sorted(reaches):
-        if place in covered or reached_by[place] & roots:
-            continue
-        if not any(other < place and place in reached_by[other] for other in reached_by[place]):
-            roots.add(place)
-    return roots
-
-
 def _with_parents(built: Iterable[str]) -> set[str]:
     """Directories that were built or read, and all above them."""
     found: set[str] = set()
@@ -522,33 +352,5 @@ def _with_parents(built: Iterable[str]) -> set[str]:
     return found
 
 
-def _written_path(kustomization: MappingNode) -> str:
-    return (as_text(as_mapping(kustomization.get("spec")).get("path")) or "./").lstrip("/")
-
-
 def _is_below(file: str, folder: str) -> bool:
     return not folder or file.startswith(folder + "/")
-
-
-def unique_suffixes(paths: Sequence[str]) -> list[str]:
-    """For each path the shortest run of its last parts that no other path ends with; `root` for the root itself.
-
-    >>> unique_suffixes(["clusters/eu/prod", "clusters/us/prod", "clusters/dev", "overlays/test/flux"])
-    ['eu/prod', 'us/prod', 'dev', 'test']
-    """
-    parts = [_named_parts(path) for path in paths]
-    parts = [path.split("/") if parts.count(own) > 1 and path else own for path, own in zip(paths, parts, strict=True)]
-    names: list[str] = []
-    for index, own in enumerate(parts):
-        others = [other for number, other in enumerate(parts) if number != index]
-        length = next((size for size in range(1, len(own) + 1) if all(other[-size:] != own[-size:] for other in others)), len(own))
-        name = "/".join(own[-length:]) if own else "root"
-        names.append(name if name not in names else f"{name}-{names.count(name) + 1}")
-    return names
-
-
-def _named_parts(path: str) -> list[str]:
-    parts = path.split("/") if path else []
-    while len(parts) > 1 and parts[-1] in _NAMELESS:
-        parts.pop()
-    return parts

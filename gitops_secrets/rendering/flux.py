@@ -7,7 +7,7 @@ applies. So units are expanded from a queue until nothing is left, those that wa
 from __future__ import annotations
 
 import difflib
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -15,7 +15,7 @@ from gitops_secrets.manifests.load import Loader
 from gitops_secrets.manifests.substitute import is_substituted, substitute
 from gitops_secrets.model.facts import Opaque, Problem, Release, Resource
 from gitops_secrets.model.ids import ResourceId
-from gitops_secrets.model.nodes import MappingNode, SequenceNode, as_mapping, as_sequence, as_text
+from gitops_secrets.model.nodes import MappingNode, Place, SequenceNode, as_mapping, as_sequence, as_text
 from gitops_secrets.model.results import AppliedResource, Unit
 from gitops_secrets.rendering.artifacts import artifact_loader
 from gitops_secrets.rendering.charts import flux_release
@@ -84,6 +84,8 @@ class _Expansion:
         self.opaque: list[Opaque] = []
         self.problems: list[Problem] = []
         self.built: set[str] = set()
+        self.readers: Counter[str] = Counter()  # how many builds read a file
+        self.missed: Counter[Place] = Counter()  # in how many of those a patch matches nothing
         self.artifacts: dict[ResourceId, tuple[Loader, Builder]] = {}
 
     def enqueue(self, resource: Resource, parent: ResourceId | None, *, remote: bool = False) -> None:
@@ -113,9 +115,16 @@ class _Expansion:
             tuple(sorted(self.applied, key=lambda applied: (applied.resource.id, applied.resource.place))),
             tuple(sorted(releases, key=lambda release: release.resource)),
             tuple(self.opaque),
-            tuple(self.problems),
+            tuple(self._without_shared_patches()),
             frozenset(self.built),
         )
+
+    def _without_shared_patches(self) -> Iterable[Problem]:
+        """A component that many build may carry a patch that is only for some of them: it matches nothing if it does so for all."""
+        for problem in self.problems:
+            shared = problem.rule == "patch-matches-nothing" and problem.place in self.missed
+            if not shared or self.missed[problem.place] >= self.readers[problem.place.file]:
+                yield problem
 
     def _release(self, resource: Resource) -> Release:
         here = frozenset({self.sources.entry}) if self.sources.entry else frozenset[ResourceId]()
@@ -210,11 +219,15 @@ class _Expansion:
     def _render(self, resource: Resource, path: str) -> list[Resource]:
         loader, builder = self._content(to_unit(resource, None).source)
         build = build_directory(builder, loader.tree, path, resource)
-        self.built |= loader.origins_of(build.inputs)
+        inputs = loader.origins_of(build.inputs)
+        self.built |= inputs
+        self.readers.update(inputs)
         owner = str(resource.id)
         for problem in build.problems:
             place = problem.place._replace(file=loader.origin_of(problem.place.file))
             self.problems.append(replace(problem, place=place, subject=problem.subject or owner))
+            if problem.rule == "patch-matches-nothing" and place.file in inputs and place.file != resource.place.file:
+                self.missed[place] += 1
         for opaque in build.opaque:
             self.opaque.append(replace(opaque, applied_by=resource.id, foreign=opaque.foreign or self.sources.is_foreign_url(opaque.thing, self.by_id)))
         if build.failed and not build.resources:

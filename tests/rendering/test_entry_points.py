@@ -12,7 +12,8 @@ from gitops_secrets.kinds.table import default_table
 from gitops_secrets.manifests.load import Loader
 from gitops_secrets.model.nodes import Place
 from gitops_secrets.model.results import Cluster
-from gitops_secrets.rendering.entry_points import find_clusters, unique_suffixes
+from gitops_secrets.rendering.cluster_names import unique_suffixes
+from gitops_secrets.rendering.entry_points import find_clusters
 from gitops_secrets.repository.ignore import FilteredTree
 from gitops_secrets.repository.ignore import ignored as sourceignored
 from gitops_secrets.repository.tree import MemoryTree

@@ -203,11 +203,11 @@ class Builder:
         drafts = [draft for draft in drafts if not _is_local(draft)]
         try:
             drafts = order.ordered(drafts, fields.get("sortOptions"))
+            if "managedByLabel" in metadata:
+                self._label_manager(drafts, fields)
         except BuildError as error:
             problems.append(Problem(error.message, error.place or fields.place("sortOptions"), "build-failed"))
             failed = True
-        if "managedByLabel" in metadata:
-            self._label_manager(drafts, fields)
         resources = tuple(self._resource(draft, metadata) for draft in drafts)
         return Build(resources, tuple(dict.fromkeys(problems)), tuple(dict.fromkeys(state.opaque)), frozenset(state.inputs), failed)
 

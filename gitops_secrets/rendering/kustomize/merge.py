@@ -159,7 +159,7 @@ def _merge_list(old: Any, new: Any, types: FieldTypes | None, keys: tuple[str, .
         new = elided
     if new is None or directive == "delete":
         return MISSING
-    elif directive == "replace":
+    if directive == "replace":
         old = new
     if not isinstance(old, SequenceNode):
         return MISSING

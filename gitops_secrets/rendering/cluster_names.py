@@ -1,0 +1,32 @@
+"""Names of clusters, from the paths of their entry points."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+# Directories that say nothing about the cluster that they belong to.
+_NAMELESS = frozenset({"flux", "flux-system"})
+
+
+def unique_suffixes(paths: Sequence[str]) -> list[str]:
+    """For each path the shortest run of its last parts that no other path ends with; `root` for the root itself.
+
+    >>> unique_suffixes(["clusters/eu/prod", "clusters/us/prod", "clusters/dev", "overlays/test/flux"])
+    ['eu/prod', 'us/prod', 'dev', 'test']
+    """
+    parts = [_named_parts(path) for path in paths]
+    parts = [path.split("/") if parts.count(own) > 1 and path else own for path, own in zip(paths, parts, strict=True)]
+    names: list[str] = []
+    for index, own in enumerate(parts):
+        others = [other for number, other in enumerate(parts) if number != index]
+        length = next((size for size in range(1, len(own) + 1) if all(other[-size:] != own[-size:] for other in others)), len(own))
+        name = "/".join(own[-length:]) if own else "root"
+        names.append(name if name not in names else f"{name}-{names.count(name) + 1}")
+    return names
+
+
+def _named_parts(path: str) -> list[str]:
+    parts = path.split("/") if path else []
+    while len(parts) > 1 and parts[-1] in _NAMELESS:
+        parts.pop()
+    return parts

@@ -1,0 +1,187 @@
+"""Entry points as files announce them: bootstraps, FluxInstances, and groups of Flux objects that nothing applies."""
+
+from __future__ import annotations
+
+import os.path
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from gitops_secrets.model.facts import Resource
+from gitops_secrets.model.ids import ResourceId, split_api_version
+from gitops_secrets.model.nodes import MappingNode, Place, as_mapping, as_text
+from gitops_secrets.rendering.objects import FLUX_NAMESPACE, ScopeOf, to_resource
+from gitops_secrets.rendering.units import KUSTOMIZE_GROUP, OPERATOR_GROUP, SOURCE_GROUP, is_kustomization, to_unit
+from gitops_secrets.repository.tree import join
+
+_ROOT_PATHS = frozenset({"", ".", "./"})
+
+
+@dataclass(frozen=True, slots=True)
+class EntryPoint:
+    """Where a cluster starts. `path` names it: the directory that it syncs, or the folder of its objects."""
+
+    file: str
+    path: str
+    engine: str  # flux, none
+    roots: tuple[Resource, ...] = ()  # Flux Kustomizations
+    source: ResourceId | None = None
+    url: str = ""
+    ignore: str | None = None  # spec.ignore of the source
+    given: tuple[Resource, ...] = ()
+    bootstrapped: bool = True
+
+
+def bootstraps(documents: Sequence[tuple[str, MappingNode]], scope_of: ScopeOf) -> list[EntryPoint]:
+    found = []
+    by_file: dict[str, list[MappingNode]] = {}
+    for file, document in documents:
+        by_file.setdefault(file, []).append(document)
+    for file, nodes in sorted(by_file.items()):
+        for node in nodes:
+            instance = _instance(node)
+            if instance is not None:
+                found.append(_from_instance(file, *instance))
+        found.extend(_from_sync(file, nodes, scope_of))
+    return found
+
+
+def _from_sync(file: str, nodes: Sequence[MappingNode], scope_of: ScopeOf) -> list[EntryPoint]:
+    """What `flux bootstrap` writes: a Kustomization beside its source in gotk-sync.yaml, both called flux-system."""
+    resources = [resource for node in nodes if (resource := to_resource(node, scope_of, FLUX_NAMESPACE)) is not None]
+    sources = {(resource.id.namespace, resource.id.name): resource for resource in resources if resource.id.group == SOURCE_GROUP}
+    found = []
+    for resource in resources:
+        source = to_unit(resource, None).source if is_kustomization(resource) else None
+        declared = sources.get((source.namespace, source.name)) if source else None
+        if source is None or declared is None or declared.id != source:
+            continue
+        if file.rpartition("/")[2] != "gotk-sync.yaml" and not resource.id.name == source.name == FLUX_NAMESPACE:
+            # A tenant's repository is often set up in the same way; only that of the platform itself is called flux-system.
+            continue
+        path = join("", written_path(resource.data)) or ""
+        spec = as_mapping(declared.data.get("spec"))
+        ignore = spec.get("ignore")
+        found.append(EntryPoint(file, path, "flux", (resource,), source, as_text(spec.get("url")), ignore if isinstance(ignore, str) else None))
+    return found
+
+
+def _instance(node: MappingNode) -> tuple[MappingNode, str] | None:
+    """The `sync` of a FluxInstance, written as such or as values of its chart, and the namespace of the instance."""
+    group, _ = split_api_version(as_text(node.get("apiVersion")))
+    if group == OPERATOR_GROUP and node.get("kind") == "FluxInstance":
+        sync = as_mapping(node.get("spec")).get("sync")
+    elif node.get("kind") == "HelmRelease":
+        sync = as_mapping(as_mapping(as_mapping(node.get("spec")).get("values")).get("instance")).get("sync")
+    elif "kind" not in node:
+        sync = as_mapping(node.get("instance")).get("sync")
+    else:
+        return None
+    if not isinstance(sync, MappingNode) or not as_text(sync.get("path")):
+        return None
+    return sync, as_text(as_mapping(node.get("metadata")).get("namespace")) or FLUX_NAMESPACE
+
+
+def _from_instance(file: str, sync: MappingNode, namespace: str) -> EntryPoint:
+    """Flux Operator makes a source and a Kustomization, both of the name `flux-system` unless `sync.name` says otherwise."""
+    name = as_text(sync.get("name")) or FLUX_NAMESPACE
+    kind = as_text(sync.get("kind")) or "GitRepository"
+    at = sync.place("path")
+    mark = sync.marks["path"]
+    source = MappingNode(file, sync.mark)
+    source.put("kind", kind, mark)
+    source.put("name", name, mark)
+    spec = MappingNode(file, sync.mark)
+    spec.put("path", sync["path"], mark)
+    spec.put("sourceRef", source, mark)
+    spec.put("prune", True, mark)
+    spec.put("interval", as_text(sync.get("interval")) or "1m", mark)
+    metadata = MappingNode(file, sync.mark)
+    metadata.put("name", name, mark)
+    metadata.put("namespace", namespace, mark)
+    node = MappingNode(file, sync.mark)
+    for key, value in (("apiVersion", f"{KUSTOMIZE_GROUP}/v1"), ("kind", "Kustomization"), ("metadata", metadata), ("spec", spec)):
+        node.put(key, value, mark)
+    resource = Resource(ResourceId(KUSTOMIZE_GROUP, "Kustomization", namespace, name), "v1", node, at)
+    path = join("", as_text(sync["path"]).lstrip("/")) or ""
+    return EntryPoint(file, path, "flux", (resource,), ResourceId(SOURCE_GROUP, kind, namespace, name), as_text(sync.get("url")))
+
+
+def by_folder(pairs: Sequence[tuple[str, Resource]]) -> list[tuple[str, list[tuple[str, Resource]]]]:
+    """One group for each folder directly below the deepest folder common to all; one in all if they lie in one folder.
+
+    A folder with two objects of one id is several clusters, and grouped again by its own folders.
+    """
+    folders = [file.rpartition("/")[0] for file, _ in pairs]
+    common = os.path.commonpath(folders) if folders and all(folders) else ""
+    groups: dict[str, list[tuple[str, Resource]]] = {}
+    for (file, resource), folder in zip(pairs, folders, strict=True):
+        below = folder[len(common) :].strip("/").partition("/")[0]
+        groups.setdefault("/".join(part for part in (common, below) if part), []).append((file, resource))
+    found = []
+    for folder, group in sorted(groups.items()):
+        is_mixed = len({resource.id for _, resource in group}) < len(group)
+        found.extend(by_folder(group) if is_mixed and len(groups) > 1 else [(folder, group)])
+    return found
+
+
+def entry_points_of(folder: str, pairs: Sequence[tuple[str, Resource]]) -> list[EntryPoint]:
+    """Two objects of one id never share an entry point: the second one starts another, named after its own folder or file."""
+    layers: list[dict[ResourceId, tuple[str, Resource]]] = []
+    for file, resource in pairs:
+        layer = next((layer for layer in layers if resource.id not in layer), None)
+        if layer is None:
+            layer = {}
+            layers.append(layer)
+        layer[resource.id] = (file, resource)
+    entries = []
+    for index, layer in enumerate(layers):
+        files = sorted({file for file, _ in layer.values()})
+        roots = tuple(resource for _, resource in layer.values())
+        path = folder if index == 0 else _own_path(files[0], folder)
+        # Most roots of an entry point read its own repository; one that builds a root folder may well read another.
+        sources = [unit.source for root in roots if (unit := to_unit(root, None)).source is not None and written_path(root.data) not in _ROOT_PATHS]
+        source = max(sorted(set(sources), key=str), key=sources.count) if sources else None
+        entries.append(EntryPoint(files[0] if len(files) == 1 else folder or ".", path, "flux", roots, source))
+    return entries
+
+
+def _own_path(file: str, folder: str) -> str:
+    own = file.rpartition("/")[0]
+    return own if own not in ("", folder) else file.rpartition(".")[0]
+
+
+def entry_point_of(path: str, documents: Iterable[object], scope_of: ScopeOf) -> EntryPoint | None:
+    """An entry point whose roots are all Flux Kustomizations among `documents`, and whose other objects are there beside them; None without any."""
+    nodes = (document for document in documents if isinstance(document, MappingNode))
+    resources = [resource for node in nodes if (resource := to_resource(node, scope_of, FLUX_NAMESPACE)) is not None]
+    roots = [resource for resource in resources if is_kustomization(resource) and to_unit(resource, None).source is not None]
+    if not roots:
+        return None
+    given = tuple(resource for resource in resources if not is_kustomization(resource))
+    return replace(entry_points_of(path, [(path, root) for root in roots])[0], path=path, given=given)
+
+
+def unreached(reaches: dict[Place, set[Place]]) -> set[Place]:
+    """Places that no other one reaches; of those that only reach each other in a circle, the first."""
+    reached_by: dict[Place, set[Place]] = {place: set() for place in reaches}
+    for start in reaches:
+        pending, seen = [start], {start}
+        while pending:
+            for target in reaches[pending.pop()]:
+                if target not in seen:
+                    seen.add(target)
+                    pending.append(target)
+        for place in seen - {start}:
+            reached_by[place].add(start)
+    roots = {place for place, others in reached_by.items() if not others}
+    covered = set(roots)
+    for place in sorted(reaches):
+        if place in covered or reached_by[place] & roots:
+            continue
+        if not any(other < place and place in reached_by[other] for other in reached_by[place]):
+            roots.add(place)
+    return roots
+
+
+def written_path(kustomization: MappingNode) -> str:
+    return (as_text(as_mapping(kustomization.get("spec")).get("path")) or "./").lstrip("/")
