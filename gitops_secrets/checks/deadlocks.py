@@ -10,7 +10,7 @@ from gitops_secrets.checks.base import Context, Rule
 from gitops_secrets.checks.evidence import evidence, sentence
 from gitops_secrets.graph.graph import Graph, ResourceEdge
 from gitops_secrets.model.facts import Confidence, KindNeed
-from gitops_secrets.model.ids import ResourceId, kind_text
+from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.results import Finding, Related, Severity
 from gitops_secrets.ordering.order import Cycle, OrderedEdge, Split
 
@@ -99,13 +99,13 @@ class UnitNeedsSplit(Rule):
                 consumers = sorted({edge.requirement.resource for edge in edges})
                 more = f" and {len(consumers) - 1} more" if len(consumers) > 1 else ""
                 below = first.provider_unit != split.unit
-                be, what, own = ("are", "them", "their") if more else ("is", "it", "its")
-                where = f", and {first.provider_unit} applies that only after this unit" if below else ", and that is applied with this unit or not at all"
+                need, what, own = ("need", "them", "their") if more else ("needs", "it", "its")
+                where = f"which {first.provider_unit} applies only after this unit" if below else f"which is applied with {what} or not at all"
                 if earlier is not None:
                     where += f", unless {earlier} has brought it before (its content is not in the repository)"
                 retry = "" if split.unit.kind == "Overlay" else "; each retry meets the same wall"
                 message = (
-                    f"{split.unit} can never be applied: {first.requirement.resource}{more} {be} refused until {provider} has brought {_brought(first)}{where}"
+                    f"{split.unit} can never be applied: {first.requirement.resource}{more} {need} {_brought(edges, own)} from {provider}, {where}"
                     f"{retry}; move {what} into a unit of {own} own that depends on {first.provider_unit if below else 'this one'}"
                 )
                 confidence = Confidence.POSSIBLE if earlier is not None else first.provision.confidence
@@ -147,9 +147,11 @@ def _by_provider(split: Split) -> dict[ResourceId, list[ResourceEdge]]:
     return found
 
 
-def _brought(edge: ResourceEdge) -> str:
-    need = edge.requirement.need
-    return f"the kind {kind_text(need.group, need.kind)}" if isinstance(need, KindNeed) else str(need)
+def _brought(edges: Sequence[ResourceEdge], own: str) -> str:
+    needs = {str(edge.requirement.need) for edge in edges}
+    if all(isinstance(edge.requirement.need, KindNeed) for edge in edges):
+        return f"{own} kind{'s' if len(needs) > 1 else ''}"
+    return str(edges[0].requirement.need)
 
 
 class ParentWaitsForChild(Rule):

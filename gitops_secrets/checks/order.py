@@ -192,6 +192,7 @@ class RedundantDependsOn(Rule):
     """
 
     id = "redundant-depends-on"
+    fixable = True
     severity = Severity.NOTE
 
     def check(self, context: Context) -> Iterator[Finding]:
@@ -201,7 +202,8 @@ class RedundantDependsOn(Rule):
                 itself = "" if edge.inferred else ", and needs nothing of it itself"
                 message = f"{edge.consumer} depends on {edge.provider} through others already{itself}; the entry can go"
                 cause = "dependsOn entries that others imply can go"
-                yield self.finding(message, declared.place, edge.consumer, other=edge.provider, field="spec.dependsOn", cause=cause)
+                remedy = remedies.drop_dependency(declared)
+                yield self.finding(message, declared.place, edge.consumer, other=edge.provider, field="spec.dependsOn", cause=cause, remedy=remedy)
         for unit in context.cluster.units:
             seen: set[ResourceId] = set()
             for dependency in unit.depends_on:

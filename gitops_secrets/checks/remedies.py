@@ -30,15 +30,25 @@ def slip(name: str, candidates: Iterable[str]) -> str | None:
 
     Stricter than what a message asks about: names that differ in their digits, or are spelled out differently, are left to people.
 
-    >>> slip("external-secret", ["external-secrets", "cert-manager"]), slip("node-1", ["node-2"]), slip("apiKey", ["api-key"])
-    ('external-secrets', None, 'api-key')
+    >>> slip("external-secret", ["external-secrets", "cert-manager"]), slip("node-1", ["node-2"]), slip("apiKey", ["api-key"]), slip("shpo", ["shop"])
+    ('external-secrets', None, 'api-key', 'shop')
     """
     others = sorted(set(candidates) - {name})
     same = [other for other in others if _plain(other) == _plain(name)]
-    close = same or difflib.get_close_matches(name, others, 2, _SLIP)
+    swapped = [other for other in others if _is_swapped(name, other)]
+    close = same or swapped or difflib.get_close_matches(name, others, 2, _SLIP)
     if len(close) != 1 or _DIGITS.findall(close[0]) != _DIGITS.findall(name):
         return None
     return close[0]
+
+
+def _is_swapped(name: str, other: str) -> bool:
+    """Do two neighbouring letters of one stand the other way round in the other?"""
+    differing = [index for index, (first, second) in enumerate(zip(name, other, strict=False)) if first != second]
+    if len(name) != len(other) or len(differing) != 2 or differing[1] != differing[0] + 1:
+        return False
+    first, second = differing
+    return (name[first], name[second]) == (other[second], other[first])
 
 
 def _plain(name: str) -> str:
@@ -122,6 +132,11 @@ def cut(cycle: Cycle) -> Remedy | None:
         return None
     step = free[0]
     return Remedy(f"remove {step.provider.name} from dependsOn of {step.consumer}, which needs nothing of it", (RemoveAt(free[0].edge.declared.place),))
+
+
+def drop_dependency(dependency: Dependency) -> Remedy:
+    """Removes an entry of `dependsOn` that others imply."""
+    return Remedy(f"remove {dependency.target.name} from dependsOn", (RemoveAt(dependency.place),))
 
 
 # Gates

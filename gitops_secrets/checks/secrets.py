@@ -21,13 +21,15 @@ _COSTLY_PATTERN: Final = re.compile(r"\)[*+{]|(?:[*+{].*){6}", re.DOTALL)
 
 
 class StoreNotAllowed(Rule):
-    """A ClusterSecretStore doesn't serve the namespace that asks it.
+    """A store doesn't serve who asks it.
 
     What it does: reports a reference to a ClusterSecretStore whose `conditions` leave out the namespace of who refers to it. Entries are alternatives:
-    exact `namespaces`, a `namespaceSelector` over the labels of the Namespace manifest, `namespaceRegexes` (which match anywhere in the name).
+    exact `namespaces`, a `namespaceSelector` over the labels of the Namespace manifest, `namespaceRegexes` (which match anywhere in the name). Also a
+    store whose `controller` is a class that no operator of the cluster serves.
 
     Why it matters: the ExternalSecret stays at SecretSyncedError; only its event says why (`using cluster store "aws" is not allowed from namespace "shop":
-    denied by spec.condition`), and the store itself says Valid. Nothing heals it.
+    denied by spec.condition`), and the store itself says Valid. A store of a foreign class, and what reads through it, never gets a status at all, so that
+    `wait: true` passes at once. Nothing heals either.
 
     Example: before, `conditions: [{namespaces: [billing]}]`; after, `conditions: [{namespaces: [billing, shop]}]`.
 
@@ -64,6 +66,31 @@ class StoreNotAllowed(Rule):
                 field=requirement.field,
                 cause=f"the conditions of {need.id} exclude namespace {namespace}; {advice}",
             )
+        yield from self._foreign_class(context)
+
+    def _foreign_class(self, context: Context) -> Iterator[Finding]:
+        """Stores of a class that no operator of the cluster serves, as far as its releases are in the repository."""
+        served = {_controller_class(release.values): release.resource for release in context.cluster.releases if release.chart == "external-secrets"}
+        for applied in context.cluster.resources if served else ():
+            id, spec = applied.resource.id, as_mapping(applied.resource.data.get("spec"))
+            wanted = as_text(spec.get("controller"))
+            if id.group != ESO or id.kind not in ("SecretStore", "ClusterSecretStore") or wanted in ("", *served):
+                continue
+            operators = " and ".join(f"{release} serves {name}" for name, release in sorted(served.items()))
+            skipped = "it and what reads through it are skipped without any status"
+            yield self.finding(
+                f"{id} is for the controller class {wanted}, which no operator here serves ({operators}); {skipped}; remove controller, or set controllerClass",
+                spec.place("controller"),
+                id,
+                confidence=Confidence.LIKELY,
+                field="spec.controller",
+                cause=f"stores of the controller class {wanted}, which no operator here serves ({operators}); {skipped}",
+            )
+
+
+def _controller_class(values: MappingNode) -> str:
+    """The class of stores that a release of the operator serves."""
+    return as_text(as_mapping(values.get("extraArgs")).get("controller-class")) or as_text(values.get("controllerClass")) or "default"
 
 
 def _labels(context: Context, resources: Mapping[ResourceId, Resource], namespace: str) -> dict[str, str] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,9 +27,12 @@ clusters:
 
 
 def open_and_analyse(path: Path, call: Call) -> tuple[Repository, Analysis]:
-    """The repository at `path` and all that is known of it. Says so where it has no entry point: that is no error."""
+    """The repository at `path` and all that is known of it, for the one command of a process. Says so where it has no entry point: that is no error."""
     from gitops_secrets.pipeline.scan import analyse, open_repository
 
+    # A run makes millions of nodes and next to no cycles among them: looking for garbage took a third of the time (1,000 Kustomizations of 8 manifests:
+    # 3.6 s of CPU with the collector, 2.4 s without), for 2 MiB.
+    gc.disable()
     repository = open_repository(path, revision=call.revision, config=call.config)
     with progress_bar(call) as progress:
         analysis = analyse(repository, cluster=call.cluster, progress=progress)

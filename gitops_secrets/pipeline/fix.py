@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from gitops_secrets.checks import RULES
@@ -31,6 +31,8 @@ SPLIT_RULE = "unit-needs-split"
 _REVEALED = frozenset({"missing-depends-on", "dependency-not-gated", "misread-health-check", "redundant-depends-on"})
 # While a directory is not found, nothing of what is in it can be looked at.
 _HIDING = frozenset({"missing-path"})
+# What people wrote and others imply stays, unless somebody asks for just that.
+_ON_REQUEST = frozenset({"redundant-depends-on"})
 _INDEX = re.compile(r"\[\d+\]")
 
 Contents = Mapping[str, str | None]  # None: the file is gone
@@ -107,10 +109,12 @@ class _Fixer:
             if not batch:
                 break
             state = self._accept(state, batch)
-        changes = tuple(FileChange(path, self._before(path), text) for path, text in sorted(state.contents.items()))
+        state = self._without_surplus(state)
+        changes = (FileChange(path, self._before(path), text) for path, text in sorted(state.contents.items()))
         remaining = tuple(filter(self._is_in_scope, state.findings))
-        left = tuple(self.dropped[_identity(finding)] for finding in remaining if _identity(finding) in self.dropped)
-        return Fixed(changes, tuple(self.applied), left, remaining)
+        dropped = (self.dropped[_identity(finding)] for finding in remaining if _identity(finding) in self.dropped)
+        left = tuple(entry for entry in dropped if entry.finding.rule in self.rules or entry.finding.rule not in _ON_REQUEST)
+        return Fixed(tuple(change for change in changes if change.is_needed), tuple(self.applied), left, remaining)
 
     def _before(self, path: str) -> str | None:
         return self.repository.tree.read(path).decode() if self.repository.tree.is_file(path) else None
@@ -122,7 +126,7 @@ class _Fixer:
         """Is it of the rules and clusters asked for, more than possible, and not given up yet?"""
         if finding.confidence is Confidence.POSSIBLE or _identity(finding) in self.dropped:
             return False
-        return (not self.rules or finding.rule in self.rules) and self._is_in_scope(finding)
+        return (finding.rule in self.rules or not (self.rules or finding.rule in _ON_REQUEST)) and self._is_in_scope(finding)
 
     def _state(self, contents: Contents) -> _State:
         tree = OverlaidTree(self.repository.tree, {path: None if text is None else text.encode() for path, text in contents.items()})
@@ -137,23 +141,23 @@ class _Fixer:
 
         The order is mended once all names are right: an edge may be missing only because its entry is misspelt.
         """
-        named = self._chosen(state, lambda finding: finding.rule not in _REVEALED)
-        return named or self._chosen(state, _is_revealed)
+        asked = [finding for finding in state.findings if self._is_asked_for(finding)]
+        return _together(finding for finding in asked if not _is_revealed(finding)) or _together(asked)
 
-    def _chosen(self, state: _State, is_meant: Callable[[Finding], bool]) -> list[Finding]:
-        chosen: list[Finding] = []
-        taken: dict[str, list[tuple[Edit, frozenset[Step]]]] = {}
-        for finding in state.findings:
-            if finding.fix is None or finding.remedy is None or not is_meant(finding) or not self._is_asked_for(finding):
-                continue
-            lists = frozenset(step._replace(items=()) for step in finding.remedy.steps if isinstance(step, AddItems))
-            edits = finding.fix.edits
-            if any(_touch(edit, other) and lists != own for edit in edits for other, own in taken.get(edit.file, ())):
-                continue
-            for edit in edits:
-                taken.setdefault(edit.file, []).append((edit, lists))
-            chosen.append(finding)
-        return chosen
+    def _without_surplus(self, state: _State) -> _State:
+        """The state without entries that were written in one round and are implied by those of a later one."""
+        for _ in range(ROUNDS):
+            written = {_pair(entry.finding) for entry in self.applied if entry.finding.rule == "missing-depends-on"}
+            surplus = _together(finding for finding in state.findings if finding.rule == "redundant-depends-on" and _pair(finding) in written)
+            if not surplus:
+                break
+            count = len(self.applied)
+            state = self._accept(state, surplus)
+            gone = {_pair(entry.finding) for entry in self.applied[count:]}
+            self.applied = [entry for entry in self.applied[:count] if entry.finding.rule != "missing-depends-on" or _pair(entry.finding) not in gone]
+            if not gone:
+                break
+        return state
 
     def _accept(self, state: _State, batch: Sequence[Finding]) -> _State:
         """The state with the whole batch if all is well then, else with what can stay of each half."""
@@ -169,7 +173,7 @@ class _Fixer:
         state = self._accept(state, batch[:middle])
         # Lines may have moved.
         others = set(map(_identity, batch[middle:]))
-        again = [finding for finding in self._batch(state) if _identity(finding) in others]
+        again = _together(finding for finding in state.findings if _identity(finding) in others)
         return self._accept(state, again) if again else state
 
     def _with(self, state: _State, batch: Sequence[Finding]) -> _State | None:
@@ -210,6 +214,27 @@ def _names(repository: Repository, cluster: str | None) -> frozenset[str]:
     return frozenset(each.graph.cluster.name for each in analyse(repository, cluster=cluster).clusters)
 
 
+def _pair(finding: Finding) -> tuple[str, str | None]:
+    return finding.subject, finding.other
+
+
+def _together(findings: Iterable[Finding]) -> list[Finding]:
+    """Those with fixes that can be made at once: they touch different places, or add to the same list."""
+    chosen: list[Finding] = []
+    taken: dict[str, list[tuple[Edit, frozenset[Step]]]] = {}
+    for finding in findings:
+        if finding.fix is None or finding.remedy is None:
+            continue
+        lists = frozenset(step._replace(items=()) for step in finding.remedy.steps if isinstance(step, AddItems))
+        edits = finding.fix.edits
+        if any(_touch(edit, other) and lists != own for edit in edits for other, own in taken.get(edit.file, ())):
+            continue
+        for edit in edits:
+            taken.setdefault(edit.file, []).append((edit, lists))
+        chosen.append(finding)
+    return chosen
+
+
 def _identity(finding: Finding) -> Identity:
     """What a finding is about, wherever it stands."""
     return finding.rule, finding.subject, finding.other or "", _INDEX.sub("[]", finding.field)
@@ -241,9 +266,9 @@ def _fault(before: _State, after: _State, batch: Sequence[Finding]) -> str | Non
     still = [identity for identity, count in mended.items() if new[identity] > old[identity] - count]
     if still:
         return "the finding would still be there"
-    allowed: Callable[[Finding], bool] = _all if any(finding.rule in _HIDING for finding in batch) else _is_revealed
+    rules = {finding.rule for finding in batch}
     for finding in after.findings:
-        if new[_identity(finding)] > old[_identity(finding)] and not allowed(finding):
+        if new[_identity(finding)] > old[_identity(finding)] and not (rules & _HIDING or (_is_revealed(finding) and not rules & _ON_REQUEST)):
             return f"it would bring {finding.rule} at {finding.place}: {finding.message}"
     return None
 
@@ -264,10 +289,6 @@ def _objects(cluster: ClusterAnalysis) -> dict[ResourceId, list[MappingNode]]:
         if not is_kustomization(applied.resource):
             found.setdefault(applied.resource.id, []).append(applied.resource.data)
     return found
-
-
-def _all(_: Finding) -> bool:
-    return True
 
 
 def _is_revealed(finding: Finding) -> bool:

@@ -23,7 +23,7 @@ from gitops_secrets.rendering.kustomize import Builder, find_kustomization
 from gitops_secrets.repository.tree import Tree, join
 from gitops_secrets.syntax.editor import Lines
 from gitops_secrets.syntax.emit import dump
-from gitops_secrets.syntax.spans import Kind, UneditableError, read_spans
+from gitops_secrets.syntax.spans import BYTE_ORDER_MARK, Kind, UneditableError, read_spans
 from gitops_secrets.syntax.splice import add_key, add_sequence_items, apply_edits, document_at, remove_item, remove_key, set_scalar
 from gitops_secrets.syntax.written import write_scalar
 from gitops_secrets.syntax.yaml import parse
@@ -196,9 +196,9 @@ class _Splitter:
         if as_mapping(written.get("metadata")).get("name") != unit.id.name or "path" not in spec:
             raise _UnsplittableError("its name or path is written elsewhere, by a patch or variable")
         spans = read_spans(text)
-        lines = Lines(text)
-        newline = "\r\n" if "\r\n" in text else "\n"
-        second = _without_name_aliases(text[spans[index].start : spans[index].end].rstrip() + newline, file)
+        body = text.removeprefix(BYTE_ORDER_MARK)
+        newline = "\r\n" if "\r\n" in body else "\n"
+        second = _without_name_aliases(body[spans[index].start : spans[index].end].rstrip() + newline, file)
         steps: list[tuple[Any, ...]] = [(set_scalar, ("metadata", "name"), name), (set_scalar, ("spec", "path"), _like(spec["path"], directory))]
         for field in ("healthChecks", "healthCheckExprs", "dependsOn"):
             if field in spec:
@@ -206,9 +206,8 @@ class _Splitter:
         steps.append((add_sequence_items, ("spec", "dependsOn"), [{"name": unit.id.name}]))
         for change, path, *values in steps:
             second = apply_edits(second, change(second, file, 0, path, *values))
-        end = spans[index].end
-        line_end = text.find("\n", end)
-        at = lines.position(len(text) if line_end < 0 else line_end + 1)
+        line_end = body.find("\n", spans[index].end)
+        at = Lines(body).position(len(body) if line_end < 0 else line_end + 1)
         before = newline if line_end < 0 else ""
         return apply_edits(text, [Edit(file, at, at, f"{before}---{newline}{second}")])
 
