@@ -9,6 +9,7 @@ import click
 
 from gitops_secrets.cli.options import Call, common_options, path_argument
 from gitops_secrets.cli.output import note, write
+from gitops_secrets.cli.progress import progress_bar
 
 if TYPE_CHECKING:
     from gitops_secrets.pipeline.fix import Fixed
@@ -36,7 +37,8 @@ def fix(context: click.Context, path: Path, diff: bool, rules: tuple[str, ...], 
     if call.revision is not None and not diff:
         raise click.UsageError("--rev reads a commit, which nothing can be written to; add --diff")
     repository = open_repository(path, revision=call.revision, config=call.config)
-    fixed = mend(repository, cluster=call.cluster, rules=rules, splits=split)
+    with progress_bar(call) as progress:
+        fixed = mend(repository, cluster=call.cluster, rules=rules, splits=split, progress=progress)
     if diff:
         from gitops_secrets.generate.changes import diff_of
 

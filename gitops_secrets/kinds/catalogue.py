@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Final
 
 from gitops_secrets.kinds.charts import Catalogue, Chart, ChartNames, default_catalogue, full_name
@@ -25,10 +26,21 @@ from gitops_secrets.model.facts import (
     When,
 )
 from gitops_secrets.model.ids import ResourceId
-from gitops_secrets.model.nodes import MappingNode, Place, SequenceNode, as_text
+from gitops_secrets.model.nodes import MappingNode, Place, SequenceNode, as_mapping, as_text
 from gitops_secrets.model.scopes import BUILT_IN_KINDS
 
-__all__ = ["CHART_PRODUCTS", "Catalogue", "Chart", "bundle_facts", "default_catalogue", "operators_of", "release_facts", "webhook_requirement"]
+__all__ = [
+    "CHART_PRODUCTS",
+    "Catalogue",
+    "Chart",
+    "bundle_facts",
+    "default_catalogue",
+    "distributed_objects",
+    "network_definitions",
+    "operators_of",
+    "release_facts",
+    "webhook_requirement",
+]
 
 # A chart that the catalogue knows may still make any of these; it is no secret which definitions it brings, and none makes a Namespace.
 _KNOWN_ELSEWHERE: Final = frozenset({("", "Namespace"), ("apiextensions.k8s.io", "CustomResourceDefinition")})
@@ -69,7 +81,8 @@ def release_facts(release: Release, catalogue: Catalogue, table: KindTable) -> F
     provisions += _definitions(chart, release, table)
     provisions += _objects(chart, release, table)
     if chart.webhook is not None:
-        provisions.append(Provision(release.resource, ObjectNeed(webhook_id(chart, release)), release.when, release.place, confidence=Confidence.LIKELY))
+        webhook = ObjectNeed(webhook_id(chart, release))
+        provisions.append(Provision(release.resource, webhook, release.when, release.place, confidence=Confidence.LIKELY, workload=chart.answers))
     requirements += _consumed(chart, release, table)
     if chart.complete:
         return Facts(tuple(requirements), tuple(provisions))
@@ -141,6 +154,18 @@ def _objects(chart: Chart, release: Release, table: KindTable) -> list[Provision
                 Provision(release.resource, need, release.when, release.place, confidence=Confidence.LIKELY, ready_signal=each.note is None, note=each.note)
             )
     return provisions
+
+
+def distributed_objects(release: Release, namespaces: Iterable[str], catalogue: Catalogue) -> Iterator[Provision]:
+    """What the controller of a chart writes into each of these namespaces, whoever made them."""
+    chart = catalogue.chart(release.chart, release.repository) if release.chart else None
+    if chart is None:
+        return
+    for name, keys in chart.everywhere:
+        for namespace in namespaces:
+            need = ObjectNeed(ResourceId("", "ConfigMap", namespace, name))
+            note = f"the controller of chart {chart.name!r} writes it into every namespace"
+            yield Provision(release.resource, need, release.when, release.place, keys, confidence=Confidence.LIKELY, note=note)
 
 
 def _likely_services(release: Release) -> Iterator[Provision]:
@@ -260,6 +285,15 @@ def webhook_requirement(resource: Resource, operators: Mapping[str, ResourceId],
         return None
     place = resource.data.place("apiVersion") if "apiVersion" in resource.data else resource.place
     return Requirement(resource.id, ObjectNeed(webhook), Effect.APPLY, "webhook", "apiVersion", place, confidence=Confidence.LIKELY)
+
+
+def network_definitions(releases: Iterable[Release], catalogue: Catalogue, table: KindTable) -> Iterator[Provision]:
+    """Definitions that are there before the engine, since no pod of it would run without: those of the pod network, if it is not another one's addition."""
+    for release in releases:
+        chart = catalogue.chart(release.chart, release.repository) if release.chart else None
+        if chart is not None and chart.network and not as_mapping(release.values.get("cni")).get("chainingMode"):
+            for provision in _definitions(chart, release, table):
+                yield replace(provision, when=When.BEFORE, note=f"chart {chart.name!r}, without which no pod has a network")
 
 
 def bundle_facts(bundle: Chart, applied_by: ResourceId, place: Place, table: KindTable, when: When = When.NOW) -> Facts:

@@ -122,7 +122,10 @@ class Chart:
     extra_versions: tuple[tuple[Switch, str, tuple[str, ...]], ...]
     operates: tuple[str, ...]  # groups that it runs without defining them
     remotes: tuple[str, ...]  # git repositories whose manifests bring the same
+    network: bool  # no pod runs before it does, so somebody installs it before the engine
     webhook: str | None  # name of its admission webhook, a template; None: it has none
+    everywhere: tuple[tuple[str, frozenset[str]], ...]  # ConfigMaps that its controller writes into each namespace, with their keys
+    answers: str  # a word in the name of the workload behind the webhook, where it runs several
     verified: bool
     note: str | None
 
@@ -230,7 +233,10 @@ def _chart(raw: MappingNode) -> Chart:
         ),
         tuple(raw.get("operates", ())),
         tuple(raw.get("remotes", ())),
+        raw.get("network", False),
         DEFAULT_WEBHOOK if raw.get("webhook") is True else raw.get("webhook"),
+        tuple((name, frozenset(keys)) for name, keys in raw.get("everywhere", {}).items()),
+        raw.get("answers", ""),
         raw.get("verified", True),
         raw.get("note"),
     )

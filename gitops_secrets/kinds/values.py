@@ -103,8 +103,13 @@ def references_in(values: MappingNode, way: Way = None) -> Iterator[ValueReferen
             yield from _of_mapping(key, value, here)
             hostless = key in _NO_HOSTS_BELOW
             yield from (each for each in references_in(value, here) if not hostless or each.reason not in ("service-host", "database"))
-        elif isinstance(value, SequenceNode):
+        elif isinstance(value, SequenceNode) and not (key == "tls" and _is_shimmed(values)):
             yield from _of_sequence(key, value, here)
+
+
+def _is_shimmed(ingress: MappingNode) -> bool:
+    """Does cert-manager make the Secrets under `tls` of an ingress, since its annotations ask for it?"""
+    return any(annotation in as_mapping(ingress.get("annotations")) for annotation in (*_ISSUERS, "kubernetes.io/tls-acme"))
 
 
 def _of_sequence(key: str, items: SequenceNode, way: Way) -> Iterator[ValueReference]:

@@ -127,6 +127,7 @@ class Provision:
     labels: tuple[tuple[str, str], ...] = ()
     ready_signal: bool = True  # False: Ready of `resource` does not prove that it is there (CRDs made at run time)
     note: str | None = None  # "the Cilium operator registers them after start"
+    workload: str = ""  # a word in the name of the one that answers for it, where a release runs several
 
 
 @dataclass(frozen=True, slots=True)

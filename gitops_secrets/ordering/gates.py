@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 
 from gitops_secrets.graph.graph import Graph, ResourceEdge
 from gitops_secrets.kinds.table import KindTable
-from gitops_secrets.model.facts import Effect, KindNeed, ObjectNeed, When
+from gitops_secrets.model.facts import Effect, KindNeed, ObjectNeed, Release, When
 from gitops_secrets.model.ids import BUILT_IN_GROUPS, ResourceId, crd_id
-from gitops_secrets.model.nodes import Place
+from gitops_secrets.model.nodes import Place, as_text
 from gitops_secrets.model.results import HealthExpression, Unit
+
+_WORKLOADS = frozenset({"Deployment", "StatefulSet", "DaemonSet"})
 
 
 class GateKind(Enum):
@@ -64,8 +67,12 @@ def gate_of(edge: ResourceEdge, unit: Unit, graph: Graph, table: KindTable) -> G
     if checked == unit.id:
         # Between two releases of one Kustomization: the release is the unit.
         return Gate(edge, GateKind.WAIT if unit.wait else GateKind.NOT_WAITING, checked, unit.place)
-    if not unit.wait and not checks(unit, checked):
-        return Gate(edge, GateKind.NONE, checked, unit.place)
+    if not unit.wait:
+        workload = _checked_workload(edge, unit, graph)
+        if workload is not None:
+            return Gate(edge, GateKind.HEALTH_CHECK, workload, unit.place)
+        if not checks(unit, checked):
+            return Gate(edge, GateKind.NONE, checked, unit.place)
     release = graph.units.get(checked)
     if release is not None and checked.kind == "HelmRelease" and not release.wait:
         return Gate(edge, GateKind.NOT_WAITING, checked, release.place)
@@ -78,10 +85,7 @@ def gate_of(edge: ResourceEdge, unit: Unit, graph: Graph, table: KindTable) -> G
 
 def checks(unit: Unit, target: ResourceId) -> bool:
     """Does a unit list `target` under its health checks? Of a cluster-scoped object the namespace doesn't count."""
-    return any(
-        check.target == target or (not target.namespace and check.target._replace(namespace="") == target)
-        for check in unit.health_checks
-    )
+    return any(check.target == target or (not target.namespace and check.target._replace(namespace="") == target) for check in unit.health_checks)
 
 
 def needs_health(edge: ResourceEdge, table: KindTable) -> bool:
@@ -109,5 +113,32 @@ def expression_weakness(expression: HealthExpression) -> str | None:
 
 
 def _needed_crd(edge: ResourceEdge) -> ResourceId | None:
-    need = edge.requirement.need
-    return crd_id(need.group, need.plural) if isinstance(need, KindNeed) else None
+    """The definition that is needed, by the plural of who brings it: that of the requirement may be a guess."""
+    provides = edge.provision.provides
+    return crd_id(provides.group, provides.plural) if isinstance(provides, KindNeed) else None
+
+
+def _checked_workload(edge: ResourceEdge, unit: Unit, graph: Graph) -> ResourceId | None:
+    """The workload under a unit's health checks that shows that a release is installed: Helm applies all of a chart before a pod of it is ready.
+
+    Which of its pods answers for a webhook is another matter (`Provision.workload`).
+    """
+    for check in unit.health_checks:
+        target = check.target
+        if target.group == "apps" and target.kind in _WORKLOADS and target not in graph.unit_of and edge.provision.workload in target.name:
+            release = _release_of(target, graph.cluster.releases)
+            if release is not None and release.resource == edge.provision.resource:
+                return target
+    return None
+
+
+def _release_of(workload: ResourceId, releases: Iterable[Release]) -> Release | None:
+    """The release that made a workload, by its name: charts put that of the release or their own into it. The longest that fits counts."""
+    fitting = [
+        (len(name), release)
+        for release in releases
+        if release.namespace == workload.namespace
+        for name in (release.name, release.chart, as_text(release.values.get("fullnameOverride")))
+        if name and name in workload.name
+    ]
+    return max(fitting, key=lambda entry: entry[0])[1] if fitting else None

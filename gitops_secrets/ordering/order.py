@@ -253,9 +253,7 @@ class _Planner:
         implied: list[tuple[OrderedEdge, OrderedEdge | None]] = []
         for edge in needed:
             bit = 1 << self.numbers[edge.provider]
-            via = next(
-                (other for other in extended[edge.consumer] if other != edge.provider and (everything[other] | self._awaited_bits(other)) & bit), None
-            )
+            via = next((other for other in extended[edge.consumer] if other != edge.provider and (everything[other] | self._awaited_bits(other)) & bit), None)
             inherited = any(everything[parent] & bit for parent in self.graph.ancestors(edge.consumer))
             if via is None and not inherited:
                 kept.append(edge)
@@ -287,8 +285,7 @@ class _Planner:
         for edge in self.graph.resource_edges:
             if edge.provider_unit is None or edge.before is not None or not orders(edge, self.graph, self.table):
                 continue
-            # A webhook that is not registered yet refuses nothing, so it can't be what keeps its own registration from coming.
-            if edge.requirement.effect is not Effect.APPLY or edge.requirement.reason == "webhook":
+            if edge.requirement.effect is not Effect.APPLY or _only_admits(edge):
                 continue
             inside = edge.provider_unit == edge.consumer_unit and edge.provision.when is When.LATER
             # What a child brings is applied after the whole of its parent.
@@ -316,6 +313,7 @@ class _Planner:
             or self.graph.units[reason.consumer_unit].wait
             or checks(self.graph.units[reason.consumer_unit], reason.requirement.resource)
             for reason in edge.ordering
+            if not _only_admits(reason)
         )
 
     def _cycles(self, edges: Sequence[OrderedEdge], needed: Sequence[OrderedEdge]) -> tuple[Cycle, ...]:
@@ -332,17 +330,20 @@ class _Planner:
 
     def _is_resource_cycle(self, cycle: Cycle) -> bool:
         """Do the resources themselves wait for each other, so that no split of the units helps?"""
-        resources = [(reason.requirement.resource, reason.provision.resource) for step in cycle.steps for reason in step.ordering]
+        resources = [(reason.requirement.resource, reason.provision.resource) for step in cycle.steps for reason in step.ordering if not _only_admits(reason)]
         inner = [
             (edge.requirement.resource, edge.provision.resource)
             for edge in self.graph.resource_edges
-            if edge.consumer_unit in cycle.units and edge.provider_unit == edge.consumer_unit and edge.requirement.resource != edge.provision.resource
+            if edge.consumer_unit in cycle.units
+            and edge.provider_unit == edge.consumer_unit
+            and edge.requirement.resource != edge.provision.resource
+            and not _only_admits(edge)
         ]
         return bool(_find_cycles(resources + inner))
 
     def _cyclic_splits(self, cycles: Iterable[Cycle]) -> tuple[Split, ...]:
         return tuple(
-            Split(cycle.units[0], tuple(reason for step in cycle.steps for reason in step.ordering[:1]))
+            Split(cycle.units[0], tuple(reason for step in cycle.steps for reason in sorted(step.ordering, key=_only_admits)[:1]))
             for cycle in cycles
             if not cycle.declared and not self._is_resource_cycle(cycle)
         )
@@ -366,6 +367,11 @@ class _Planner:
             for targets in remaining.values():
                 targets -= done
         return tuple(levels)
+
+
+def _only_admits(edge: ResourceEdge) -> bool:
+    """Is it about admission? A webhook that is not registered yet refuses nothing, so it can't be what keeps its own registration from coming."""
+    return edge.requirement.reason == "webhook"
 
 
 def _steps(units: Sequence[ResourceId], pairs: Mapping[tuple[ResourceId, ResourceId], OrderedEdge]) -> tuple[OrderedEdge, ...]:

@@ -6,14 +6,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from gitops_secrets.config import Bootstrap
-from gitops_secrets.kinds.catalogue import Catalogue, release_facts
+from gitops_secrets.kinds.catalogue import Catalogue, bundle_facts, release_facts
 from gitops_secrets.kinds.extract import facts_of
 from gitops_secrets.kinds.table import KindTable
 from gitops_secrets.manifests.load import Loader
 from gitops_secrets.model.facts import KindNeed, Provision, Release, When
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import EMPTY_MAPPING, MappingNode, as_mapping
-from gitops_secrets.rendering.bootstrap import BootstrapManifest, bootstrap_objects, bootstrap_releases
+from gitops_secrets.rendering.bootstrap import BootstrapManifest, bootstrap_objects, bootstrap_releases, bootstrap_remotes
 from gitops_secrets.rendering.kustomize import Builder
 from gitops_secrets.rendering.objects import to_resource
 
@@ -33,6 +33,11 @@ def bootstrap_provisions(
         found += _provided(_nodes_of(manifest, loader, builder), f"{manifest.path}, applied by {manifest.place}", table)
     for objects in bootstrap_objects(loader):
         found += _provided(objects.nodes, f"{objects.path}, applied by {objects.place}", table)
+    for url, place in bootstrap_remotes(loader):
+        bundle = catalogue.remote(url)
+        if bundle is not None:
+            facts = bundle_facts(bundle, ResourceId("", "Manifests", "", url), place, table, When.BEFORE)
+            found += [replace(provision, note=f"{url}, applied by {place}") for provision in facts.provisions]
     for named in settings.kinds:
         group, kind = _kind(named.text)
         source = ResourceId("", "Configuration", "", named.place.file)

@@ -19,7 +19,7 @@ from gitops_secrets.model.nodes import MappingNode
 from gitops_secrets.model.results import AddItems, Edit, Finding, Remedy, Severity, Step
 from gitops_secrets.pipeline.check import check
 from gitops_secrets.pipeline.remedies import Remedies
-from gitops_secrets.pipeline.scan import Analysis, ClusterAnalysis, Repository, analyse
+from gitops_secrets.pipeline.scan import Analysis, ClusterAnalysis, Progress, Repository, analyse
 from gitops_secrets.pipeline.split import split
 from gitops_secrets.rendering.units import is_kustomization
 from gitops_secrets.repository.tree import OverlaidTree
@@ -79,7 +79,7 @@ class _State:
         return Counter(map(_identity, self.findings))
 
 
-def fix(repository: Repository, *, cluster: str | None = None, rules: Collection[str] = (), splits: bool = False) -> Fixed:
+def fix(repository: Repository, *, cluster: str | None = None, rules: Collection[str] = (), splits: bool = False, progress: Progress | None = None) -> Fixed:
     """Mends what has one right answer that is more than possible, in all clusters or in one; only findings of `rules`, if any are given.
 
     `splits` also splits units that can't be applied as one, where that can be done without changing what is applied. Writes nothing. A second run
@@ -88,15 +88,16 @@ def fix(repository: Repository, *, cluster: str | None = None, rules: Collection
     unknown = sorted(set(rules) - {rule.id for rule in RULES})
     if unknown:
         raise UsageError(f"there is no rule {unknown[0]!r}\n`gitops-secrets explain` lists them")
-    return _Fixer(repository, cluster, frozenset(rules)).run(splits=splits)
+    return _Fixer(repository, cluster, frozenset(rules), progress).run(splits=splits)
 
 
 class _Fixer:
-    def __init__(self, repository: Repository, cluster: str | None, rules: frozenset[str]) -> None:
+    def __init__(self, repository: Repository, cluster: str | None, rules: frozenset[str], progress: Progress | None = None) -> None:
         # What is limited to some clusters is judged by all: they may share a base.
         self.repository = replace(repository, scope="")
         self.clusters = _names(repository, cluster) if repository.scope or cluster is not None else None
         self.rules = rules
+        self.progress = progress
         self.applied: list[Applied] = []
         self.dropped: dict[Identity, Dropped] = {}
 
@@ -131,7 +132,7 @@ class _Fixer:
     def _state(self, contents: Contents) -> _State:
         tree = OverlaidTree(self.repository.tree, {path: None if text is None else text.encode() for path, text in contents.items()})
         repository = replace(self.repository, tree=tree, loader=self.repository.loader.after(tree, contents))
-        analysis = analyse(repository)
+        analysis = analyse(repository, progress=self.progress)
         return _State(repository, contents, check(repository, analysis).findings, analysis)
 
     # Rounds

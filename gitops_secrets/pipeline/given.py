@@ -21,6 +21,14 @@ _KUBERNETES_OBJECTS = (
     *(ResourceId("scheduling.k8s.io", "PriorityClass", "", f"system-{name}-critical") for name in ("cluster", "node")),
     *(ResourceId("rbac.authorization.k8s.io", "ClusterRole", "", name) for name in ("cluster-admin", "admin", "edit", "view")),
 )
+# Kind, name and keys of what controllers of the cluster make in each namespace.
+_Made = tuple[str, str, frozenset[str] | None]
+_EVERYWHERE: tuple[_Made, ...] = (("ServiceAccount", "default", None), ("ConfigMap", "kube-root-ca.crt", frozenset({"ca.crt"})))
+_EVERYWHERE_ON_OPENSHIFT: tuple[_Made, ...] = (
+    ("ServiceAccount", "builder", None),
+    ("ServiceAccount", "deployer", None),
+    ("ConfigMap", "openshift-service-ca.crt", frozenset({"service-ca.crt"})),
+)
 _FLUX_ACCOUNTS = (
     "kustomize-controller",
     "helm-controller",
@@ -43,15 +51,22 @@ _STABLE = frozenset(
 )
 
 
+def used_namespaces(cluster: Cluster) -> tuple[str, ...]:
+    """The namespaces that objects of a cluster live in, sorted."""
+    return tuple(sorted({applied.resource.id.namespace for applied in cluster.resources if applied.resource.id.namespace}))
+
+
 def given_provisions(cluster: Cluster, table: KindTable) -> Iterable[Provision]:
     """Provisions of `KUBERNETES`, `FLUX` and `ARGO`: nobody in the repository has to bring these."""
     place = Place(cluster.entry_point, 1, 1)
     for target in _KUBERNETES_OBJECTS:
         yield Provision(KUBERNETES, ObjectNeed(target), When.BEFORE, place)
-    for namespace in sorted({applied.resource.id.namespace for applied in cluster.resources if applied.resource.id.namespace}):
-        # Controllers of Kubernetes make these in every namespace.
-        yield Provision(KUBERNETES, ObjectNeed(ResourceId("", "ServiceAccount", namespace, "default")), When.BEFORE, place)
-        yield Provision(KUBERNETES, ObjectNeed(ResourceId("", "ConfigMap", namespace, "kube-root-ca.crt")), When.BEFORE, place, frozenset({"ca.crt"}))
+    everywhere = _EVERYWHERE
+    if any(applied.resource.id.group.endswith("openshift.io") for applied in cluster.resources):
+        everywhere += _EVERYWHERE_ON_OPENSHIFT
+    for namespace in used_namespaces(cluster):
+        for kind, name, keys in everywhere:
+            yield Provision(KUBERNETES, ObjectNeed(ResourceId("", kind, namespace, name)), When.BEFORE, place, keys)
     # A plain directory with Flux or Argo CD objects is applied to a cluster that runs them.
     for engine, groups in ((FLUX, (".toolkit.fluxcd.io", "fluxcd.controlplane.io")), (ARGO, ("argoproj.io",))):
         if engine is ARGO and cluster.engine not in ("argo", "none"):

@@ -11,7 +11,16 @@ from gitops_secrets.config import Configuration, SourceSetting, load_configurati
 from gitops_secrets.errors import UsageError
 from gitops_secrets.graph.build import build
 from gitops_secrets.graph.graph import Graph
-from gitops_secrets.kinds.catalogue import Catalogue, bundle_facts, default_catalogue, operators_of, release_facts, webhook_requirement
+from gitops_secrets.kinds.catalogue import (
+    Catalogue,
+    bundle_facts,
+    default_catalogue,
+    distributed_objects,
+    network_definitions,
+    operators_of,
+    release_facts,
+    webhook_requirement,
+)
 from gitops_secrets.kinds.external_secret import LabelledNamespace, expand_cluster_external_secret
 from gitops_secrets.kinds.extract import facts_of
 from gitops_secrets.kinds.table import KindTable, default_table, table_with
@@ -23,12 +32,12 @@ from gitops_secrets.model.nodes import as_mapping, as_text
 from gitops_secrets.model.results import Cluster
 from gitops_secrets.ordering.order import Plan, plan
 from gitops_secrets.pipeline.bootstrap import bootstrap_provisions
-from gitops_secrets.pipeline.given import given_provisions
+from gitops_secrets.pipeline.given import given_provisions, used_namespaces
 from gitops_secrets.rendering.artifacts import folder_loader
 from gitops_secrets.rendering.bootstrap import bootstrap_directories
 from gitops_secrets.rendering.entry_points import find_clusters
 from gitops_secrets.rendering.units import is_source
-from gitops_secrets.repository.ignore import FilteredTree, ignored
+from gitops_secrets.repository.ignore import FilteredTree, ignored, ignored_by_default
 from gitops_secrets.repository.tree import JoinedTree, RevisionTree, Tree, WorkingTree, remotes, top_level
 
 CONFIGURATION_FILE = ".gitops-secrets.yaml"
@@ -69,6 +78,7 @@ class Repository:
     table: KindTable
     catalogue: Catalogue
     urls: tuple[str, ...] = ()  # under which this repository is known
+    around: Loader | None = None  # reads the scripts as well that sources leave out; None: `loader` reads everything
 
 
 def open_repository(path: Path, *, revision: str | None = None, config: Path | None = None) -> Repository:
@@ -87,9 +97,11 @@ def open_repository(path: Path, *, revision: str | None = None, config: Path | N
         tree = found = RevisionTree(root, revision)
         commit = found.commit
     configuration = _configuration(tree, config)
-    filtered = _with_checkouts(FilteredTree(tree, ignored(tree, None)), root, configuration)
+    left_out, never_read = ignored(tree, None), ignored_by_default(tree)
+    filtered = _with_checkouts(FilteredTree(tree, left_out), root, configuration)
+    around = None if left_out <= never_read else Loader(FilteredTree(tree, never_read))
     scope = "" if folder == root or root not in folder.parents else folder.relative_to(root).as_posix()
-    return replace(repository_of(filtered, configuration), root=root, revision=commit, scope=scope, urls=remotes(root))
+    return replace(repository_of(filtered, configuration), root=root, revision=commit, scope=scope, urls=remotes(root), around=around)
 
 
 def repository_of(tree: Tree, configuration: Configuration | None = None) -> Repository:
@@ -128,7 +140,11 @@ def analyse(repository: Repository, *, cluster: str | None = None, progress: Pro
     checkouts = _checkouts(repository)
     loader, scope_of = _without(repository.loader, checkouts.values()), repository.table.is_namespaced
     settings = repository.configuration.bootstrap
-    directories = bootstrap_directories(loader, [(path.text, path.place) for path in settings.paths])
+    # Scripts are for people: `.sourceignore` often leaves them out of what Flux reads.
+    around = loader if repository.around is None else _without(repository.around, checkouts.values())
+    directories = bootstrap_directories(around, [(path.text, path.place) for path in settings.paths])
+    # First, since it looks at texts, and the files that are parsed are not kept as text.
+    before = bootstrap_provisions(around, directories, settings, repository.table, repository.catalogue)
     found = find_clusters(
         loader,
         scope_of,
@@ -144,7 +160,6 @@ def analyse(repository: Repository, *, cluster: str | None = None, progress: Pro
         if cluster not in names:
             raise UsageError(f"there is no cluster {cluster!r}\nclusters found: {', '.join(names) or 'none'}")
         clusters = [entry for entry in clusters if entry.name == cluster]
-    before = bootstrap_provisions(loader, directories, settings, repository.table, repository.catalogue)
     analyses = []
     for number, entry in enumerate(clusters):
         report("ordering", number, len(clusters))
@@ -205,7 +220,8 @@ def analyse_cluster(cluster: Cluster, repository: Repository, before: Sequence[P
     table = repository.table
     cluster, remote = _known_remotes(cluster, repository)
     given = [replace(provision, when=When.BEFORE) for resource in cluster.given for provision in facts_of(resource, table).provisions]
-    graph = build(cluster, [*_facts(cluster, table, repository.catalogue), *remote], [*given_provisions(cluster, table), *given, *before])
+    network = network_definitions(cluster.releases, repository.catalogue, table)
+    graph = build(cluster, [*_facts(cluster, table, repository.catalogue), *remote], [*given_provisions(cluster, table), *given, *network, *before])
     return ClusterAnalysis(graph, plan(graph, table), tuple(before))
 
 
@@ -254,10 +270,11 @@ def _facts(cluster: Cluster, table: KindTable, catalogue: Catalogue) -> Iterable
     for unit, resource in selecting:
         for child in expand_cluster_external_secret(resource, namespaces):
             yield unit, facts_of(child, table)
+    used = used_namespaces(cluster)
     for release in cluster.releases:
         unit = unit_of.get(release.resource, release.resource)
         yield unit, release_facts(release, catalogue, table)
-        yield unit, Facts(provisions=tuple(_bundled(release, table)))
+        yield unit, Facts(provisions=(*_bundled(release, table), *distributed_objects(release, used, catalogue)))
 
 
 def _bundled(release: Release, table: KindTable) -> Iterable[Provision]:

@@ -48,24 +48,32 @@ class _UnsplittableError(Exception):
 def split(repository: Repository, analysis: Analysis, subject: str) -> SplitChange | str:
     """The split of the unit with the id `subject`, or why there is none."""
     for cluster in analysis.clusters:
-        for unit in cluster.graph.cluster.units:
-            if str(unit.id) == subject:
+        for found in cluster.plan.splits:
+            if str(found.unit) == subject:
+                unit = cluster.graph.units[found.unit]
                 try:
-                    return _Splitter(repository, cluster, unit).split()
+                    return _Splitter(repository, cluster, unit, _twins(unit, analysis)).split()
                 except _UnsplittableError as reason:
                     return str(reason)
                 except (UneditableError, UnicodeDecodeError) as error:
                     return f"its files can't be edited: {error}"
-    return "it is no unit of a cluster"
+    return "no cluster has to split it"
+
+
+def _twins(unit: Unit, analysis: Analysis) -> list[Unit]:
+    """All Kustomizations that build the same directory, in any cluster: it is split for all of them. What stands last in a file comes first."""
+    found = {other.place: other for cluster in analysis.clusters for other in cluster.graph.units.values() if other.path == unit.path}
+    return [found[place] for place in sorted(found, reverse=True) if found[place].id.kind == "Kustomization"]
 
 
 class _Splitter:
-    def __init__(self, repository: Repository, cluster: ClusterAnalysis, unit: Unit) -> None:
+    def __init__(self, repository: Repository, cluster: ClusterAnalysis, unit: Unit, twins: Sequence[Unit]) -> None:
         self.repository = repository
         self.tree: Tree = repository.tree
         self.graph: Graph = cluster.graph
         self.table: KindTable = repository.table
         self.unit = unit
+        self.twins = twins
         self.refused = [edge for found in cluster.plan.splits if found.unit == unit.id for edge in found.edges]
 
     def split(self) -> SplitChange:
@@ -85,7 +93,12 @@ class _Splitter:
         entries = self._entries(moved)
         contents: dict[str, str | None] = {}
         self._move(entries, directory, contents)
-        contents[unit.place.file] = self._units(name, directory, contents)
+        moving = frozenset(contents)
+        for twin in self.twins:
+            file = twin.place.file
+            if file in moving:
+                raise _UnsplittableError(f"{file} holds the Kustomization itself")
+            contents[file] = self._units(contents.get(file) or self.tree.read(file).decode(), twin, directory)
         kinds = ", ".join(sorted({resource.kind for resource in moved}))
         return SplitChange(f"move {kinds} of {unit.id} to {directory}, applied by a Kustomization {name} that depends on it", contents)
 
@@ -179,37 +192,11 @@ class _Splitter:
                 text = apply_edits(text, remove_item(text, file, 0, (field, index)))
         return text
 
-    def _units(self, name: str, directory: str, contents: Mapping[str, str | None]) -> str:
-        """The file of the Flux Kustomization with the second one after it: the same, but for its name, path and what it depends on."""
-        file = self.unit.place.file
-        if file in contents:
-            raise _UnsplittableError(f"{file} holds the Kustomization itself")
-        text = self.tree.read(file).decode()
-        index = document_at(text, self.unit.place.line)
-        waits = all(edge.provision.ready_signal for edge in self.refused) and not self.unit.health_checks
-        return _gated(self._beside(text, index, name, directory), file, index, self.unit, None if waits else self._gates())
-
-    def _beside(self, text: str, index: int, name: str, directory: str) -> str:
-        file, unit = self.unit.place.file, self.unit
-        written = as_mapping(parse(text, file).documents[index])
-        spec = as_mapping(written.get("spec"))
-        if as_mapping(written.get("metadata")).get("name") != unit.id.name or "path" not in spec:
-            raise _UnsplittableError("its name or path is written elsewhere, by a patch or variable")
-        spans = read_spans(text)
-        body = text.removeprefix(BYTE_ORDER_MARK)
-        newline = "\r\n" if "\r\n" in body else "\n"
-        second = _without_name_aliases(body[spans[index].start : spans[index].end].rstrip() + newline, file)
-        steps: list[tuple[Any, ...]] = [(set_scalar, ("metadata", "name"), name), (set_scalar, ("spec", "path"), _like(spec["path"], directory))]
-        for field in ("healthChecks", "healthCheckExprs", "dependsOn"):
-            if field in spec:
-                steps.append((remove_key, ("spec", field)))
-        steps.append((add_sequence_items, ("spec", "dependsOn"), [{"name": unit.id.name}]))
-        for change, path, *values in steps:
-            second = apply_edits(second, change(second, file, 0, path, *values))
-        line_end = body.find("\n", spans[index].end)
-        at = Lines(body).position(len(body) if line_end < 0 else line_end + 1)
-        before = newline if line_end < 0 else ""
-        return apply_edits(text, [Edit(file, at, at, f"{before}---{newline}{second}")])
+    def _units(self, text: str, unit: Unit, directory: str) -> str:
+        """The file of a Flux Kustomization with the second one after it: the same, but for its name, path and what it depends on."""
+        index = document_at(text, unit.place.line)
+        waits = all(edge.provision.ready_signal for edge in self.refused) and not unit.health_checks
+        return _gated(_beside(text, index, unit, directory), unit.place.file, index, unit, None if waits else self._gates())
 
     def _gates(self) -> list[dict[str, str]]:
         """Health checks for what the second unit needs of the first."""
@@ -233,6 +220,30 @@ def _proof(edge: ResourceEdge) -> ResourceId:
     """The object whose health proves that what is needed is there."""
     need = edge.requirement.need
     return crd_id(need.group, need.plural) if isinstance(need, KindNeed) and not edge.provision.ready_signal else edge.provision.resource
+
+
+def _beside(text: str, index: int, unit: Unit, directory: str) -> str:
+    """A text with a second Kustomization after the document that holds the first."""
+    file = unit.place.file
+    written = as_mapping(parse(text, file).documents[index])
+    spec = as_mapping(written.get("spec"))
+    if as_mapping(written.get("metadata")).get("name") != unit.id.name or "path" not in spec:
+        raise _UnsplittableError("its name or path is written elsewhere, by a patch or variable")
+    spans = read_spans(text)
+    body = text.removeprefix(BYTE_ORDER_MARK)
+    newline = "\r\n" if "\r\n" in body else "\n"
+    second = _without_name_aliases(body[spans[index].start : spans[index].end].rstrip() + newline, file)
+    steps: list[tuple[Any, ...]] = [(set_scalar, ("metadata", "name"), unit.id.name + SUFFIX), (set_scalar, ("spec", "path"), _like(spec["path"], directory))]
+    for field in ("healthChecks", "healthCheckExprs", "dependsOn"):
+        if field in spec:
+            steps.append((remove_key, ("spec", field)))
+    steps.append((add_sequence_items, ("spec", "dependsOn"), [{"name": unit.id.name}]))
+    for change, path, *values in steps:
+        second = apply_edits(second, change(second, file, 0, path, *values))
+    line_end = body.find("\n", spans[index].end)
+    at = Lines(body).position(len(body) if line_end < 0 else line_end + 1)
+    before = newline if line_end < 0 else ""
+    return apply_edits(text, [Edit(file, at, at, f"{before}---{newline}{second}")])
 
 
 def _gated(text: str, file: str, index: int, unit: Unit, checks: Sequence[dict[str, str]] | None) -> str:

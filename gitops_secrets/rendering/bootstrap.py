@@ -73,14 +73,54 @@ def bootstrap_directories(loader: Loader, paths: Iterable[tuple[str, Place]] = (
 
 
 def bootstrap_objects(loader: Loader) -> tuple[BootstrapObjects, ...]:
-    """Objects of templates that scripts apply, of Talos machine configurations (`inlineManifests`), and of `kubectl create namespace` and `secret`."""
+    """Objects of templates that scripts apply, of Talos machine configurations (`inlineManifests`), and of `kubectl create namespace` and `secret`.
+
+    A comment beside a reference that says how to create the Secret by hand counts as such a command.
+    """
     found = []
     for command in _script_commands(loader):
         found += [*_created(command), *_templated(loader, command)]
     for path in loader.tree.files:
+        if path.endswith((".yaml", ".yml")) and b"create secret" in (text := loader.text(path)):
+            for command in _commented(text.decode(errors="replace"), path):
+                found += _created(command)
+    for path in loader.tree.files:
         if path.endswith((".yaml", ".yml")) and "talos" in path.lower() and b"inlineManifests" in loader.tree.read(path):
             found += _inline_manifests(loader, path)
     return tuple(found)
+
+
+def bootstrap_remotes(loader: Loader) -> tuple[tuple[str, Place], ...]:
+    """Addresses of manifests that a script applies (`kubectl apply -f https://…`) or a Talos machine configuration names (`extraManifests`)."""
+    found: list[tuple[str, Place]] = []
+    for command in _script_commands(loader):
+        if command.program in ("kubectl", "oc") and _applies(command):
+            paths = options_of(command, ("-f", "--filename", "-k", "--kustomize"))
+            found += [(path, command.place) for path in paths if "://" in path or path.startswith("github.com/")]
+    for path in loader.tree.files:
+        if "talos" in path.lower() and path.endswith((".yaml", ".yml", *_TEMPLATES)) and b"extraManifests:" in (text := loader.text(path)):
+            found += _extra_manifests(text.decode(errors="replace"), path)
+    return tuple(found)
+
+
+def _extra_manifests(text: str, path: str) -> Iterator[tuple[str, Place]]:
+    """The entries of `extraManifests`, from the text: such files are often templates or encrypted, these lines are neither."""
+    within = False
+    for number, line in enumerate(text.splitlines(), 1):
+        words = line.strip()
+        if words == "extraManifests:":
+            within = True
+        elif within and words and not words.startswith("#"):
+            entry = words.removeprefix("-").strip().strip("\"'")
+            within = words.startswith("-")
+            if within and "://" in entry:
+                yield entry, Place(path, number, line.index(entry) + 1)
+
+
+def _commented(text: str, path: str) -> Iterator[Command]:
+    """Commands that a comment of a manifest tells people to run, each in its line."""
+    comments = (line.lstrip().lstrip("#").strip() if line.lstrip().startswith("#") else "" for line in text.splitlines())
+    return commands_in("\n".join(comments), path, {})
 
 
 def _script_commands(loader: Loader) -> Iterator[Command]:

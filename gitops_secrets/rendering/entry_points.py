@@ -7,7 +7,7 @@ nothing else is looked for.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import replace
 from types import MappingProxyType
 
@@ -25,12 +25,24 @@ from gitops_secrets.rendering.kustomize import Build, Builder, find_kustomizatio
 from gitops_secrets.rendering.objects import FLUX_NAMESPACE, ScopeOf, to_resource
 from gitops_secrets.rendering.resource_set import is_resource_set
 from gitops_secrets.rendering.sources import Sources, normalised_url
-from gitops_secrets.rendering.starts import EntryPoint, bootstraps, by_folder, entry_point_of, entry_points_of, unreached, written_path
+from gitops_secrets.rendering.starts import (
+    EntryPoint,
+    bootstraps,
+    by_folder,
+    common_folder,
+    entry_point_of,
+    entry_points_of,
+    reachable,
+    switched_off,
+    unreached,
+    written_path,
+)
 from gitops_secrets.rendering.units import KUSTOMIZE_GROUP, OPERATOR_GROUP, SOURCE_GROUP, is_kustomization, to_unit
 from gitops_secrets.repository.ignore import FilteredTree, ignored
 from gitops_secrets.repository.tree import join
 
 KUSTOMIZATION_FILES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
+_TEMPLATE_FOLDERS = frozenset({"template", "templates"})
 _ENGINE_GROUPS = (".toolkit.fluxcd.io", ".extensions.fluxcd.io")
 
 
@@ -89,7 +101,8 @@ class _Discovery:
         # One whose path is not there says nothing of what else is in use.
         bootstrapped = any(entry.bootstrapped and cluster.resources for entry, cluster in self.clusters)
         found = (
-            replace(cluster, name=name, stray=bootstrapped and not entry.bootstrapped) for name, (entry, cluster) in zip(names, self.clusters, strict=True)
+            replace(cluster, name=name, stray=entry.stray or (bootstrapped and not entry.bootstrapped))
+            for name, (entry, cluster) in zip(names, self.clusters, strict=True)
         )
         return tuple(sorted(found, key=lambda cluster: cluster.name))
 
@@ -130,9 +143,13 @@ class _Discovery:
                             yield path, document
 
     def _add(self, entry: EntryPoint) -> None:
-        if any(entry.path == known.path and {root.id for root in entry.roots} & {root.id for root in known.roots} for known, _ in self.clusters):
+        ids = {root.id for root in entry.roots}
+        if not entry.stray and any(entry.path == known.path and ids.intersection(root.id for root in known.roots) for known, _ in self.clusters):
             return
         cluster, expansion = self._expanded(entry)
+        if not cluster.resources and _TEMPLATE_FOLDERS.intersection(entry.file.lower().split("/")):
+            # People copy it for a new cluster, and write that one's path into the copy.
+            entry = replace(entry, stray=True)
         self.built |= expansion.built
         self.reached |= {applied.resource.place for applied in expansion.resources if applied.resource.id.group.endswith(_ENGINE_GROUPS)}
         self.reached |= {unit.place for unit in expansion.units} | {root.place for root in entry.roots}
@@ -195,12 +212,28 @@ class _Discovery:
                 found[resource.place] = (found[resource.place][0], resource)
         reaches = self._reaches([resource for _, resource in found.values()], frozenset(resource.id for _, resource in beside))
         roots = unreached(reaches)
-        for folder, group in by_folder([(file, resource) for file, resource in found.values() if resource.place in roots]):
+        off = self._switched_off(roots, found, reaches)
+        for folder, group in by_folder([(file, resource) for file, resource in found.values() if resource.place in roots - off.keys()]):
+            given = tuple(resource for file, resource in beside if _is_below(file, folder))
             for entry in entry_points_of(folder, group):
-                given = (*(resource for file, resource in beside if _is_below(file, folder)), *self._beside(entry, found))
                 # One that applies itself is a bootstrap under another name.
                 applies_itself = any(root.place in reaches[root.place] for root in entry.roots)
-                self._add(replace(entry, given=given, bootstrapped=applies_itself))
+                self._add(replace(entry, given=(*given, *self._beside(entry, found)), bootstrapped=applies_itself))
+                in_use = {root.place for root in entry.roots}
+                left_out = [pair for place, pair in found.items() if off.get(place) in in_use]
+                for stray in entry_points_of(common_folder(left_out), left_out):
+                    # As it would be switched on: beside what is in use, which it needs.
+                    beside_it = (*given, *self._beside(stray, found))
+                    self._add(replace(stray, roots=(*entry.roots, *stray.roots), given=beside_it, bootstrapped=False, stray=True))
+
+    def _switched_off(self, roots: Set[Place], found: Mapping[Place, tuple[str, Resource]], reaches: Mapping[Place, Set[Place]]) -> dict[Place, Place]:
+        """Roots that lie where another one builds, and that its build leaves out, with that one."""
+        built = {}
+        for root in roots:
+            # The root folder is what foreign sources are built from, so it says nothing.
+            paths = (self._directory(found[place][1]) for place in reachable(root, reaches))
+            built[root] = {path for path in paths if path}
+        return switched_off({root: found[root][0] for root in roots}, built)
 
     def _beside(self, entry: EntryPoint, found: Mapping[Place, tuple[str, Resource]]) -> Iterable[Resource]:
         """Other objects in the files and folders of the roots: what applies these applies those too, cluster-wide settings say."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os.path
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 
 from gitops_secrets.model.facts import Resource
@@ -29,6 +29,7 @@ class EntryPoint:
     ignore: str | None = None  # spec.ignore of the source
     given: tuple[Resource, ...] = ()
     bootstrapped: bool = True
+    stray: bool = False  # nobody runs it, as far as the repository tells
 
 
 def bootstraps(documents: Sequence[tuple[str, MappingNode]], scope_of: ScopeOf) -> list[EntryPoint]:
@@ -78,12 +79,14 @@ def _instance(node: MappingNode) -> tuple[MappingNode, str] | None:
         return None
     if not isinstance(sync, MappingNode) or not as_text(sync.get("path")):
         return None
-    return sync, as_text(as_mapping(node.get("metadata")).get("namespace")) or FLUX_NAMESPACE
+    # The chart makes its FluxInstance in the namespace of the release.
+    target = as_text(as_mapping(node.get("spec")).get("targetNamespace")) if node.get("kind") == "HelmRelease" else ""
+    return sync, target or as_text(as_mapping(node.get("metadata")).get("namespace")) or FLUX_NAMESPACE
 
 
 def _from_instance(file: str, sync: MappingNode, namespace: str) -> EntryPoint:
-    """Flux Operator makes a source and a Kustomization, both of the name `flux-system` unless `sync.name` says otherwise."""
-    name = as_text(sync.get("name")) or FLUX_NAMESPACE
+    """Flux Operator makes a source and a Kustomization, both of the name of the instance's namespace unless `sync.name` says otherwise."""
+    name = as_text(sync.get("name")) or namespace
     kind = as_text(sync.get("kind")) or "GitRepository"
     at = sync.place("path")
     mark = sync.marks["path"]
@@ -112,7 +115,7 @@ def by_folder(pairs: Sequence[tuple[str, Resource]]) -> list[tuple[str, list[tup
     A folder with two objects of one id is several clusters, and grouped again by its own folders.
     """
     folders = [file.rpartition("/")[0] for file, _ in pairs]
-    common = os.path.commonpath(folders) if folders and all(folders) else ""
+    common = common_folder(pairs)
     groups: dict[str, list[tuple[str, Resource]]] = {}
     for (file, resource), folder in zip(pairs, folders, strict=True):
         below = folder[len(common) :].strip("/").partition("/")[0]
@@ -122,6 +125,12 @@ def by_folder(pairs: Sequence[tuple[str, Resource]]) -> list[tuple[str, list[tup
         is_mixed = len({resource.id for _, resource in group}) < len(group)
         found.extend(by_folder(group) if is_mixed and len(groups) > 1 else [(folder, group)])
     return found
+
+
+def common_folder(pairs: Sequence[tuple[str, Resource]]) -> str:
+    """The deepest folder that all files lie in or below."""
+    folders = [file.rpartition("/")[0] for file, _ in pairs]
+    return os.path.commonpath(folders) if folders and all(folders) else ""
 
 
 def entry_points_of(folder: str, pairs: Sequence[tuple[str, Resource]]) -> list[EntryPoint]:
@@ -161,17 +170,21 @@ def entry_point_of(path: str, documents: Iterable[object], scope_of: ScopeOf) ->
     return replace(entry_points_of(path, [(path, root) for root in roots])[0], path=path, given=given)
 
 
-def unreached(reaches: dict[Place, set[Place]]) -> set[Place]:
+def reachable(start: Place, reaches: Mapping[Place, Set[Place]]) -> set[Place]:
+    """Everything that one reaches over any number of steps, itself included."""
+    pending, seen = [start], {start}
+    while pending:
+        new = reaches[pending.pop()] - seen
+        seen |= new
+        pending.extend(new)
+    return seen
+
+
+def unreached(reaches: Mapping[Place, Set[Place]]) -> set[Place]:
     """Places that no other one reaches; of those that only reach each other in a circle, the first."""
     reached_by: dict[Place, set[Place]] = {place: set() for place in reaches}
     for start in reaches:
-        pending, seen = [start], {start}
-        while pending:
-            for target in reaches[pending.pop()]:
-                if target not in seen:
-                    seen.add(target)
-                    pending.append(target)
-        for place in seen - {start}:
+        for place in reachable(start, reaches) - {start}:
             reached_by[place].add(start)
     roots = {place for place, others in reached_by.items() if not others}
     covered = set(roots)
@@ -181,6 +194,19 @@ def unreached(reaches: dict[Place, set[Place]]) -> set[Place]:
         if not any(other < place and place in reached_by[other] for other in reached_by[place]):
             roots.add(place)
     return roots
+
+
+def switched_off(roots: Mapping[Place, str], built: Mapping[Place, Collection[str]]) -> dict[Place, Place]:
+    """Roots whose own file lies below a directory that another root builds, which leaves it out: their owner took them off the list. With that other one.
+
+    `roots` are files by place, `built` the directories that a root and all that it reaches build. Who is switched off switches nobody else off.
+    """
+    left_out_by = {
+        place: [other for other in sorted(built) if other != place and any(file.startswith(f"{directory}/") for directory in built[other])]
+        for place, file in roots.items()
+    }
+    by = {place: next((other for other in others if not left_out_by[other]), None) for place, others in left_out_by.items()}
+    return {place: other for place, other in by.items() if other is not None}
 
 
 def written_path(kustomization: MappingNode) -> str:

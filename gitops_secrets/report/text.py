@@ -140,10 +140,12 @@ def _headline(message: str, severity: Severity, ending: str, style: Style, lines
 
 
 def _evidence(finding: Finding, shown: int, style: Style) -> Iterator[str]:
-    for related in finding.related[:shown]:
+    # What stands at the place of the finding is what its message says already.
+    elsewhere = [related for related in finding.related if related.place != finding.place]
+    for related in elsewhere[:shown]:
         yield from map(style.dim, style.wrapped(f"{visible(str(related.place))}: {visible(related.message)}", "    ", "      "))
-    if 0 < shown < len(finding.related):
-        yield style.dim(f"    … {len(finding.related) - shown} more")
+    if 0 < shown < len(elsewhere):
+        yield style.dim(f"    … {len(elsewhere) - shown} more")
     if finding.fix is not None and shown:
         yield from style.wrapped(f"fix: {visible(finding.fix.description)}", "    ", "      ")
 

@@ -81,6 +81,11 @@ def ignored(tree: Tree, patterns: str | None) -> frozenset[str]:
     return frozenset(_excluded(tree.files, rules))
 
 
+def ignored_by_default(tree: Tree) -> frozenset[str]:
+    """The files of `tree` that a Flux source leaves out where nobody says otherwise."""
+    return frozenset(_excluded(tree.files, [_rule(pattern, ()) for pattern in (*VERSION_CONTROL, *DEFAULT)]))
+
+
 class FilteredTree(_Index):
     """Another tree without the files that its source leaves out."""
 

@@ -64,3 +64,11 @@ def test_a_wrong_call_of_fix_writes_nothing(repository: Path, run: Run, argument
 
     assert run("fix", *arguments).exit_code == 2
     assert texts(repository) == before
+
+
+def test_the_reverse_order_is_a_plan_of_its_own(repository: Path, run: Run) -> None:
+    text, document = run("plan", "--teardown"), run("plan", "--teardown", "--format", "json")
+
+    assert (text.exit_code, document.exit_code) == (0, 0)
+    assert text.stdout.index("flux-system/apps") < text.stdout.index("flux-system/stores")
+    assert document.stdout.startswith('{\n  "schema": "gitops-secrets/teardown/v1"')

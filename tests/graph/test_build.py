@@ -425,3 +425,21 @@ def test_every_requirement_is_met_or_unmet_once(entries: Sequence[tuple[str, Fac
     requirements = sum(len(fact.requirements) for _, fact in entries)
 
     assert sum(not edge.is_alternative for edge in found.resource_edges) + len(found.unmet) == requirements
+
+
+@pytest.mark.parametrize(("foreign", "expected"), [(True, None), (False, "chart")])
+def test_what_knows_nothing_of_the_platform_makes_none_of_its_stores(foreign: bool, expected: str | None) -> None:
+    cluster = Cluster("test", "clusters/test", "flux", (), (), opaque=(Opaque("chart", "not known", at(1), foreign=foreign),))
+    found = build(cluster, ()).may_be_made_by(STORE)
+
+    assert (found.thing if found else None) == expected
+
+
+def test_what_a_kustomization_needs_to_build_is_its_own_affair() -> None:
+    parent, child, maker = unit_id("parent"), unit_id("child"), unit_id("maker")
+    units = tuple(Unit(id, at(line), parent=None if id == parent else parent) for line, id in enumerate((parent, child, maker), 1))
+    applied = tuple(AppliedResource(Resource(id, "v1", EMPTY_MAPPING, at(line)), parent) for line, id in ((2, child), (3, maker)))
+    facts = [(parent, needs(ObjectNeed(SECRET), by=child)), (maker, brings(ObjectNeed(SECRET)))]
+    graph = build(Cluster("test", "clusters/test", "flux", units, applied), facts)
+
+    assert [(edge.consumer.name, edge.provider.name) for edge in graph.unit_edges] == [("child", "maker")]

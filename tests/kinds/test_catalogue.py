@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gitops_secrets.kinds.catalogue import Chart, bundle_facts, default_catalogue, operators_of, release_facts, webhook_requirement
+from gitops_secrets.kinds.catalogue import Chart, bundle_facts, default_catalogue, network_definitions, operators_of, release_facts, webhook_requirement
 from gitops_secrets.kinds.charts import chart_version
 from gitops_secrets.kinds.rows import REASONS
 from gitops_secrets.kinds.table import default_table
@@ -404,3 +404,52 @@ def test_values_of_a_wrong_type_never_raise(chart: Chart, paths: dict[str, objec
     found = release_facts(Release(ID, chart.name, repository, version, "it", "system", values_of(paths), Place("release.yaml", 1, 1)), CATALOGUE, TABLE)
 
     assert all("{{" not in str(each.provides) for each in found.provisions)
+
+
+@pytest.mark.parametrize(
+    ("chart", "values", "expected"), [("cilium", "{}", True), ("cilium", "{cni: {chainingMode: aws-cni}}", False), ("external-secrets", "{}", False)]
+)
+def test_the_pod_network_is_there_before_the_engine(chart: str, values: str, expected: bool) -> None:
+    node = parse(values, "release.yaml").documents[0]
+    release = Release(ID, chart, "", "", "it", "system", node, Place("release.yaml", 1, 1))
+    found = list(network_definitions([release], CATALOGUE, TABLE))
+
+    assert bool(found) is expected
+    assert {provision.when for provision in found} <= {When.BEFORE}
+
+
+@pytest.mark.parametrize(
+    ("chart", "values", "foreign"),
+    [
+        ("unheard-of", "{}", True),
+        ("raw", "{}", False),
+        ("unheard-of", "{extraObjects: [{apiVersion: v1, kind: ConfigMap}]}", False),
+        ("unheard-of", "{extra: 'apiVersion: v1'}", False),
+        ("grafana", "{}", True),
+    ],
+)
+def test_a_chart_for_everybody_makes_nothing_of_the_platforms_own_arrangement(chart: str, values: str, foreign: bool) -> None:
+    (opaque,) = facts(chart, values).opaque
+
+    assert opaque.foreign is foreign
+
+
+def test_the_controller_of_istio_writes_its_certificate_into_every_namespace() -> None:
+    release = Release(ID, "istiod", "", "", "istiod", "istio-system", EMPTY_MAPPING, Place("release.yaml", 1, 1))
+    found = list(distributed_objects(release, ["prod", "test"], CATALOGUE))
+
+    assert [str(each.provides) for each in found] == ["ConfigMap/prod/istio-ca-root-cert", "ConfigMap/test/istio-ca-root-cert"]
+    assert {(each.when, each.keys, each.ready_signal) for each in found} == {(When.LATER, frozenset({"root-cert.pem"}), True)}
+
+
+@pytest.mark.parametrize("chart", ["", "reloader", "nobody-knows-it"])
+def test_other_charts_write_nothing_into_every_namespace(chart: str) -> None:
+    release = Release(ID, chart, "", "", "it", "system", EMPTY_MAPPING, Place("release.yaml", 1, 1))
+
+    assert list(distributed_objects(release, ["prod"], CATALOGUE)) == []
+
+
+def test_only_the_workload_behind_it_answers_for_a_webhook_where_a_chart_runs_several() -> None:
+    answering = {chart: [each.workload for each in facts(chart).provisions if "Webhook" in str(each.provides)] for chart in ("cert-manager", "kueue")}
+
+    assert answering == {"cert-manager": ["webhook"], "kueue": [""]}

@@ -137,6 +137,7 @@ def test_an_object_provides_itself_with_its_labels() -> None:
             "{kind: Secret, apiVersion: v1, type: kubernetes.io/service-account-token, metadata: {name: a, namespace: b}}",
             {"token", "ca.crt", "namespace"},
         ),
+        ("{kind: Secret, apiVersion: v1, metadata: {name: a, namespace: b, annotations: {fluxcd.controlplane.io/copyFrom: c/d}}}", None),
         ("{kind: Service, apiVersion: v1, metadata: {name: a, namespace: b}}", None),
     ],
 )

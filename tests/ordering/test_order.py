@@ -209,3 +209,28 @@ def test_units_that_need_each_other_without_a_cycle_of_resources_are_split() -> 
     assert result.cycles == ()
     assert [split.unit for split in result.splits] == [unit_id(0)]
     assert result.missing == ()
+
+
+def test_admission_by_a_webhook_closes_no_loop() -> None:
+    # a needs b; an object of b is admitted by the webhook of a, which refuses nothing before it is there.
+    a, b = (ResourceId("", "ConfigMap", "default", name) for name in "ab")
+    webhook = ResourceId("admissionregistration.k8s.io", "ValidatingWebhookConfiguration", "", "a")
+    facts = [
+        (
+            unit_id(0),
+            Facts(
+                (Requirement(a, ObjectNeed(b), Effect.APPLY, "named-object", "spec.needs", PLACE),),
+                (Provision(a, ObjectNeed(a), When.NOW, PLACE), Provision(a, ObjectNeed(webhook), When.LATER, PLACE)),
+            ),
+        ),
+        (
+            unit_id(1),
+            Facts((Requirement(b, ObjectNeed(webhook), Effect.APPLY, "webhook", "apiVersion", PLACE),), (Provision(b, ObjectNeed(b), When.NOW, PLACE),)),
+        ),
+    ]
+
+    result = plan(build(Cluster("test", "clusters/test", "flux", (Unit(unit_id(0), PLACE), Unit(unit_id(1), PLACE)), ()), facts), default_table())
+
+    assert (result.cycles, result.splits) == ((), ())
+    assert [(entry.edge.consumer, entry.edge.provider) for entry in result.missing] == [(unit_id(0), unit_id(1))]
+    assert result.levels == ((unit_id(1),), (unit_id(0),))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -124,8 +125,9 @@ def test_a_fix_keeps_every_byte_around_it() -> None:
 
 
 @settings(max_examples=15, deadline=None)
-@given(st.sampled_from([files for files in ALL if any(finding.fix for finding in found(files))]), st.booleans(), st.booleans())
-def test_comments_line_ends_and_byte_order_marks_survive(files: Files, carriage_returns: bool, mark: bool) -> None:
+@given(st.integers(0, len(ALL) - 1), st.booleans(), st.booleans())
+def test_comments_line_ends_and_byte_order_marks_survive(number: int, carriage_returns: bool, mark: bool) -> None:
+    files = ALL[number]
     newline = "\r\n" if carriage_returns else "\n"
     noted = {path: ("\ufeff" if mark else "") + f"# of {path}\n{text}".replace("\n", newline) for path, text in files.items() if path.endswith(".yaml")}
     result = fixed(noted)
@@ -182,6 +184,33 @@ def test_only_the_rules_asked_for_are_fixed() -> None:
     assert [entry.finding.rule for entry in result.applied] == ["dangling-depends-on"]
     assert "dependsOn: [{name: operator}]" in written(files, result)["clusters/test/stores.yaml"]
     assert "wait" not in written(files, result)["clusters/test/operator.yaml"]
+
+
+def test_an_entry_that_others_imply_goes_only_if_somebody_asks_for_it() -> None:
+    files = units("operator", "store", operator="wait: true", stores="dependsOn: [{name: operator}]", web="dependsOn: [{name: stores}, {name: operator}]")
+    files["web/settings.yaml"] = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings, namespace: default}\n"
+    asked = fixed(files, rules=["redundant-depends-on"])
+
+    assert fixed(files).changes == ()
+    assert "dependsOn: [{name: stores}]" in written(files, asked)["clusters/test/web.yaml"]
+
+
+def test_an_edge_of_a_first_round_that_a_later_one_implies_is_not_written() -> None:
+    """Once the operator's unit waits for its Deployment it needs the ConfigMap of the shop first, and so the stores come after the shop anyway."""
+    files = units("operator", "store", "shop", operator="", stores="dependsOn: [{name: operator}]", shop="")
+    files["shop/settings.yaml"] = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings, namespace: default}\n"
+    files["stores/settings.yaml"] = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings, namespace: shop}\n"
+    files["operator/deployment.yaml"] = (
+        "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: proxy, namespace: default}\n"
+        "spec: {template: {spec: {containers: [{name: proxy, image: example.org/proxy, envFrom: [{configMapRef: {name: settings}}]}]}}}\n"
+    )
+    result = fixed(files)
+    after = written(files, result)
+
+    assert ("missing-depends-on", "Kustomization/flux-system/stores", "Kustomization/flux-system/shop") in serious(files)
+    assert "name: shop" in after["clusters/test/operator.yaml"]
+    assert "name: shop" not in after["clusters/test/stores.yaml"]
+    assert found(after) == ()
 
 
 def test_a_rule_that_is_not_there_is_refused() -> None:
@@ -261,6 +290,16 @@ def test_a_split_moves_what_is_refused_and_orders_it() -> None:
     assert (second["spec"]["path"], second["spec"]["dependsOn"]) == ("./platform-config", [{"name": "platform"}])
 
 
+def test_a_directory_that_two_clusters_build_is_split_for_both() -> None:
+    files = platform()
+    files |= {path.replace("clusters/test/", "clusters/other/"): text.replace("clusters/test", "clusters/other") for path, text in files.items()}
+    after = written(files, fixed(files, splits=True))
+
+    assert serious(after) == []
+    for name in ("test", "other"):
+        assert [document["metadata"]["name"] for document in parse(after[f"clusters/{name}/platform.yaml"], "").documents] == ["platform", "platform-config"]
+
+
 def test_a_split_is_only_made_on_request() -> None:
     result = fixed(platform())
 
@@ -306,6 +345,24 @@ def test_what_cannot_be_split_by_moving_files_is_left_and_says_why(kustomization
     assert [why in dropped.why for dropped in result.dropped] == [True]
 
 
+@pytest.mark.parametrize("name", ["broken", "flux-irsa", "nested-flux", "two-clusters"])
+def test_what_the_real_kustomize_builds_it_still_builds_after_a_fix(name: str, kustomize_binary: str, tmp_path: Path) -> None:
+    files = whole(name)
+    result = fixed(files, splits=True)
+
+    def built(folder: str, tree: Files) -> dict[str, bool]:
+        for path, text in tree.items():
+            file = tmp_path / folder / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text)
+        directories = {path.rpartition("/")[0] for path in tree if path.endswith("kustomization.yaml")}
+        command = [kustomize_binary, "build", "--load-restrictor", "LoadRestrictionsNone"]
+        return {each: subprocess.run([*command, tmp_path / folder / each], capture_output=True, check=False).returncode == 0 for each in directories}
+
+    assert result.changes
+    assert built("after", written(files, result)) == built("before", files)
+
+
 def test_a_directory_without_a_kustomization_is_split_by_moving_the_files() -> None:
     files = platform()
     del files["platform/kustomization.yaml"]
@@ -345,3 +402,20 @@ def test_the_rules_that_say_so_have_fixes_and_no_others() -> None:
     fixable = {finding.rule for files in ALL for finding in found(files) if finding.fix is not None}
 
     assert fixable == {rule.id for rule in RULES if rule.fixable}
+
+
+def misspellings() -> list[tuple[str, str, str]]:
+    """File, text and the text with one name in it misspelt: every entry of dependsOn and every source and path in the clusters of the platform."""
+    found = []
+    for path, text in whole("platform").items():
+        if path.startswith("clusters/production/") and "flux-system/" not in path and path.endswith(".yaml"):
+            for match in re.finditer(r"^( +- name|  path): ([\w./-]{5,})$", text, re.MULTILINE):
+                found.append((path, text, text[: match.end() - 1] + text[match.end() :]))
+    return found
+
+
+@pytest.mark.parametrize(("path", "text", "misspelt"), misspellings())
+def test_a_misspelt_name_is_written_again_as_it_was(path: str, text: str, misspelt: str) -> None:
+    files = whole("platform") | {path: misspelt}
+
+    assert written(files, fixed(files)) == files | {path: text}

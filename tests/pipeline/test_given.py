@@ -72,6 +72,18 @@ def test_the_roots_certificate_is_in_every_namespace_that_is_used() -> None:
     assert unmet({"clusters/test/pod.yaml": pod}) == []
 
 
+ROUTE = "apiVersion: route.openshift.io/v1\nkind: Route\nmetadata: {name: user, namespace: default}\n"
+
+
+@pytest.mark.parametrize(("files", "lacking"), [({"clusters/test/route.yaml": ROUTE}, []), ({}, ["ConfigMap/default/openshift-service-ca.crt"])])
+def test_what_openshift_makes_in_every_namespace_is_there_on_openshift(files: Mapping[str, str], lacking: list[str]) -> None:
+    pod = POD.format(namespace="default", account="default").replace(
+        "containers:", "volumes: [{name: v, configMap: {name: openshift-service-ca.crt}}]\n  containers:"
+    )
+
+    assert unmet({"clusters/test/pod.yaml": pod, **files}) == lacking
+
+
 def test_kinds_of_flux_are_served_where_flux_runs_and_other_kinds_are_not() -> None:
     release = "apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {name: a, namespace: default}\nspec: {}\n"
     thing = "apiVersion: example.org/v1\nkind: Thing\nmetadata: {name: a, namespace: default}\n"

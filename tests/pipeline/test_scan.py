@@ -20,6 +20,7 @@ from gitops_secrets.report.documents import check_document, plan_document, scan_
 from gitops_secrets.repository.tree import MemoryTree
 
 REPOSITORIES = Path(__file__).parents[1] / "repositories"
+NAMES = sorted(path.name for path in REPOSITORIES.iterdir() if path.name not in ("broken", "secrets-canary"))  # all whose files parse
 # JSON, so that each use is a value of its own.
 JUNK = st.sampled_from(
     ["null", "true", "7", "-0.5", '""', '"text"', '"./"', '"../.."', '"${PATH}"', "[]", "{}", "[{}]", "[7]", "[null]", '{"a": {}}', '{"name": []}']
@@ -44,7 +45,7 @@ def spoil(node: Any, data: st.DataObject) -> None:
 
 
 @settings(max_examples=50, deadline=None)
-@given(st.sampled_from(["fargate-and-gke", "flux-instance", "flux-irsa", "nested-flux", "platform", "two-clusters"]), st.data())
+@given(st.sampled_from(NAMES), st.data())
 def test_a_wrong_type_in_any_field_never_raises(name: str, data: st.DataObject) -> None:
     files = dict(documents_of(name))
     for path in data.draw(st.lists(st.sampled_from(sorted(files)), min_size=1, max_size=3)):
@@ -144,3 +145,16 @@ def test_configured_clusters_are_the_only_ones(tmp_path: Path) -> None:
 def test_a_configured_cluster_that_is_not_there_is_wrong_usage_with_its_place(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"^\.gitops-secrets\.yaml:2: clusters\.live: clusters/gone is not in the repository$"):
         scanned(tmp_path, "clusters:\n  live: {path: clusters/gone}\n")
+
+
+# Scripts outside of what Flux reads
+
+
+@pytest.mark.parametrize("ignore", ["/*\n!/clusters\n!/web\n", ""])
+def test_scripts_are_read_whatever_the_source_leaves_out(tmp_path: Path, ignore: str) -> None:
+    secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: token, namespace: shop}\nstringData: {a: b}\n"
+    files = {**OWN, "web/secret.yaml": secret, "Makefile": "up:\n\tkubectl create namespace shop\n", ".sourceignore": ignore}
+    write(tmp_path, files | {"clusters/test/apps.yaml": unit("apps", "./web", "flux-system")})
+    repository = open_repository(tmp_path)
+
+    assert [finding.message for finding in check(repository, analyse(repository)).findings if finding.rule == "missing-namespace"] == []

@@ -11,7 +11,7 @@ from gitops_secrets.manifests.load import Loader
 from gitops_secrets.model.facts import Release, When
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import Place
-from gitops_secrets.rendering.bootstrap import bootstrap_directories, bootstrap_objects, bootstrap_releases
+from gitops_secrets.rendering.bootstrap import bootstrap_directories, bootstrap_objects, bootstrap_releases, bootstrap_remotes
 from gitops_secrets.repository.tree import MemoryTree
 
 KUSTOMIZATION = "resources: []\n"
@@ -335,6 +335,34 @@ def test_objects_of_templates_and_machine_configurations_and_commands() -> None:
     ]
     assert "op://" not in repr(found)
     assert [node.place("kind").line for objects in found for node in objects.nodes] == [3, 3, 4, 4]
+
+
+def test_a_comment_that_says_how_to_create_a_secret_is_a_command() -> None:
+    files = {
+        "monitoring/provider.yaml": "spec:\n  # kubectl -n flux-system create secret generic chat --from-literal=address=x\n  secretRef: {name: chat}\n",
+        "monitoring/other.yaml": "data: {text: kubectl create secret generic text}\n",
+    }
+    found = bootstrap_objects(Loader(MemoryTree(files)))
+
+    assert [(str(objects.place), node["metadata"]["namespace"], node["metadata"]["name"]) for objects in found for node in objects.nodes] == [
+        ("monitoring/provider.yaml:2", "flux-system", "chat")
+    ]
+
+
+def test_manifests_elsewhere_that_a_script_or_a_machine_configuration_applies() -> None:
+    files = {
+        "talos/main/talconfig.yaml": "cluster:\n  extraManifests:\n    # the Gateway API\n    - https://example.org/gateway.yaml\n"
+        "    - 'https://example.org/b.yaml'\n  other:\n    - https://example.org/none.yaml\n",
+        "apps/values.yaml": "extraManifests:\n  - https://example.org/none.yaml\n",
+        "Makefile": "up:\n\tkubectl apply --server-side -f https://example.org/crds.yaml\n\tkubectl delete -f https://example.org/none.yaml\n",
+    }
+    found = bootstrap_remotes(Loader(MemoryTree(files)))
+
+    assert [(url, str(place)) for url, place in found] == [
+        ("https://example.org/crds.yaml", "Makefile:2"),
+        ("https://example.org/gateway.yaml", "talos/main/talconfig.yaml:4"),
+        ("https://example.org/b.yaml", "talos/main/talconfig.yaml:5"),
+    ]
 
 
 def test_paths_that_the_user_names_come_first() -> None:

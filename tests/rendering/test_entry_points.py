@@ -171,6 +171,25 @@ def test_the_name_of_a_sync_is_that_of_its_source_and_kustomization() -> None:
     assert [unit.path for unit in cluster.units] == ["apps", "clusters/edge"]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        INSTANCE.replace("flux-system", "engine") % "",
+        CHART_VALUES.replace("flux-system", "engine").replace("GitRepository", "OCIRepository"),
+        CHART_VALUES.replace("spec:", "spec:\n  targetNamespace: engine").replace("GitRepository", "OCIRepository"),
+    ],
+    ids=["object", "values of a release", "values of a release for another namespace"],
+)
+def test_a_sync_without_a_name_is_named_after_the_namespace_of_its_instance(text: str) -> None:
+    apps = unit("apps", "./apps", source="engine", namespace="engine").replace("GitRepository", "OCIRepository")
+    (cluster,) = clusters({"instance.yaml": text, "clusters/edge/apps.yaml": apps, "apps/settings.yaml": SETTINGS})
+
+    assert [(str(unit.id), unit.path) for unit in cluster.units] == [
+        ("Kustomization/engine/apps", "apps"),
+        ("Kustomization/engine/engine", "clusters/edge"),
+    ]
+
+
 @pytest.mark.parametrize("sync_text", ["", "sync: text", "sync: {}", "sync: {path: 7}", "sync: []"])
 def test_a_flux_instance_without_a_path_to_sync_starts_nothing(sync_text: str) -> None:
     text = f"apiVersion: fluxcd.controlplane.io/v1\nkind: FluxInstance\nmetadata: {{name: flux, namespace: flux-system}}\nspec:\n  {sync_text}\n"
@@ -263,6 +282,56 @@ def test_clusters_that_nothing_reaches_are_not_stray_by_themselves() -> None:
     files = {"flux/apps.yaml": unit("apps", "./apps"), "apps/settings.yaml": SETTINGS}
 
     assert [cluster.stray for cluster in clusters(files)] == [False]
+
+
+SWITCHED_OFF = {
+    "cluster/flux/cluster.yaml": unit("cluster", "./cluster/flux/settings"),
+    "cluster/flux/settings/apps.yaml": unit("apps", "./cluster/apps"),
+    "cluster/apps/kustomization.yaml": "resources:\n  - web/unit.yaml\n  # - shop/unit.yaml\n",
+    "cluster/apps/web/unit.yaml": unit("web", "./cluster/apps/web/app"),
+    "cluster/apps/web/app/settings.yaml": SETTINGS,
+    "cluster/apps/shop/unit.yaml": unit("shop", "./cluster/apps/shop/app"),
+    "cluster/apps/shop/app/settings.yaml": SETTINGS,
+}
+
+
+def test_units_that_were_taken_off_the_list_of_their_folder_are_a_stray_cluster() -> None:
+    found = clusters(SWITCHED_OFF)
+
+    assert [(cluster.name, units(cluster), cluster.stray) for cluster in found] == [
+        ("cluster", ["apps", "cluster", "web"], False),
+        ("shop", ["apps", "cluster", "shop", "web"], True),
+    ]
+
+
+def test_units_below_one_that_is_switched_off_are_switched_off_too() -> None:
+    files = SWITCHED_OFF | {"cluster/apps/shop/app/extra/unit.yaml": unit("extra", "./extra"), "extra/settings.yaml": SETTINGS}
+    files["cluster/apps/shop/app/kustomization.yaml"] = "resources: [settings.yaml]\n"
+
+    assert {cluster.stray: units(cluster) for cluster in clusters(files)} == {
+        False: ["apps", "cluster", "web"],
+        True: ["apps", "cluster", "extra", "shop", "web"],
+    }
+
+
+def test_units_that_lie_where_each_other_builds_are_both_in_use() -> None:
+    files = {
+        "one/unit.yaml": unit("one", "./two"),
+        "two/unit.yaml": unit("two", "./one"),
+        "one/kustomization.yaml": "resources: [settings.yaml]\n",
+        "two/kustomization.yaml": "resources: [settings.yaml]\n",
+        "one/settings.yaml": SETTINGS,
+        "two/settings.yaml": SETTINGS,
+    }
+
+    assert [cluster.stray for cluster in clusters(files)] == [False, False]
+
+
+@pytest.mark.parametrize(("folder", "path", "stray"), [("template", "cluster-name", True), ("template", "template", False), ("edge", "cluster-name", False)])
+def test_a_template_for_new_clusters_is_stray(folder: str, path: str, stray: bool) -> None:
+    files = {f"clusters/{folder}/flux-system/gotk-sync.yaml": sync(f"./clusters/{path}"), f"clusters/{folder}/settings.yaml": SETTINGS}
+
+    assert [cluster.stray for cluster in clusters(files)] == [stray]
 
 
 def test_sources_beside_kustomizations_that_nothing_reaches_are_given() -> None:

@@ -188,3 +188,46 @@ def test_other_repositories_are_not(url: str) -> None:
 @given(st.text(max_size=40))
 def test_any_text_may_stand_for_a_url(url: str) -> None:
     assert isinstance(normalised_url(url), str)
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("https://example.org/team/charts.git", False),
+        ("https://example.org/others/charts.git", True),
+        ("https://github.com/team/platform", True),
+    ],
+)
+def test_what_belongs_to_another_owner_is_foreign(url: str, expected: bool) -> None:
+    (opaque,) = cluster(source("other", url)).opaque
+
+    assert opaque.foreign is expected
+
+
+@pytest.mark.parametrize(
+    ("entry", "foreign", "makes_objects"),
+    [
+        ("https://example.org/team/base//crds?ref=v1", False, True),
+        ("https://example.org/others/base//crds?ref=v1", True, True),
+        ("https://raw.githubusercontent.com/team/platform/main/crds.yaml", True, True),
+    ],
+)
+def test_a_remote_base_of_another_owner_is_foreign(entry: str, foreign: bool, makes_objects: bool) -> None:
+    files = {
+        ROOT: dump_all([source("flux-system"), kustomization("flux-system", "./clusters/test", {"kind": "GitRepository", "name": "flux-system"})]),
+        "clusters/test/kustomization.yaml": dump({"resources": ["flux-system/gotk-sync.yaml", entry]}),
+    }
+    (found,) = find_clusters(Loader(MemoryTree(files)), default_table().is_namespaced)
+
+    assert [(opaque.foreign, opaque.kinds is None) for opaque in found.opaque] == [(foreign, makes_objects)]
+
+
+def test_a_remote_file_that_goes_into_a_config_map_makes_no_object() -> None:
+    generator = {"name": "dashboards", "files": ["a.json=https://example.org/a.json"]}
+    files = {
+        ROOT: dump_all([source("flux-system"), kustomization("flux-system", "./clusters/test", {"kind": "GitRepository", "name": "flux-system"})]),
+        "clusters/test/kustomization.yaml": dump({"resources": ["flux-system/gotk-sync.yaml"], "configMapGenerator": [generator]}),
+    }
+    (found,) = find_clusters(Loader(MemoryTree(files)), default_table().is_namespaced)
+
+    assert [opaque.kinds for opaque in found.opaque] == [frozenset()]
