@@ -1,6 +1,6 @@
 """Recall: of the `dependsOn` that people wrote for a reason that the repository shows, how many are inferred.
 
-    python benchmarks/recall.py EDGES.csv OWNER/NAME=CHECKOUT …
+    python benchmarks/recall.py EDGES.csv OWNER/NAME=CHECKOUT[@REVISION] …
 
 EDGES.csv has the columns repo, from, to (namespace/name), kind, reason_visible, reason, from_file. An edge counts as inferred if its two units are joined
 by inferred edges, directly or through others. Every checkout is read a second time with all `dependsOn` left out: what is inferred must not change.
@@ -65,7 +65,8 @@ def main(arguments: Sequence[str]) -> int:
     total_pairs = 0
     for argument in arguments[1:]:
         name, _, checkout = argument.partition("=")
-        repository = open_repository(Path(checkout))
+        path, _, revision = checkout.partition("@")
+        repository = open_repository(Path(path), revision=revision or None)
         analysis = analyse(repository)
         reaches = [reach(inferred_pairs(cluster.graph)) for cluster in analysis.clusters]
         pairs = sum(len(inferred_pairs(cluster.graph)) for cluster in analysis.clusters)

@@ -103,10 +103,13 @@ class UnitNeedsSplit(Rule):
                 where = f"which {first.provider_unit} applies only after this unit" if below else f"which is applied with {what} or not at all"
                 if earlier is not None:
                     where += f", unless {earlier} has brought it before (its content is not in the repository)"
-                retry = "" if split.unit.kind == "Overlay" else "; each retry meets the same wall"
+                if split.unit.kind == "Overlay":
+                    advice = f"apply its components one after the other: gitops-secrets generate flux {split.unit.name}"
+                else:
+                    after = first.provider_unit if below else "this one"
+                    advice = f"each retry meets the same wall; move {what} into a unit of {own} own that depends on {after}"
                 message = (
-                    f"{split.unit} can never be applied: {first.requirement.resource}{more} {need} {_brought(edges, own)} from {provider}, {where}"
-                    f"{retry}; move {what} into a unit of {own} own that depends on {first.provider_unit if below else 'this one'}"
+                    f"{split.unit} can never be applied: {first.requirement.resource}{more} {need} {_brought(edges, own)} from {provider}, {where}; {advice}"
                 )
                 confidence = Confidence.POSSIBLE if earlier is not None else first.provision.confidence
                 yield self.finding(message, first.requirement.place, split.unit, other=provider, confidence=confidence, related=evidence(edges))

@@ -10,7 +10,7 @@ from gitops_secrets.checks.base import Context, Rule, doubt_before
 from gitops_secrets.graph.graph import Unmet
 from gitops_secrets.model.facts import Confidence, KindNeed, Opaque
 from gitops_secrets.model.ids import ResourceId
-from gitops_secrets.model.nodes import MappingNode, Place, as_mapping, as_sequence
+from gitops_secrets.model.nodes import MappingNode, Place, as_mapping
 from gitops_secrets.model.results import Finding, Related, Severity
 
 
@@ -39,17 +39,17 @@ class MissingCustomResourceDefinition(Rule):
             if isinstance(need, KindNeed) and not entry.other_versions and not requirement.optional and not requirement.soft:
                 if str(need) not in hints:
                     hints[str(need)] = self._hint(context, need)
-                hint, place, _ = hints[str(need)]
+                hint, place = hints[str(need)]
                 # A chart that leaves its definitions out is one fault, however many kinds miss them.
                 groups.setdefault((entry.unit, str(need)) if place is None else (place, hint), []).append(entry)
         for entries in groups.values():
             first, unit, crd = entries[0], entries[0].unit, str(entries[0].requirement.need)
-            hint, place, may_be_on = hints[crd]
+            hint, place = hints[crd]
             more = f" and {len(entries) - 1} more" if len(entries) > 1 else ""
             need_it, be = ("need", "they are") if more else ("needs", "it is")
             # Where the chart that would bring it is at hand, no other one is looked for; what is no chart may bring the definitions in its stead.
             possible = first.possible if place is None else _in_its_stead(context, first)
-            confidence, doubts = doubt_before(context, unit, possible, Confidence.POSSIBLE if may_be_on else Confidence.LIKELY)
+            confidence, doubts = doubt_before(context, unit, possible, Confidence.LIKELY)
             missing = " and ".join(sorted({str(entry.requirement.need) for entry in entries})[:2])
             what = f"{missing}, which nothing in the repository brings{hint}{doubts}"
             rows = [context.table.row(entry.requirement.resource.group, entry.requirement.resource.kind) for entry in entries]
@@ -69,29 +69,20 @@ class MissingCustomResourceDefinition(Rule):
         charts = [chart for chart in context.catalogue.charts if any((each.group, each.kind) == (need.group, need.kind) for each in chart.provides)]
         for release in context.cluster.releases:
             chart = context.catalogue.chart(release.chart, release.repository)
-            if chart is None or chart not in charts or chart.brings_definitions(release.values, release.crds):
+            if chart is None or chart not in charts or chart.brings_definitions(release):
                 continue
             if not chart.flags or release.crds == "Skip":
                 return _Hint(f" ({release.resource} has its CRDs switched off)", release.place)
-            if _has_more_values(context, release.resource):
-                return _Hint(f" ({release.resource} would, if its valuesFrom says so)", None, may_be_on=True)
             path = [str(step) for step in chart.flags[0].path]
             return _Hint(f" ({release.resource} has its CRDs switched off: set {'.'.join(path)}: true)", _place_of(release.values, path) or release.place)
         return _Hint(f" (the chart {charts[0].name} would)" if charts else "")
 
 
 class _Hint(NamedTuple):
-    """What chart would bring a kind; the place to say so if it is there with its definitions switched off, unless values that are not read switch them on."""
+    """What chart would bring a kind; the place to say so if it is there with its definitions switched off."""
 
     text: str
     place: Place | None = None
-    may_be_on: bool = False
-
-
-def _has_more_values(context: Context, release: ResourceId) -> bool:
-    """Does a release take values from somewhere else as well?"""
-    manifest = next((applied.resource.data for applied in context.cluster.resources if applied.resource.id == release), MappingNode())
-    return bool(as_sequence(as_mapping(manifest.get("spec")).get("valuesFrom")))
 
 
 def _in_its_stead(context: Context, entry: Unmet) -> Opaque | None:

@@ -15,7 +15,7 @@ from gitops_secrets.model.facts import ObjectNeed, Requirement
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import Place, as_mapping
 from gitops_secrets.model.results import AddItems, Dependency, Remedy, RemoveAt, SetField, SetKey, SetValue, Unit
-from gitops_secrets.ordering.gates import Gate, GateKind
+from gitops_secrets.ordering.gates import Gate, GateKind, health_check
 from gitops_secrets.ordering.order import Cycle, OrderedEdge
 
 _SLIP = 0.85
@@ -184,13 +184,6 @@ def gating_unit(edge: OrderedEdge, gate: Gate) -> ResourceId:
     """The unit whose Ready has to prove what a gate is about."""
     applying = gate.edge.provider_unit
     return edge.provider if applying is None or edge.provider.kind != applying.kind else applying
-
-
-def health_check(target: ResourceId, versions: Mapping[ResourceId, str]) -> dict[str, str]:
-    """An entry of `healthChecks`; `versions` are those of rendered objects."""
-    default = "apiextensions.k8s.io/v1" if target.kind == "CustomResourceDefinition" else f"{target.group}/v1".lstrip("/")
-    check = {"apiVersion": versions.get(target, default), "kind": target.kind, "name": target.name}
-    return {**check, "namespace": target.namespace} if target.namespace else check
 
 
 def read_health(edge: OrderedEdge, gates: Sequence[Gate], graph: Graph, table: KindTable, versions: Mapping[ResourceId, str]) -> Remedy | None:

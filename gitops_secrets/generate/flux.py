@@ -8,7 +8,7 @@ from typing import Any
 
 from gitops_secrets.kinds.table import KindTable
 from gitops_secrets.model.ids import ResourceId
-from gitops_secrets.ordering.gates import needs_health
+from gitops_secrets.ordering.gates import health_check, needs_health
 from gitops_secrets.ordering.order import Plan
 from gitops_secrets.rendering.units import KUSTOMIZE_GROUP
 
@@ -62,24 +62,12 @@ def _order(plan: Plan, unit: ResourceId, checked: Sequence[ResourceId], table: K
     if targets:
         fields["dependsOn"] = [{"name": target.name} for target in targets]
     if checked:
-        versions = _versions(plan)
-        fields["healthChecks"] = [_health_check(target, versions) for target in checked]
+        versions = plan.graph.api_versions
+        fields["healthChecks"] = [health_check(target, versions) for target in checked]
         expressions = _expressions(checked, table, versions)
         if expressions and options.expressions:
             fields["healthCheckExprs"] = expressions
     return fields
-
-
-def _versions(plan: Plan) -> Mapping[ResourceId, str]:
-    return {applied.resource.id: applied.resource.api_version for applied in plan.graph.cluster.resources}
-
-
-def _health_check(target: ResourceId, versions: Mapping[ResourceId, str]) -> dict[str, str]:
-    default = "apiextensions.k8s.io/v1" if target.kind == "CustomResourceDefinition" else f"{target.group}/v1".lstrip("/")
-    check = {"apiVersion": versions.get(target, default), "kind": target.kind, "name": target.name}
-    if target.namespace:
-        check["namespace"] = target.namespace
-    return check
 
 
 def _expressions(checked: Iterable[ResourceId], table: KindTable, versions: Mapping[ResourceId, str]) -> list[dict[str, str]]:

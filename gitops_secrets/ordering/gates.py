@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
@@ -86,6 +86,13 @@ def gate_of(edge: ResourceEdge, unit: Unit, graph: Graph, table: KindTable) -> G
 def checks(unit: Unit, target: ResourceId) -> bool:
     """Does a unit list `target` under its health checks? Of a cluster-scoped object the namespace doesn't count."""
     return any(check.target == target or (not target.namespace and check.target._replace(namespace="") == target) for check in unit.health_checks)
+
+
+def health_check(target: ResourceId, versions: Mapping[ResourceId, str]) -> dict[str, str]:
+    """An entry of `healthChecks`; `versions` are those of rendered objects."""
+    default = "apiextensions.k8s.io/v1" if target.kind == "CustomResourceDefinition" else f"{target.group}/v1".lstrip("/")
+    check = {"apiVersion": versions.get(target, default), "kind": target.kind, "name": target.name}
+    return {**check, "namespace": target.namespace} if target.namespace else check
 
 
 def needs_health(edge: ResourceEdge, table: KindTable) -> bool:

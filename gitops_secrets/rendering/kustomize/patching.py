@@ -35,7 +35,7 @@ class Patching(NamedTuple):
             with self.layer.attempt(place):
                 found += self.apply_old_merge(scalar_text(entry), place)
         if entries:
-            if not found and not self.layer.state.failed:
+            if not found and self.layer.state.is_complete and not self.layer.state.failed:
                 self.layer.state.refuse("no patch is in patchesStrategicMerge", self.layer.fields.place("patchesStrategicMerge"))
             self.layer.transformed("PatchStrategicMergeTransformer")
 
