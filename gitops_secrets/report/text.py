@@ -164,4 +164,7 @@ def _summary(findings: Sequence[Finding], suppressed: int, clusters: Sequence[st
     text = (", ".join(parts) if parts else style.paint("nothing found", GREEN)) + where
     if suppressed:
         text += f"; {suppressed} suppressed"
+    mended = sum(finding.fix is not None and finding.severity is not Severity.NOTE for finding in findings)
+    if mended:
+        text += f"; gitops-secrets fix mends {mended}"
     return text + ("; -v shows the notes" if hidden else "")
