@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -36,7 +37,7 @@ class Context:
         return self.plan.graph.cluster
 
 
-class Rule:
+class Rule(ABC):
     """A rule: `check` yields its findings for one cluster. The docstring is its manual, in four parts."""
 
     id: ClassVar[str]
@@ -44,9 +45,9 @@ class Rule:
     fixable: ClassVar[bool] = False  # does it have a remedy where one answer is right?
     symptoms: ClassVar[tuple[str, ...]] = ()  # words of conditions, events and errors on a cluster that it explains
 
+    @abstractmethod
     def check(self, context: Context) -> Iterator[Finding]:
         """The findings of this rule in one cluster."""
-        raise NotImplementedError
 
     def finding(
         self,

@@ -11,6 +11,7 @@ from gitops_secrets.ordering.gates import Gate, GateKind
 from gitops_secrets.ordering.order import Cycle, OrderedEdge, Plan, Split
 from gitops_secrets.report.escape import visible
 from gitops_secrets.report.names import relative_name
+from gitops_secrets.report.strays import without_strays
 from gitops_secrets.report.style import BOLD, GREEN, RED, YELLOW, Style, counted
 
 _GATES = {
@@ -27,7 +28,8 @@ _GATES = {
 
 def plan_text(plans: Sequence[Plan], style: Style) -> str:
     """The order of all clusters. Edges that are written and gated are shown as names only, unless `verbose`."""
-    blocks = ["\n".join(_cluster(plan, style)) for plan in plans]
+    shown, strays = without_strays(plans, style)
+    blocks = ["\n".join(_cluster(plan, style)) for plan in shown] + strays
     return "\n\n".join(blocks) + "\n" if blocks else ""
 
 

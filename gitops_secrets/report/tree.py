@@ -10,6 +10,7 @@ from gitops_secrets.model.results import Unit
 from gitops_secrets.ordering.order import OrderedEdge, Plan
 from gitops_secrets.report.escape import visible
 from gitops_secrets.report.names import relative_name, resource_counts
+from gitops_secrets.report.strays import without_strays
 from gitops_secrets.report.style import BOLD, CYAN, YELLOW, Style, counted
 
 PROBLEMS_SHOWN = 5
@@ -21,7 +22,8 @@ def scan_tree(plans: Sequence[Plan], problems: Sequence[Problem], style: Style, 
 
     With a verbose style also what was written without a visible reason, what is used without an order, and everything that is opaque.
     """
-    blocks = ["\n".join(_cluster(plan, style, resources)) for plan in plans]
+    shown, strays = without_strays(plans, style)
+    blocks = ["\n".join(_cluster(plan, style, resources)) for plan in shown] + strays
     if problems:
         blocks.append("\n".join(_problems(problems, style)))
     return "\n\n".join(blocks) + "\n" if blocks else ""
