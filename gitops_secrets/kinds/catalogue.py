@@ -85,7 +85,7 @@ def release_facts(release: Release, catalogue: Catalogue, table: KindTable) -> F
         provisions.append(Provision(release.resource, webhook, release.when, release.place, confidence=Confidence.LIKELY, workload=chart.answers))
     requirements += _consumed(chart, release, table)
     if chart.complete:
-        return Facts(tuple(requirements), tuple(provisions))
+        return Facts(tuple(requirements), (*provisions, *_registered(release, catalogue, table)))
     kinds = CHART_PRODUCTS - {_SERVICE_ACCOUNT} if chart.knows_service_accounts else CHART_PRODUCTS
     why = f"chart {release.chart!r} is not rendered"
     # By the conventions of `helm create` everything that a chart makes has the release or the chart in its name.
@@ -117,7 +117,8 @@ def _namespace(release: Release) -> list[Provision]:
 
 
 def _definitions(chart: Chart, release: Release, table: KindTable) -> list[Provision]:
-    if not chart.brings_definitions(release.values, release.crds):
+    confidence = chart.brings_definitions(release)
+    if confidence is None:
         return []
     runtime = chart.crds == "runtime"
     note = chart.note or (f"the controller of chart {chart.name!r} registers it after start" if runtime else None)
@@ -133,12 +134,36 @@ def _definitions(chart: Chart, release: Release, table: KindTable) -> list[Provi
                     need,
                     release.when,
                     release.place,
-                    confidence=Confidence.LIKELY,
+                    confidence=confidence,
                     ready_signal=not runtime,
                     note=note,
                 )
             )
     return provisions
+
+
+def _registered(release: Release, catalogue: Catalogue, table: KindTable) -> Iterator[Provision]:
+    """Kinds that the programs in a release of a chart for anything register once they run."""
+    for name in dict.fromkeys(_images(release.values)):
+        program = catalogue.image(name)
+        for brought in program.provides if program is not None else ():
+            need = KindNeed(brought.group, brought.kind, "", table.plural(brought.group, brought.kind))
+            note = f"{name} registers it after start"
+            yield Provision(release.resource, need, release.when, release.place, confidence=Confidence.LIKELY, ready_signal=False, note=note)
+
+
+def _images(values: object) -> Iterator[str]:
+    """The names of container images in values, without their tags."""
+    if isinstance(values, MappingNode):
+        for key, value in values.items():
+            if key == "image":
+                text = as_text(as_mapping(value).get("repository")) or (value if isinstance(value, str) else "")
+                yield re.sub(r"(?::[^/:]*)?(?:@.*)?$", "", text)
+            else:
+                yield from _images(value)
+    elif isinstance(values, SequenceNode):
+        for value in values:
+            yield from _images(value)
 
 
 def _objects(chart: Chart, release: Release, table: KindTable) -> list[Provision]:
@@ -261,6 +286,34 @@ def webhook_id(chart: Chart, release: Release) -> ResourceId:
     """The admission webhook that a release of a chart registers."""
     name = ChartNames(chart, release.name, release.namespace, release.values).fill(chart.webhook or "")
     return ResourceId("admissionregistration.k8s.io", "ValidatingWebhookConfiguration", "", _rendered(name, release) or release.name)
+
+
+def controllers_of(releases: Iterable[Release], catalogue: Catalogue) -> Mapping[str, ResourceId]:
+    """By group, the release that runs the controller of its kinds without bringing their definitions; of several the first by name.
+
+    Definitions often come from a chart of their own (`toolhive-operator-crds` beside `toolhive-operator`), or are switched off and installed before.
+    """
+    found: dict[str, ResourceId] = {}
+    for release in sorted(releases, key=lambda each: str(each.resource)):
+        chart = catalogue.chart(release.chart, release.repository) if release.chart else None
+        if chart is not None and chart.brings_definitions(release) is None:
+            beside = (catalogue.chart(chart.name + suffix, release.repository) for suffix in ("-crds", "-crd"))
+            for known in (chart, *(each for each in beside if each is not None)):
+                for brought in known.provides:
+                    found.setdefault(brought.group, release.resource)
+    return found
+
+
+def controller_requirement(resource: Resource, controllers: Mapping[str, ResourceId]) -> Requirement | None:
+    """What a custom resource needs to be of use, beside its definition: the release that runs its controller. Nothing is refused without it.
+
+    `controllers` comes from `controllers_of` the releases of the same cluster.
+    """
+    release = controllers.get(resource.id.group)
+    if release is None or release == resource.id:
+        return None
+    place = resource.data.place("apiVersion") if "apiVersion" in resource.data else resource.place
+    return Requirement(resource.id, ObjectNeed(release), Effect.READY, "operator", "apiVersion", place, soft=True, confidence=Confidence.LIKELY)
 
 
 def operators_of(releases: Iterable[Release], catalogue: Catalogue) -> Mapping[str, ResourceId]:

@@ -10,6 +10,7 @@ from importlib import resources
 from typing import Any, Final
 
 from gitops_secrets.kinds.paths import Path, find, parse_path, value_at
+from gitops_secrets.model.facts import Confidence, Release
 from gitops_secrets.model.nodes import MappingNode, as_text
 from gitops_secrets.syntax.yaml import parse
 
@@ -54,6 +55,10 @@ class Switch:
         """What it is with these values."""
         value = value_at(values, self.path)
         return value if isinstance(value, bool) else self.default
+
+    def is_set(self, values: MappingNode) -> bool:
+        """Do these values say so themselves?"""
+        return isinstance(value_at(values, self.path), bool)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +127,7 @@ class Chart:
     extra_versions: tuple[tuple[Switch, str, tuple[str, ...]], ...]
     operates: tuple[str, ...]  # groups that it runs without defining them
     remotes: tuple[str, ...]  # git repositories whose manifests bring the same
+    images: tuple[str, ...]  # container images that register the same definitions, whoever runs them
     network: bool  # no pod runs before it does, so somebody installs it before the engine
     webhook: str | None  # name of its admission webhook, a template; None: it has none
     everywhere: tuple[tuple[str, frozenset[str]], ...]  # ConfigMaps that its controller writes into each namespace, with their keys
@@ -139,11 +145,15 @@ class Chart:
         """Are the service accounts of this chart listed?"""
         return any(each.kind == "ServiceAccount" for each in self.objects)
 
-    def brings_definitions(self, values: MappingNode, crds: str) -> bool:
-        """Does a release with these values bring the definitions? `crds` is Skip, Create or CreateReplace and concerns the folder of that name."""
-        if self.crds == "none" or (self.crds == "directory" and crds == "Skip"):
-            return False
-        return not self.flags or any(flag.is_on(values) for flag in self.flags)
+    def brings_definitions(self, release: Release) -> Confidence | None:
+        """How sure it is that a release brings the definitions; None if it doesn't. With values that are not at hand a flag that nobody sets may be on."""
+        # `install.crds` of a HelmRelease concerns the folder of that name only.
+        if self.crds == "none" or (self.crds == "directory" and release.crds == "Skip"):
+            return None
+        if not self.flags or any(flag.is_on(release.values) for flag in self.flags):
+            return Confidence.LIKELY
+        may_be_on = not release.values_complete and not all(flag.is_set(release.values) for flag in self.flags)
+        return Confidence.POSSIBLE if may_be_on else None
 
     def served(self, group: str, kind: str, version: str, values: MappingNode) -> tuple[str, ...]:
         """API versions of a kind that a release of this chart version serves; "" alone if that is not known."""
@@ -178,6 +188,7 @@ class Catalogue:
         for chart in self.charts:
             for name in (chart.name, *chart.aliases):
                 self._by_name.setdefault(name, []).append(chart)
+        self._with_images = tuple(chart for chart in self.charts if chart.images)
 
     def chart(self, name: str, repository: str) -> Chart | None:
         """The chart of that name; mirrors are common, so the repository only decides among namesakes and for names that say nothing."""
@@ -195,6 +206,10 @@ class Catalogue:
                 if plain == remote or plain.startswith((remote + "/", remote + ".git", remote + "?")):
                     return chart
         return None
+
+    def image(self, name: str) -> Chart | None:
+        """What the program in a container image brings, by the image's name without its tag; registries don't count, they are mirrored."""
+        return next((chart for chart in self._with_images for image in chart.images if name == image or name.endswith("/" + image)), None)
 
 
 def _same_repository(one: str, other: str) -> bool:
@@ -233,6 +248,7 @@ def _chart(raw: MappingNode) -> Chart:
         ),
         tuple(raw.get("operates", ())),
         tuple(raw.get("remotes", ())),
+        tuple(raw.get("images", ())),
         raw.get("network", False),
         DEFAULT_WEBHOOK if raw.get("webhook") is True else raw.get("webhook"),
         tuple((name, frozenset(keys)) for name, keys in raw.get("everywhere", {}).items()),

@@ -25,6 +25,7 @@ REASONS: Final = frozenset(
         "chart",
         "issuer",
         "webhook",
+        "operator",
         "storage-class",
         "volume-claim",
         "class",

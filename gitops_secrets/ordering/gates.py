@@ -8,7 +8,7 @@ from enum import Enum
 
 from gitops_secrets.graph.graph import Graph, ResourceEdge
 from gitops_secrets.kinds.table import KindTable
-from gitops_secrets.model.facts import Effect, KindNeed, ObjectNeed, Release, When
+from gitops_secrets.model.facts import Effect, KindNeed, ObjectNeed, Provision, Release, When
 from gitops_secrets.model.ids import BUILT_IN_GROUPS, ResourceId, crd_id
 from gitops_secrets.model.nodes import Place, as_text
 from gitops_secrets.model.results import HealthExpression, Unit
@@ -68,9 +68,9 @@ def gate_of(edge: ResourceEdge, unit: Unit, graph: Graph, table: KindTable) -> G
         # Between two releases of one Kustomization: the release is the unit.
         return Gate(edge, GateKind.WAIT if unit.wait else GateKind.NOT_WAITING, checked, unit.place)
     if not unit.wait:
-        workload = _checked_workload(edge, unit, graph)
-        if workload is not None:
-            return Gate(edge, GateKind.HEALTH_CHECK, workload, unit.place)
+        installed = _checked_object(edge, unit, graph)
+        if installed is not None:
+            return Gate(edge, GateKind.HEALTH_CHECK, installed, unit.place)
         if not checks(unit, checked):
             return Gate(edge, GateKind.NONE, checked, unit.place)
     release = graph.units.get(checked)
@@ -125,18 +125,22 @@ def _needed_crd(edge: ResourceEdge) -> ResourceId | None:
     return crd_id(provides.group, provides.plural) if isinstance(provides, KindNeed) else None
 
 
-def _checked_workload(edge: ResourceEdge, unit: Unit, graph: Graph) -> ResourceId | None:
-    """The workload under a unit's health checks that shows that a release is installed: Helm applies all of a chart before a pod of it is ready.
+def _checked_object(edge: ResourceEdge, unit: Unit, graph: Graph) -> ResourceId | None:
+    """The object under a unit's health checks that shows that a release is installed: Helm applies all of a chart before one thing of it is healthy."""
+    if edge.provision.resource.kind != "HelmRelease":
+        return None
+    targets = (check.target for check in unit.health_checks)
+    return next((target for target in targets if target not in graph.unit_of and _shows(target, edge.provision, graph)), None)
 
-    Which of its pods answers for a webhook is another matter (`Provision.workload`).
-    """
-    for check in unit.health_checks:
-        target = check.target
-        if target.group == "apps" and target.kind in _WORKLOADS and target not in graph.unit_of and edge.provision.workload in target.name:
-            release = _release_of(target, graph.cluster.releases)
-            if release is not None and release.resource == edge.provision.resource:
-                return target
-    return None
+
+def _shows(target: ResourceId, provision: Provision, graph: Graph) -> bool:
+    """Is `target` of the release that brings something? Which of its workloads answers for a webhook is another matter (`Provision.workload`)."""
+    if target.group == "apps" and target.kind in _WORKLOADS:
+        release = _release_of(target, graph.cluster.releases)
+        return release is not None and release.resource == provision.resource and provision.workload in target.name
+    if target.group in BUILT_IN_GROUPS or provision.workload:
+        return False
+    return any(made.resource == provision.resource for made in graph.provisions.get(target, ()))
 
 
 def _release_of(workload: ResourceId, releases: Iterable[Release]) -> Release | None:

@@ -12,10 +12,12 @@ from gitops_secrets.kinds.table import KindTable
 from gitops_secrets.manifests.load import Loader
 from gitops_secrets.model.facts import KindNeed, Provision, Release, When
 from gitops_secrets.model.ids import ResourceId
-from gitops_secrets.model.nodes import EMPTY_MAPPING, MappingNode, as_mapping
+from gitops_secrets.model.nodes import EMPTY_MAPPING, MappingNode, as_mapping, as_text
 from gitops_secrets.rendering.bootstrap import BootstrapManifest, bootstrap_objects, bootstrap_releases, bootstrap_remotes
+from gitops_secrets.rendering.flux import build_directory
 from gitops_secrets.rendering.kustomize import Builder
 from gitops_secrets.rendering.objects import to_resource
+from gitops_secrets.rendering.units import KUSTOMIZE_GROUP
 
 
 def bootstrap_provisions(
@@ -64,7 +66,10 @@ def _configured_releases(settings: Bootstrap) -> Iterable[Release]:
 
 def _nodes_of(manifest: BootstrapManifest, loader: Loader, builder: Builder) -> Sequence[MappingNode]:
     if manifest.is_kustomization:
-        nodes: Sequence[MappingNode] = builder.build(manifest.path).resources
+        nodes: Sequence[MappingNode] = build_directory(builder, loader.tree, manifest.path).resources
+        if manifest.synced and any(as_text(node.get("apiVersion")).startswith(KUSTOMIZE_GROUP) for node in nodes):
+            # Not what a cluster starts with, but all of it: what it brings comes in its own order.
+            return ()
     elif loader.tree.is_file(manifest.path):
         nodes = [as_mapping(document) for document in loader.load(manifest.path).documents]
     else:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
+from gitops_secrets.kinds.catalogue import Catalogue
+from gitops_secrets.kinds.extract import facts_of
 from gitops_secrets.kinds.table import KindTable
 from gitops_secrets.model.facts import KindNeed, ObjectNeed, Provision, When
 from gitops_secrets.model.ids import ResourceId
-from gitops_secrets.model.nodes import Place, as_mapping, as_text
+from gitops_secrets.model.nodes import EMPTY_MAPPING, Place, as_mapping, as_text
 from gitops_secrets.model.results import Cluster
 from gitops_secrets.rendering.objects import FLUX_NAMESPACE
 
@@ -29,6 +30,8 @@ _EVERYWHERE_ON_OPENSHIFT: tuple[_Made, ...] = (
     ("ServiceAccount", "deployer", None),
     ("ConfigMap", "openshift-service-ca.crt", frozenset({"service-ca.crt"})),
 )
+_FLUX_GROUPS = (".toolkit.fluxcd.io", "fluxcd.controlplane.io")
+_FLUX_MANIFESTS = "https://github.com/fluxcd/flux2"
 _FLUX_ACCOUNTS = (
     "kustomize-controller",
     "helm-controller",
@@ -41,22 +44,12 @@ _FLUX_ACCOUNTS = (
 )
 
 
-# Kinds of Flux that left their betas behind before 2.7.
-_STABLE = frozenset(
-    {
-        ("kustomize.toolkit.fluxcd.io", "Kustomization"),
-        ("helm.toolkit.fluxcd.io", "HelmRelease"),
-        *(("source.toolkit.fluxcd.io", kind) for kind in ("Bucket", "GitRepository", "HelmChart", "HelmRepository", "OCIRepository")),
-    }
-)
-
-
 def used_namespaces(cluster: Cluster) -> tuple[str, ...]:
     """The namespaces that objects of a cluster live in, sorted."""
     return tuple(sorted({applied.resource.id.namespace for applied in cluster.resources if applied.resource.id.namespace}))
 
 
-def given_provisions(cluster: Cluster, table: KindTable) -> Iterable[Provision]:
+def given_provisions(cluster: Cluster, table: KindTable, catalogue: Catalogue) -> Iterable[Provision]:
     """Provisions of `KUBERNETES`, `FLUX` and `ARGO`: nobody in the repository has to bring these."""
     place = Place(cluster.entry_point, 1, 1)
     for target in _KUBERNETES_OBJECTS:
@@ -68,23 +61,33 @@ def given_provisions(cluster: Cluster, table: KindTable) -> Iterable[Provision]:
         for kind, name, keys in everywhere:
             yield Provision(KUBERNETES, ObjectNeed(ResourceId("", kind, namespace, name)), When.BEFORE, place, keys)
     # A plain directory with Flux or Argo CD objects is applied to a cluster that runs them.
-    for engine, groups in ((FLUX, (".toolkit.fluxcd.io", "fluxcd.controlplane.io")), (ARGO, ("argoproj.io",))):
+    defined = _defined(cluster, table)
+    for engine, groups in ((FLUX, _FLUX_GROUPS), (ARGO, ("argoproj.io",))):
         if engine is ARGO and cluster.engine not in ("argo", "none"):
             continue
         kinds = {(applied.resource.id.group, applied.resource.id.kind) for applied in cluster.resources if applied.resource.id.group.endswith(groups)}
         for group, kind in sorted(kinds):
-            for version in _served(group, kind, cluster.flux_version):
+            for version in defined.get((group, kind)) or _served(group, kind, cluster.flux_version, catalogue):
                 yield Provision(engine, KindNeed(group, kind, version, table.plural(group, kind)), When.BEFORE, place)
     yield from _flux_objects(cluster, place)
 
 
-def _served(group: str, kind: str, flux_version: str | None) -> tuple[str, ...]:
-    """API versions of a kind that an engine serves; "" alone if that is not known. Flux 2.7 removed the first betas, 2.8 the second ones."""
-    release = re.match(r"v?(\d+)\.(\d+)\b", flux_version or "")
-    stable = "v2" if kind == "HelmRelease" else "v1"
-    if release is None or (group, kind) not in _STABLE or (int(release[1]), int(release[2])) < (2, 7):
-        return ("",)
-    return (stable,) if (int(release[1]), int(release[2])) >= (2, 8) else (stable, f"{stable}beta2")
+def _defined(cluster: Cluster, table: KindTable) -> Mapping[tuple[str, str], tuple[str, ...]]:
+    """The versions of Flux's kinds that its manifests in the repository serve."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for applied in cluster.resources:
+        if applied.resource.id.kind == "CustomResourceDefinition" and applied.resource.id.name.endswith(_FLUX_GROUPS):
+            for provision in facts_of(applied.resource, table).provisions:
+                if isinstance(need := provision.provides, KindNeed):
+                    found.setdefault((need.group, need.kind), []).append(need.version)
+    return {kind: tuple(versions) for kind, versions in found.items()}
+
+
+def _served(group: str, kind: str, flux_version: str | None, catalogue: Catalogue) -> tuple[str, ...]:
+    """API versions of a kind that a release of Flux serves; "" alone if that is not known."""
+    bundle = catalogue.remote(_FLUX_MANIFESTS)
+    served = bundle.served(group, kind, flux_version, EMPTY_MAPPING) if bundle is not None and flux_version else ()
+    return served or ("",)
 
 
 def _flux_objects(cluster: Cluster, place: Place) -> Iterable[Provision]:

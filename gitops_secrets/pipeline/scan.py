@@ -13,30 +13,21 @@ from gitops_secrets.graph.build import build
 from gitops_secrets.graph.graph import Graph
 from gitops_secrets.kinds.catalogue import (
     Catalogue,
-    bundle_facts,
     default_catalogue,
-    distributed_objects,
     network_definitions,
-    operators_of,
-    release_facts,
-    webhook_requirement,
 )
-from gitops_secrets.kinds.external_secret import LabelledNamespace, expand_cluster_external_secret
 from gitops_secrets.kinds.extract import facts_of
 from gitops_secrets.kinds.table import KindTable, default_table, table_with
-from gitops_secrets.kinds.webhooks import served_webhooks
 from gitops_secrets.manifests.load import Loader
-from gitops_secrets.model.facts import Facts, Opaque, Problem, Provision, Release, Resource, When
-from gitops_secrets.model.ids import ResourceId
-from gitops_secrets.model.nodes import as_mapping, as_text
+from gitops_secrets.model.facts import Problem, Provision, When
 from gitops_secrets.model.results import Cluster
 from gitops_secrets.ordering.order import Plan, plan
 from gitops_secrets.pipeline.bootstrap import bootstrap_provisions
-from gitops_secrets.pipeline.given import given_provisions, used_namespaces
+from gitops_secrets.pipeline.facts import cluster_facts, known_remotes
+from gitops_secrets.pipeline.given import given_provisions
 from gitops_secrets.rendering.artifacts import folder_loader
 from gitops_secrets.rendering.bootstrap import bootstrap_directories
 from gitops_secrets.rendering.entry_points import find_clusters
-from gitops_secrets.rendering.units import is_source
 from gitops_secrets.repository.ignore import FilteredTree, ignored, ignored_by_default
 from gitops_secrets.repository.tree import JoinedTree, RevisionTree, Tree, WorkingTree, remotes, top_level
 
@@ -150,9 +141,11 @@ def analyse(repository: Repository, *, cluster: str | None = None, progress: Pro
         scope_of,
         repository.urls,
         external_sources=[name for name, source in repository.configuration.sources.items() if source.external],
-        not_overlays=[directory.path for directory in directories if directory.is_kustomization],
+        # Flux builds whatever lies below a directory without a kustomization.
+        not_overlays=[f"{directory.path}/" if directory.synced else directory.path for directory in directories if directory.is_kustomization],
         checkouts={name: folder_loader(repository.loader, folder) for name, folder in checkouts.items()},
         settings=repository.configuration.clusters,
+        provisions_of=lambda resource: facts_of(resource, repository.table).provisions,
     )
     clusters = [entry for entry in found if _in_scope(entry, repository.scope)]
     if cluster is not None:
@@ -218,69 +211,12 @@ def _in_scope(cluster: Cluster, scope: str) -> bool:
 def analyse_cluster(cluster: Cluster, repository: Repository, before: Sequence[Provision] = ()) -> ClusterAnalysis:
     """The graph and plan of one rendered cluster; `before` is what its bootstrap installs."""
     table = repository.table
-    cluster, remote = _known_remotes(cluster, repository)
-    given = [replace(provision, when=When.BEFORE) for resource in cluster.given for provision in facts_of(resource, table).provisions]
-    network = network_definitions(cluster.releases, repository.catalogue, table)
-    graph = build(cluster, [*_facts(cluster, table, repository.catalogue), *remote], [*given_provisions(cluster, table), *given, *network, *before])
+    cluster, remote = known_remotes(cluster, table, repository.catalogue)
+    there = [
+        *given_provisions(cluster, table, repository.catalogue),
+        *(replace(provision, when=When.BEFORE) for resource in cluster.given for provision in facts_of(resource, table).provisions),
+        *network_definitions(cluster.releases, repository.catalogue, table),
+        *before,
+    ]
+    graph = build(cluster, [*cluster_facts(cluster, table, repository.catalogue), *remote], there)
     return ClusterAnalysis(graph, plan(graph, table), tuple(before))
-
-
-def _known_remotes(cluster: Cluster, repository: Repository) -> tuple[Cluster, list[tuple[ResourceId, Facts]]]:
-    """What the catalogue knows of remote bases and of other people's repositories; the rest of those stays opaque."""
-    declared = [applied.resource for applied in cluster.resources if is_source(applied.resource)]
-    urls = {resource.id: as_text(as_mapping(resource.data.get("spec")).get("url")) for resource in declared}
-    sources = {str(unit.id): (unit.id, urls.get(unit.source, "")) for unit in cluster.units if unit.source is not None}
-    opaque: list[Opaque] = []
-    facts = []
-    for entry in cluster.opaque:
-        unit, url = (entry.applied_by, entry.thing) if entry.applied_by is not None else sources.get(entry.thing, (None, ""))
-        bundle = repository.catalogue.remote(url) if url else None
-        if bundle is None or unit is None:
-            opaque.append(entry)
-        else:
-            facts.append((unit, bundle_facts(bundle, unit, entry.place, repository.table)))
-            opaque.append(replace(entry, names=(bundle.name,)))
-    return replace(cluster, opaque=tuple(opaque)), facts
-
-
-def _facts(cluster: Cluster, table: KindTable, catalogue: Catalogue) -> Iterable[tuple[ResourceId, Facts]]:
-    unit_of = {applied.resource.id: applied.unit for applied in cluster.resources}
-    served = {webhook.configuration.id: webhook for webhook in served_webhooks(applied.resource for applied in cluster.resources)}
-    written = {group: id for id, webhook in served.items() for group in sorted(webhook.groups)}
-    operators = {**written, **operators_of(cluster.releases, catalogue)}
-    namespaces = []
-    selecting: list[tuple[ResourceId, Resource]] = []
-    for applied in cluster.resources:
-        resource = applied.resource
-        if resource.id in served:
-            # It is there at once, and of use only later.
-            answering = served[resource.id]
-            yield unit_of[answering.workload.id], Facts(provisions=(answering.provision,))
-            yield applied.unit, replace(facts_of(resource, table), provisions=())
-        else:
-            yield applied.unit, facts_of(resource, table)
-        webhook = webhook_requirement(resource, operators, table)
-        if webhook is not None:
-            yield applied.unit, Facts(requirements=(webhook,))
-        if resource.id.kind == "Namespace" and not resource.id.group:
-            labels = as_mapping(as_mapping(resource.data.get("metadata")).get("labels"))
-            namespaces.append(LabelledNamespace(resource.id.name, tuple((key, str(value)) for key, value in labels.items())))
-        elif resource.id.kind == "ClusterExternalSecret":
-            selecting.append((applied.unit, resource))
-    for unit, resource in selecting:
-        for child in expand_cluster_external_secret(resource, namespaces):
-            yield unit, facts_of(child, table)
-    used = used_namespaces(cluster)
-    for release in cluster.releases:
-        unit = unit_of.get(release.resource, release.resource)
-        yield unit, release_facts(release, catalogue, table)
-        yield unit, Facts(provisions=(*_bundled(release, table), *distributed_objects(release, used, catalogue)))
-
-
-def _bundled(release: Release, table: KindTable) -> Iterable[Provision]:
-    """What the crds/ folder of a chart in this repository brings, as the release's own."""
-    if release.crds == "Skip":
-        return
-    for resource in release.bundled:
-        for provision in facts_of(resource, table).provisions:
-            yield replace(provision, resource=release.resource, when=release.when)

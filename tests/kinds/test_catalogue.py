@@ -8,7 +8,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gitops_secrets.kinds.catalogue import Chart, bundle_facts, default_catalogue, network_definitions, operators_of, release_facts, webhook_requirement
+from gitops_secrets.kinds.catalogue import (
+    Chart,
+    bundle_facts,
+    controller_requirement,
+    controllers_of,
+    default_catalogue,
+    distributed_objects,
+    network_definitions,
+    operators_of,
+    release_facts,
+    webhook_requirement,
+)
 from gitops_secrets.kinds.charts import chart_version
 from gitops_secrets.kinds.rows import REASONS
 from gitops_secrets.kinds.table import default_table
@@ -360,6 +371,22 @@ def test_an_object_needs_the_webhook_of_its_operator_where_the_operator_is_known
     assert webhook_requirement(custom_resource("monitoring.coreos.com", "ServiceMonitor"), operators, TABLE) is None
 
 
+def test_an_object_is_of_use_only_with_the_release_that_runs_its_controller() -> None:
+    without = parse("{installCRDs: false}", "r.yaml").documents[0]
+    controllers = controllers_of([release("toolhive-operator", "hive"), release("external-secrets", "eso", without), release("cert-manager", "crt")], CATALOGUE)
+    found = controller_requirement(custom_resource("toolhive.stacklok.dev", "MCPServer"), controllers)
+
+    assert found is not None
+    assert ("operator", Effect.READY, True) == (found.reason, found.effect, found.soft)
+    assert controllers["toolhive.stacklok.dev"] == release("toolhive-operator", "hive").resource
+    assert controllers["external-secrets.io"] == release("external-secrets", "eso").resource
+    assert controller_requirement(custom_resource("monitoring.coreos.com", "ServiceMonitor"), controllers) is None
+
+
+def test_a_release_that_brings_the_definitions_itself_is_needed_for_these_already() -> None:
+    assert controllers_of([release("external-secrets", "eso")], CATALOGUE) == {}
+
+
 def test_a_chart_of_definitions_runs_no_operator() -> None:
     assert operators_of([release("prometheus-operator-crds", "crds"), release("of-somebody", "x")], CATALOGUE) == {}
 
@@ -453,3 +480,26 @@ def test_only_the_workload_behind_it_answers_for_a_webhook_where_a_chart_runs_se
     answering = {chart: [each.workload for each in facts(chart).provisions if "Webhook" in str(each.provides)] for chart in ("cert-manager", "kueue")}
 
     assert answering == {"cert-manager": ["webhook"], "kueue": [""]}
+
+
+@pytest.mark.parametrize(("chart", "proven"), [("crossplane", True), ("cert-manager", True), ("cilium", False), ("gatekeeper", True)])
+def test_ready_of_a_release_proves_its_definitions_unless_a_running_controller_registers_them(chart: str, proven: bool) -> None:
+    found = facts(chart, "{crds: {enabled: true}}").provisions
+
+    assert {each.ready_signal for each in found if isinstance(each.provides, KindNeed)} == {proven}
+
+
+@pytest.mark.parametrize(
+    ("image", "expected"),
+    [
+        ("{repository: docker.io/rancher/system-upgrade-controller, tag: v0.14.2}", {"upgrade.cattle.io/Plan"}),
+        ("mirror.example.org:5000/rancher/system-upgrade-controller:v1@sha256:00", {"upgrade.cattle.io/Plan"}),
+        ("{repository: example.org/other}", set()),
+        ("[rancher/system-upgrade-controller]", set()),
+    ],
+)
+def test_a_program_registers_its_kinds_whichever_chart_runs_it(image: str, expected: set[str]) -> None:
+    found = facts("app-template", f"controllers: {{main: {{containers: {{app: {{image: {image}}}}}}}}}")
+
+    assert kinds(found) == expected
+    assert not any(each.ready_signal for each in found.provisions if isinstance(each.provides, KindNeed))

@@ -30,14 +30,21 @@ def release(name: str, chart: str) -> Release:
     return Release(CERT_MANAGER._replace(name=name), chart, "", "", name, "cert-manager", EMPTY_MAPPING, PLACE)
 
 
-def gate(requirement: Requirement, provision: Provision, *checked: ResourceId, applied: tuple[ResourceId, ...] = (), wait: bool = False) -> Gate:
+def gate(
+    requirement: Requirement,
+    provision: Provision,
+    *checked: ResourceId,
+    applied: tuple[ResourceId, ...] = (),
+    made: tuple[Provision, ...] = (),
+    wait: bool = False,
+) -> Gate:
     """The gate of the one reason for which `issuers` depends on `operators`, the unit that checks the health of `checked`."""
     operators = Unit(OPERATORS, PLACE, wait=wait, health_checks=tuple(HealthCheck(target, PLACE) for target in checked))
     issuers = Unit(ISSUERS, PLACE, depends_on=(Dependency(OPERATORS, PLACE),))
     manifests = [Resource(id, "v1", EMPTY_MAPPING, PLACE) for id in (CERT_MANAGER, *applied)]
     releases = (release("cert-manager", "cert-manager"), release("cert-manager-approver-policy", "approver-policy"))
     cluster = Cluster("test", "clusters/test", "flux", (operators, issuers), tuple(AppliedResource(each, OPERATORS) for each in manifests), releases)
-    graph = build(cluster, [(OPERATORS, Facts(provisions=(provision,))), (ISSUERS, Facts((requirement,)))])
+    graph = build(cluster, [(OPERATORS, Facts(provisions=(provision, *made))), (ISSUERS, Facts((requirement,)))])
     edge = next(edge for edge in plan(graph, default_table()).edges if edge.provider == OPERATORS)
     return edge.gates[0]
 
@@ -74,6 +81,15 @@ def test_a_workload_elsewhere_or_of_another_release_proves_nothing(checked: Reso
 
 def test_a_workload_that_a_manifest_applies_is_none_of_the_release() -> None:
     assert gate(needed(KIND), brought(KIND), workload("cert-manager"), applied=(workload("cert-manager"),)).kind is GateKind.NONE
+
+
+def test_a_custom_resource_that_the_release_makes_proves_what_it_installs_beside_it() -> None:
+    pool = ResourceId("example.org", "Pool", "cert-manager", "it")
+    made = Provision(CERT_MANAGER, ObjectNeed(pool), When.LATER, PLACE)
+
+    assert gate(needed(KIND), brought(KIND), pool, made=(made,)).kind is GateKind.HEALTH_CHECK
+    assert gate(needed(KIND), brought(KIND), pool).kind is GateKind.NONE
+    assert gate(needed(WEBHOOK, "webhook"), brought(WEBHOOK, workload="webhook"), pool, made=(made,)).kind is GateKind.NONE
 
 
 def test_what_an_operator_registers_once_it_runs_is_not_proven_by_its_workload() -> None:

@@ -103,7 +103,9 @@ def test_each_missing_edge_is_needed(cluster: tuple[dict[int, set[int]], dict[in
     result = planned(needs, declared, {}, count)
 
     for entry in result.missing:
-        without = {unit: [target for target in targets if (unit, target) != (entry.edge.consumer, entry.edge.provider)] for unit, targets in result.depends_on.items()}
+        without = {
+            unit: [target for target in targets if (unit, target) != (entry.edge.consumer, entry.edge.provider)] for unit, targets in result.depends_on.items()
+        }
 
         assert failures(needs, without, {}, count), f"{entry.edge.consumer} -> {entry.edge.provider} is not needed"
 

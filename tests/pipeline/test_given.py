@@ -75,13 +75,14 @@ def test_the_roots_certificate_is_in_every_namespace_that_is_used() -> None:
 ROUTE = "apiVersion: route.openshift.io/v1\nkind: Route\nmetadata: {name: user, namespace: default}\n"
 
 
-@pytest.mark.parametrize(("files", "lacking"), [({"clusters/test/route.yaml": ROUTE}, []), ({}, ["ConfigMap/default/openshift-service-ca.crt"])])
-def test_what_openshift_makes_in_every_namespace_is_there_on_openshift(files: Mapping[str, str], lacking: list[str]) -> None:
-    pod = POD.format(namespace="default", account="default").replace(
+@pytest.mark.parametrize(("files", "given"), [({"clusters/test/route.yaml": ROUTE}, True), ({}, False)])
+def test_what_openshift_makes_in_every_namespace_is_there_on_openshift(files: Mapping[str, str], given: bool) -> None:
+    pod = POD.format(namespace="default", account="builder").replace(
         "containers:", "volumes: [{name: v, configMap: {name: openshift-service-ca.crt}}]\n  containers:"
     )
+    lacking = unmet({"clusters/test/pod.yaml": pod, **files})
 
-    assert unmet({"clusters/test/pod.yaml": pod, **files}) == lacking
+    assert ("ConfigMap/default/openshift-service-ca.crt" not in lacking, "ServiceAccount/default/builder" not in lacking) == (given, given)
 
 
 def test_kinds_of_flux_are_served_where_flux_runs_and_other_kinds_are_not() -> None:
@@ -90,3 +91,71 @@ def test_kinds_of_flux_are_served_where_flux_runs_and_other_kinds_are_not() -> N
 
     assert unmet({"clusters/test/a.yaml": release}) == []
     assert unmet({"clusters/test/a.yaml": thing}) == ["CustomResourceDefinition//things.example.org"]
+
+
+COMPONENTS = """\
+apiVersion: v1
+kind: Namespace
+metadata:
+  name: flux-system
+  labels: {{app.kubernetes.io/part-of: flux, app.kubernetes.io/version: {version}}}
+"""
+DEFINITION = """\
+---
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: alerts.notification.toolkit.fluxcd.io}
+spec:
+  group: notification.toolkit.fluxcd.io
+  scope: Namespaced
+  names: {kind: Alert, plural: alerts}
+  versions:
+    - {name: v1beta3, served: true, storage: true}
+    - {name: v1beta2, served: false, storage: false}
+"""
+
+
+def refused(api_version: str, kind: str, components: str = "") -> bool:
+    """Does the Flux of `components` not serve a kind in this version?"""
+    manifest = f"apiVersion: {api_version}\nkind: {kind}\nmetadata: {{name: a, namespace: flux-system}}\nspec: {{}}\n"
+    files = {"clusters/test/flux-system/gotk-components.yaml": components} if components else {}
+    return any("CustomResourceDefinition" in need for need in unmet({"clusters/test/a.yaml": manifest, **files}))
+
+
+@pytest.mark.parametrize(
+    ("api_version", "kind", "served", "gone"),
+    [
+        ("kustomize.toolkit.fluxcd.io/v1beta1", "Kustomization", "v2.6.4", "v2.7.0"),
+        ("helm.toolkit.fluxcd.io/v2beta1", "HelmRelease", "v2.6.4", "v2.7.0"),
+        ("helm.toolkit.fluxcd.io/v2beta2", "HelmRelease", "v2.7.3", "v2.8.0"),
+        ("source.toolkit.fluxcd.io/v1beta2", "OCIRepository", "v2.7.3", "v2.8.0"),
+        ("notification.toolkit.fluxcd.io/v1beta1", "Alert", "v2.6.4", "v2.7.0"),
+        ("notification.toolkit.fluxcd.io/v1beta2", "Provider", "v2.8.1", "v2.9.0"),
+    ],
+)
+def test_flux_serves_old_versions_until_the_release_that_removed_them(api_version: str, kind: str, served: str, gone: str) -> None:
+    assert [refused(api_version, kind, COMPONENTS.format(version=version)) for version in (served, gone)] == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("api_version", "kind", "older", "since"),
+    [
+        ("helm.toolkit.fluxcd.io/v2", "HelmRelease", "v2.2.0", "v2.3.0"),
+        ("source.toolkit.fluxcd.io/v1", "Bucket", "v2.3.0", "v2.4.0"),
+        ("image.toolkit.fluxcd.io/v1", "ImagePolicy", "v2.6.0", "v2.7.0"),
+    ],
+)
+def test_flux_serves_new_versions_from_the_release_that_brought_them(api_version: str, kind: str, older: str, since: str) -> None:
+    assert [refused(api_version, kind, COMPONENTS.format(version=version)) for version in (older, since)] == [True, False]
+
+
+@pytest.mark.parametrize("components", ["", COMPONENTS.format(version="latest"), COMPONENTS.format(version="v0.41.2")])
+def test_a_flux_of_an_unknown_release_serves_any_version(components: str) -> None:
+    assert not refused("kustomize.toolkit.fluxcd.io/v1beta1", "Kustomization", components)
+
+
+def test_what_the_definitions_of_flux_say_wins_over_its_release() -> None:
+    components = COMPONENTS.format(version="v2.8.1") + DEFINITION
+    found = [refused(f"notification.toolkit.fluxcd.io/{version}", "Alert", components) for version in ("v1beta3", "v1beta2")]
+
+    assert found == [False, True]

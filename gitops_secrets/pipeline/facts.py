@@ -1,0 +1,91 @@
+"""The facts of a cluster: of its resources, of its releases, and of what is only known by its address."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from gitops_secrets.kinds.catalogue import (
+    Catalogue,
+    bundle_facts,
+    controller_requirement,
+    controllers_of,
+    distributed_objects,
+    operators_of,
+    release_facts,
+    webhook_requirement,
+)
+from gitops_secrets.kinds.external_secret import LabelledNamespace, expand_cluster_external_secret
+from gitops_secrets.kinds.extract import facts_of
+from gitops_secrets.kinds.table import KindTable
+from gitops_secrets.kinds.webhooks import served_webhooks
+from gitops_secrets.model.facts import Facts, Opaque, Provision, Release, Resource
+from gitops_secrets.model.ids import ResourceId
+from gitops_secrets.model.nodes import as_mapping, as_text
+from gitops_secrets.model.results import Cluster
+from gitops_secrets.pipeline.given import used_namespaces
+from gitops_secrets.rendering.units import is_source
+
+
+def known_remotes(cluster: Cluster, table: KindTable, catalogue: Catalogue) -> tuple[Cluster, list[tuple[ResourceId, Facts]]]:
+    """What the catalogue knows of remote bases and of other people's repositories; the rest of those stays opaque."""
+    declared = [applied.resource for applied in cluster.resources if is_source(applied.resource)]
+    urls = {resource.id: as_text(as_mapping(resource.data.get("spec")).get("url")) for resource in declared}
+    sources = {str(unit.id): (unit.id, urls.get(unit.source, "")) for unit in cluster.units if unit.source is not None}
+    opaque: list[Opaque] = []
+    facts = []
+    for entry in cluster.opaque:
+        unit, url = (entry.applied_by, entry.thing) if entry.applied_by is not None else sources.get(entry.thing, (None, ""))
+        bundle = catalogue.remote(url) if url else None
+        if bundle is None or unit is None:
+            opaque.append(entry)
+        else:
+            facts.append((unit, bundle_facts(bundle, unit, entry.place, table)))
+            opaque.append(replace(entry, names=(bundle.name,)))
+    return replace(cluster, opaque=tuple(opaque)), facts
+
+
+def cluster_facts(cluster: Cluster, table: KindTable, catalogue: Catalogue) -> Iterable[tuple[ResourceId, Facts]]:
+    """What each resource and release of a cluster requires and provides, with the unit that applies it."""
+    unit_of = {applied.resource.id: applied.unit for applied in cluster.resources}
+    served = {webhook.configuration.id: webhook for webhook in served_webhooks(applied.resource for applied in cluster.resources)}
+    written = {group: id for id, webhook in served.items() for group in sorted(webhook.groups)}
+    controllers = controllers_of(cluster.releases, catalogue)
+    operators = {**written, **operators_of(cluster.releases, catalogue)}
+    namespaces = []
+    selecting: list[tuple[ResourceId, Resource]] = []
+    for applied in cluster.resources:
+        resource = applied.resource
+        if resource.id in served:
+            # It is there at once, and of use only later.
+            answering = served[resource.id]
+            yield unit_of[answering.workload.id], Facts(provisions=(answering.provision,))
+            yield applied.unit, replace(facts_of(resource, table), provisions=())
+        else:
+            yield applied.unit, facts_of(resource, table)
+        beside = (webhook_requirement(resource, operators, table), controller_requirement(resource, controllers))
+        requirements = tuple(requirement for requirement in beside if requirement is not None)
+        if requirements:
+            yield applied.unit, Facts(requirements=requirements)
+        if resource.id.kind == "Namespace" and not resource.id.group:
+            labels = as_mapping(as_mapping(resource.data.get("metadata")).get("labels"))
+            namespaces.append(LabelledNamespace(resource.id.name, tuple((key, str(value)) for key, value in labels.items())))
+        elif resource.id.kind == "ClusterExternalSecret":
+            selecting.append((applied.unit, resource))
+    for unit, resource in selecting:
+        for child in expand_cluster_external_secret(resource, namespaces):
+            yield unit, facts_of(child, table)
+    used = used_namespaces(cluster)
+    for release in cluster.releases:
+        unit = unit_of.get(release.resource, release.resource)
+        yield unit, release_facts(release, catalogue, table)
+        yield unit, Facts(provisions=(*_bundled(release, table), *distributed_objects(release, used, catalogue)))
+
+
+def _bundled(release: Release, table: KindTable) -> Iterable[Provision]:
+    """What the crds/ folder of a chart in this repository brings, as the release's own."""
+    if release.crds == "Skip":
+        return
+    for resource in release.bundled:
+        for provision in facts_of(resource, table).provisions:
+            yield replace(provision, resource=release.resource, when=release.when)

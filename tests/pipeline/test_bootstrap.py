@@ -1,0 +1,59 @@
+"""What is installed before the engine starts, as the whole analysis sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+
+from gitops_secrets.pipeline.scan import analyse, repository_of
+from gitops_secrets.repository.tree import MemoryTree
+
+SYNC = """\
+apiVersion: source.toolkit.fluxcd.io/v1
+kind: GitRepository
+metadata: {name: flux-system, namespace: flux-system}
+spec: {interval: 1m, url: "https://example.org/platform.git"}
+---
+apiVersion: kustomize.toolkit.fluxcd.io/v1
+kind: Kustomization
+metadata: {name: flux-system, namespace: flux-system}
+spec: {interval: 10m, path: ./clusters/east, prune: true, sourceRef: {kind: GitRepository, name: flux-system}}
+"""
+SECRET = "apiVersion: v1\nkind: Secret\nmetadata: {name: %s, namespace: flux-system}\n"
+UNIT = """\
+apiVersion: kustomize.toolkit.fluxcd.io/v1
+kind: Kustomization
+metadata: {name: apps, namespace: flux-system}
+spec: {interval: 10m, path: ./apps, prune: true, sourceRef: {kind: GitRepository, name: flux-system}}
+"""
+
+
+def before(files: Mapping[str, str]) -> list[str]:
+    """What the bootstrap makes."""
+    (cluster,) = analyse(repository_of(MemoryTree({"clusters/east/flux-system/gotk-sync.yaml": SYNC, **files}))).clusters
+    return sorted(str(provision.provides) for provision in cluster.before)
+
+
+@pytest.mark.parametrize("path", ["./local/east/start", "./local/$CLUSTER/start", "$ROOT/local/$CLUSTER/start"])
+def test_a_script_that_makes_flux_build_a_directory_brings_all_that_lies_in_it(path: str) -> None:
+    files = {
+        "scripts/start.sh": f"CLUSTER=$1\nflux create kustomization local --source=GitRepository/flux-system --path={path}\n",
+        "local/east/start/one.yaml": SECRET % "one",
+        "local/east/start/deep/two.yaml": SECRET % "two",
+        "local/east/start/built/kustomization.yaml": "resources: [three.yaml]\n",
+        "local/east/start/built/three.yaml": SECRET % "three",
+        "local/east/start/built/four.yaml": SECRET % "four",
+    }
+
+    assert before(files) == [f"Secret/flux-system/{name}" for name in ("one", "three", "two")]
+
+
+def test_what_a_script_makes_flux_build_is_no_bootstrap_if_it_starts_the_whole_cluster() -> None:
+    files = {
+        "scripts/start.sh": "flux create kustomization flux-system --path=./clusters/east\n",
+        "clusters/east/apps.yaml": UNIT,
+        "apps/secret.yaml": SECRET % "one",
+    }
+
+    assert before(files) == []
