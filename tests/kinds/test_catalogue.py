@@ -377,7 +377,7 @@ def test_an_object_is_of_use_only_with_the_release_that_runs_its_controller() ->
     found = controller_requirement(custom_resource("toolhive.stacklok.dev", "MCPServer"), controllers)
 
     assert found is not None
-    assert ("operator", Effect.READY, True) == (found.reason, found.effect, found.soft)
+    assert (found.reason, found.effect, found.soft) == ("operator", Effect.READY, True)
     assert controllers["toolhive.stacklok.dev"] == release("toolhive-operator", "hive").resource
     assert controllers["external-secrets.io"] == release("external-secrets", "eso").resource
     assert controller_requirement(custom_resource("monitoring.coreos.com", "ServiceMonitor"), controllers) is None
