@@ -13,8 +13,9 @@ from gitops_secrets.manifests.load import Loader, parse_documents
 from gitops_secrets.model.facts import Release, When
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import EMPTY_MAPPING, MappingNode, Place, as_mapping, as_sequence, as_text
-from gitops_secrets.rendering.commands import UNKNOWN, Command, commands_in, is_script_path, options_of, positionals_of, resolve, variables_in
+from gitops_secrets.rendering.commands import UNKNOWN, Command, commands_in, is_script_path, options_of, positionals_of, resolve, resolve_each, variables_in
 from gitops_secrets.rendering.helmfile import DEFINITIONS_ONLY, is_helmfile_path, merge, read_helmfile
+from gitops_secrets.rendering.objects import placed
 from gitops_secrets.rendering.templated import known, neutralised, read_templated
 
 KUSTOMIZATION_FILES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
@@ -24,12 +25,16 @@ _TEMPLATES = (".j2", ".tpl", ".tmpl", ".gotmpl")
 
 @dataclass(frozen=True, slots=True)
 class BootstrapManifest:
-    """A kustomization directory or a file of manifests that a script applies; `place` is the command. With `only`, just objects of that kind."""
+    """A kustomization directory or a file of manifests that a script applies; `place` is the command. With `only`, just objects of that kind.
+
+    One that is `synced` is built by a Flux Kustomization that the script creates.
+    """
 
     path: str
     is_kustomization: bool
     place: Place
     only: str | None = None
+    synced: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +69,7 @@ def bootstrap_directories(loader: Loader, paths: Iterable[tuple[str, Place]] = (
     """Kustomization directories and manifests that scripts and hooks of helmfiles apply by name, and `paths` that the user names."""
     found = [manifest for path, place in paths for manifest in _manifests(loader, path, place)]
     for command in _script_commands(loader):
-        found += _applied(loader, command)
+        found += [*_applied(loader, command), *_synced(loader, command)]
     for path in loader.tree.files:
         if is_helmfile_path(path):
             for hook in read_helmfile(loader, path).hooks:
@@ -129,7 +134,7 @@ def _script_commands(loader: Loader) -> Iterator[Command]:
     # Task files of sub-directories see what those above them set.
     everywhere = {name: value for path in sorted(texts, key=lambda path: -path.count("/")) for name, value in variables_in(texts[path]).items()}
     for path, text in texts.items():
-        if any(program in text for program in ("kubectl", "helm", "kustomize", "oc ")):
+        if any(program in text for program in ("kubectl", "helm", "kustomize", "oc ", "flux ")):
             yield from commands_in(text, path, everywhere | variables_in(text))
 
 
@@ -142,7 +147,8 @@ def _applied(loader: Loader, command: Command, base: str | None = None) -> Itera
         return
     file = base or command.place.file
     for path in options_of(command, ("-k", "--kustomize")):
-        yield from _manifests(loader, resolve(loader.tree, path, file), command.place)
+        for directory in resolve_each(loader.tree, path, file):
+            yield from _manifests(loader, directory, command.place)
     for paths in options_of(command, ("-f", "--filename")):
         for path in paths.split(","):
             if path != "-":
@@ -159,6 +165,16 @@ def _applied(loader: Loader, command: Command, base: str | None = None) -> Itera
             for word in before.words[1:]:
                 if word.endswith(_YAML):
                     yield from _manifests(loader, resolve(loader.tree, word, file), command.place, plain=True, only=only)
+
+
+def _synced(loader: Loader, command: Command) -> Iterator[BootstrapManifest]:
+    """`flux create kustomization NAME --path=DIRECTORY`."""
+    if command.program != "flux" or "--export" in command.words:
+        return
+    if positionals_of(command, _FLUX_FLAGS)[:2] in (["create", "kustomization"], ["create", "ks"]):
+        for path in options_of(command, ("--path",)):
+            for directory in resolve_each(loader.tree, path, command.place.file):
+                yield BootstrapManifest(directory, True, command.place, synced=True)
 
 
 def _applies(command: Command) -> bool:
@@ -209,15 +225,7 @@ def _created(command: Command) -> Iterator[BootstrapObjects]:
         return
     text = f"apiVersion: v1\nkind: {kind}\nmetadata: {{name: {name!r}" + (f", namespace: {namespace!r}" if kind == "Secret" else "") + "}\n"
     nodes = tuple(as_mapping(document) for document in parse_documents(text, command.place.file).documents)
-    yield BootstrapObjects(command.place.file, command.place, tuple(_placed(node, command.place) for node in nodes))
-
-
-def _placed(node: MappingNode, place: Place) -> MappingNode:
-    """`node` with all of its keys at `place`."""
-    copy = MappingNode(node.file)
-    for key, value in node.items():
-        copy.put(key, _placed(value, place) if isinstance(value, MappingNode) else value, place)
-    return copy
+    yield BootstrapObjects(command.place.file, command.place, tuple(placed(node, command.place) for node in nodes))
 
 
 def _templated(loader: Loader, command: Command) -> Iterator[BootstrapObjects]:
@@ -237,7 +245,7 @@ def _inline_manifests(loader: Loader, path: str) -> Iterator[BootstrapObjects]:
             manifest = as_mapping(entry)
             place = manifest.place("contents")
             nodes = parse_documents(as_text(manifest.get("contents")), path).documents
-            yield BootstrapObjects(path, place, tuple(_placed(node, place) for node in nodes if isinstance(node, MappingNode)))
+            yield BootstrapObjects(path, place, tuple(placed(node, place) for node in nodes if isinstance(node, MappingNode)))
 
 
 # helm
@@ -347,7 +355,7 @@ def _k3s_releases(loader: Loader, path: str) -> Iterator[Release]:
             version=known(spec.get("version")),
             name=name,
             namespace=known(spec.get("targetNamespace")) or known(metadata.get("namespace")) or "kube-system",
-            values=_placed(values, spec.place("valuesContent")),
+            values=placed(values, spec.place("valuesContent")),
             place=metadata.place("name"),
             create_namespace=spec.get("createNamespace") is True,
             when=When.BEFORE,
@@ -356,6 +364,7 @@ def _k3s_releases(loader: Loader, path: str) -> Iterator[Release]:
 
 
 # Options that take no value.
+_FLUX_FLAGS = frozenset("--prune --wait --force --silent --verbose".split())
 _HELM_FLAGS = frozenset(
     """--install -i --create-namespace --wait --wait-for-jobs --atomic --debug --dry-run --force --reuse-values --reset-values --cleanup-on-fail --no-hooks
     --skip-crds --devel --dependency-update --disable-openapi-validation --include-crds --take-ownership --hide-notes --verify --insecure-skip-tls-verify

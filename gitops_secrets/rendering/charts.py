@@ -9,6 +9,7 @@ from gitops_secrets.model.facts import Release, Resource
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import MappingNode, as_mapping, as_text
 from gitops_secrets.rendering.objects import ScopeOf, to_resource
+from gitops_secrets.rendering.release_values import release_values
 from gitops_secrets.repository.tree import join
 
 HELM_GROUP = "helm.toolkit.fluxcd.io"
@@ -41,7 +42,7 @@ def flux_release(
         repository = as_text(as_mapping(found.data.get("spec")).get("url")) if found else ""
         if source in this_repository or (source.kind != "HelmRepository" and found is None):
             bundled = _bundled(join("", written), loader, scope_of)
-    values = as_mapping(spec.get("values"))
+    values, complete = release_values(resource, resources, loader)
     return Release(
         resource=resource.id,
         chart=chart,
@@ -55,6 +56,7 @@ def flux_release(
         crds=as_text(install.get("crds")) or "Create",
         bundled=bundled,
         source=source,
+        values_complete=complete,
     )
 
 

@@ -18,8 +18,8 @@ _NAMES = frozenset({"makefile", "gnumakefile", "justfile", ".justfile", "mise.to
 _SUFFIXES = (".sh", ".bash", ".just", ".mk")
 _DIRECTORIES = frozenset({".taskfiles", "taskfiles", ".task", ".mise", "mise-tasks", ".mise-tasks", "scripts", "hack"})
 _IN_DIRECTORIES = (".yaml", ".yml", ".toml", ".sh")
-_PROGRAMS = ("kubectl", "helm", "kustomize", "helmfile", "oc")
-_OF_INTEREST = re.compile(r"\b(?:kubectl|helm|helmfile|kustomize|oc)\b", re.IGNORECASE)
+_PROGRAMS = ("kubectl", "helm", "kustomize", "helmfile", "oc", "flux")
+_OF_INTEREST = re.compile(r"\b(?:kubectl|helm|helmfile|kustomize|oc|flux)\b", re.IGNORECASE)
 
 UNKNOWN = "\ue000"
 
@@ -125,6 +125,20 @@ def resolve(tree: Tree, path: str, file: str) -> str | None:
         if not directory:
             return None
         directory = directory.rpartition("/")[0]
+
+
+def resolve_each(tree: Tree, path: str, file: str) -> list[str]:
+    """The paths that a script may mean; a directory that only a variable names (`clusters/$CLUSTER/bootstrap`) is any directory in that place."""
+    segments = path.rstrip("/").split("/")
+    unknown = [index for index, segment in enumerate(segments) if index and UNKNOWN in segment]
+    if not unknown:
+        target = resolve(tree, path, file)
+        return [] if target is None else [target]
+    # More than one, or one at the end, would be nearly everything.
+    index = unknown[0]
+    above = resolve(tree, "/".join(segments[:index]), file) if len(unknown) == 1 and index < len(segments) - 1 and segments[index] == UNKNOWN else None
+    candidates = ["/".join((above, name, *segments[index + 1 :])) for name in tree.children(above)] if above is not None else []
+    return [candidate for candidate in candidates if tree.is_directory(candidate)]
 
 
 _ASSIGNMENT = re.compile(

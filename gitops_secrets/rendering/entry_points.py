@@ -21,8 +21,9 @@ from gitops_secrets.model.results import AppliedResource, Cluster, Unit, overlay
 from gitops_secrets.rendering.artifacts import EXTENSIONS_GROUP, folder_loader
 from gitops_secrets.rendering.cluster_names import unique_suffixes
 from gitops_secrets.rendering.flux import Expansion, build_directory, expand
+from gitops_secrets.rendering.flux_version import applied_version, bootstrapped_version
 from gitops_secrets.rendering.kustomize import Build, Builder, find_kustomization
-from gitops_secrets.rendering.objects import FLUX_NAMESPACE, ScopeOf, to_resource
+from gitops_secrets.rendering.objects import FLUX_NAMESPACE, ProvisionsOf, ScopeOf, no_provisions, to_resource
 from gitops_secrets.rendering.resource_set import is_resource_set
 from gitops_secrets.rendering.sources import Sources, normalised_url
 from gitops_secrets.rendering.starts import (
@@ -54,17 +55,19 @@ def find_clusters(
     not_overlays: Iterable[str] = (),
     checkouts: Mapping[str, Loader] = MappingProxyType({}),
     settings: Mapping[str, ClusterSetting] = MappingProxyType({}),
+    provisions_of: ProvisionsOf = no_provisions,
 ) -> tuple[Cluster, ...]:
     """All clusters of a tree, rendered, sorted by name.
 
     `remote_urls` are the urls under which this repository is known; `external_sources` ids of sources that are elsewhere for certain; `not_overlays`
-    directories that somebody applies by hand before the engine starts; `checkouts` what to read for sources that are other repositories. `settings` are
-    entry points by name: if there are any, these are the clusters, and no others.
+    directories that somebody applies before the engine starts, with a `/` at the end if all below is meant too; `checkouts` what to read for sources that
+    are other repositories. `settings` are entry points by name: if there are any, these are the clusters, and no others. `provisions_of` tells what Secrets
+    controllers make of a resource, and with which keys.
 
     Raises:
         UsageError: for a setting whose path is not there, or is no entry point.
     """
-    discovery = _Discovery(loader, scope_of, remote_urls, external_sources, not_overlays, checkouts)
+    discovery = _Discovery(loader, scope_of, remote_urls, external_sources, not_overlays, checkouts, provisions_of)
     return discovery.run_configured(settings) if settings else discovery.run()
 
 
@@ -77,6 +80,7 @@ class _Discovery:
         external_sources: Iterable[str],
         not_overlays: Iterable[str],
         checkouts: Mapping[str, Loader],
+        provisions_of: ProvisionsOf,
     ) -> None:
         self.loader = loader
         self.tree = loader.tree
@@ -86,7 +90,9 @@ class _Discovery:
         self.urls = frozenset(normalised_url(url) for url in remote_urls)
         self.external = frozenset(external_sources)
         self.not_overlays = frozenset(not_overlays)
+        self.not_below = tuple(directory for directory in self.not_overlays if directory.endswith("/"))
         self.checkouts = checkouts
+        self.provisions_of = provisions_of
         self.reached: set[Place] = set()
         self.built: set[str] = set()
         self.clusters: list[tuple[EntryPoint, Cluster]] = []
@@ -100,8 +106,9 @@ class _Discovery:
         names = unique_suffixes([entry.path for entry, _ in self.clusters])
         # One whose path is not there says nothing of what else is in use.
         bootstrapped = any(entry.bootstrapped and cluster.resources for entry, cluster in self.clusters)
+        version = bootstrapped_version(self.loader, self._kustomizations())
         found = (
-            replace(cluster, name=name, stray=entry.stray or (bootstrapped and not entry.bootstrapped))
+            replace(cluster, name=name, stray=entry.stray or (bootstrapped and not entry.bootstrapped), flux_version=cluster.flux_version or version)
             for name, (entry, cluster) in zip(names, self.clusters, strict=True)
         )
         return tuple(sorted(found, key=lambda cluster: cluster.name))
@@ -109,7 +116,9 @@ class _Discovery:
     def run_configured(self, settings: Mapping[str, ClusterSetting]) -> tuple[Cluster, ...]:
         """The clusters of the configuration, in the order of their names."""
         known = bootstraps(tuple(self._engine_documents()), self.scope_of)
-        return tuple(replace(self._configured(name, settings[name], known), name=name) for name in sorted(settings))
+        version = bootstrapped_version(self.loader, self._kustomizations())
+        found = (replace(self._configured(name, settings[name], known), name=name) for name in sorted(settings))
+        return tuple(replace(cluster, flux_version=cluster.flux_version or version) for cluster in found)
 
     def _configured(self, name: str, setting: ClusterSetting, known: Sequence[EntryPoint]) -> Cluster:
         """What starts at a file with Flux objects, at a directory that Flux syncs, or (engine `none`) at a directory that is applied as it is."""
@@ -165,7 +174,8 @@ class _Discovery:
         if folder:
             loader = folder_loader(loader, folder)
             builder = Builder(loader)
-        expansion = expand(entry.roots, entry.given, Sources(entry.source, urls, self.external, self.checkouts), loader, builder, self.scope_of)
+        sources = Sources(entry.source, urls, self.external, self.checkouts)
+        expansion = expand(entry.roots, entry.given, sources, loader, builder, self.scope_of, self.provisions_of)
         return _to_cluster(entry, expansion), expansion
 
     def _source_root(self, entry: EntryPoint) -> str:
@@ -285,6 +295,9 @@ class _Discovery:
 
     # Directories without an engine
 
+    def _kustomizations(self) -> Iterable[str]:
+        return (path for path in self.tree.files if path.rpartition("/")[2] in KUSTOMIZATION_FILES)
+
     def _unreferenced_directories(self) -> list[str]:
         """Directories with a kustomization of their own that no other kustomization includes."""
         directories = {}
@@ -306,7 +319,7 @@ class _Discovery:
     def _add_overlays(self) -> None:
         reached = _with_parents(self.built)
         for directory in self._unreferenced_directories():
-            if directory in reached or directory in self.not_overlays:
+            if directory in reached or directory in self.not_overlays or f"{directory}/".startswith(self.not_below):
                 continue
             kustomization = find_kustomization(self.tree, directory)
             first = next(iter(self.loader.load(kustomization).documents), None) if kustomization else None
@@ -350,6 +363,7 @@ def with_releases(cluster: Cluster, loader: Loader, scope_of: ScopeOf) -> Cluste
 
 
 def _to_cluster(entry: EntryPoint, expansion: Expansion) -> Cluster:
+    things = (opaque.thing for opaque in expansion.opaque)
     return Cluster(
         name="",
         entry_point=entry.file,
@@ -359,19 +373,9 @@ def _to_cluster(entry: EntryPoint, expansion: Expansion) -> Cluster:
         releases=expansion.releases,
         opaque=expansion.opaque,
         problems=expansion.problems,
-        flux_version=_flux_version(expansion),
+        flux_version=entry.flux_version or applied_version((applied.resource for applied in expansion.resources), things),
         given=entry.given,
     )
-
-
-def _flux_version(expansion: Expansion) -> str | None:
-    """As the labels of gotk-components.yaml say: `v2.9.1`."""
-    for applied in expansion.resources:
-        labels = as_mapping(as_mapping(applied.resource.data.get("metadata")).get("labels"))
-        if labels.get("app.kubernetes.io/part-of") == "flux" and isinstance(labels.get("app.kubernetes.io/version"), str):
-            version: str = labels["app.kubernetes.io/version"]
-            return version.lstrip("v")
-    return None
 
 
 def _with_parents(built: Iterable[str]) -> set[str]:

@@ -15,15 +15,16 @@ from gitops_secrets.manifests.load import Loader
 from gitops_secrets.manifests.substitute import is_substituted, substitute
 from gitops_secrets.model.facts import Opaque, Problem, Release, Resource
 from gitops_secrets.model.ids import ResourceId
-from gitops_secrets.model.nodes import MappingNode, Place, SequenceNode, as_mapping, as_sequence, as_text
+from gitops_secrets.model.nodes import MappingNode, Place, SequenceNode, as_mapping, as_text
 from gitops_secrets.model.results import AppliedResource, Unit
 from gitops_secrets.rendering.artifacts import artifact_loader
 from gitops_secrets.rendering.charts import flux_release
 from gitops_secrets.rendering.kustomize import Build, Builder, find_kustomization
-from gitops_secrets.rendering.objects import FLUX_NAMESPACE, ScopeOf, place_of_field, to_resource, with_common_metadata
-from gitops_secrets.rendering.resource_set import copied_from, expand_resource_set, is_resource_set, lacks_inputs
+from gitops_secrets.rendering.objects import FLUX_NAMESPACE, ProvisionsOf, ScopeOf, no_provisions, place_of_field, to_resource, with_common_metadata
+from gitops_secrets.rendering.resource_set import expand_resource_set, is_resource_set, lacks_inputs
 from gitops_secrets.rendering.sources import Origin, Sources
 from gitops_secrets.rendering.units import HELM_GROUP, is_kustomization, is_unit, to_unit
+from gitops_secrets.rendering.variables import Variables
 from gitops_secrets.repository.tree import Tree, join
 
 # Fields of a Flux Kustomization that kustomize-controller merges into the kustomization.yaml that it builds (fluxcd/pkg/kustomize, Generator).
@@ -50,14 +51,22 @@ class Expansion:
     built: frozenset[str]  # directories that units build, and what those builds read; directories end with "/"
 
 
-def expand(roots: Sequence[Resource], given: Sequence[Resource], sources: Sources, loader: Loader, builder: Builder, scope_of: ScopeOf) -> Expansion:
+def expand(
+    roots: Sequence[Resource],
+    given: Sequence[Resource],
+    sources: Sources,
+    loader: Loader,
+    builder: Builder,
+    scope_of: ScopeOf,
+    provisions_of: ProvisionsOf = no_provisions,
+) -> Expansion:
     """Expands root Kustomizations to a fixed point. Broken units are kept, with a problem, and everything else goes on.
 
     `given` are objects that are there beside the roots, sources say.
     """
-    expansion = _Expansion(sources, loader, builder, scope_of)
+    expansion = _Expansion(sources, loader, builder, scope_of, provisions_of)
     for resource in given:
-        expansion.by_id.setdefault(resource.id, resource)
+        expansion.add(resource)
     for root in roots:
         expansion.enqueue(root, None)
     return expansion.run()
@@ -71,7 +80,7 @@ class _Waiting:
 
 
 class _Expansion:
-    def __init__(self, sources: Sources, loader: Loader, builder: Builder, scope_of: ScopeOf) -> None:
+    def __init__(self, sources: Sources, loader: Loader, builder: Builder, scope_of: ScopeOf, provisions_of: ProvisionsOf) -> None:
         self.sources = sources
         self.loader = loader
         self.builder = builder
@@ -81,6 +90,7 @@ class _Expansion:
         self.units: dict[ResourceId, Unit] = {}
         self.applied: list[AppliedResource] = []
         self.by_id: dict[ResourceId, Resource] = {}
+        self.variables = Variables(self.by_id, provisions_of)
         self.opaque: list[Opaque] = []
         self.problems: list[Problem] = []
         self.built: set[str] = set()
@@ -91,8 +101,14 @@ class _Expansion:
     def enqueue(self, resource: Resource, parent: ResourceId | None, *, remote: bool = False) -> None:
         if resource.id not in self.seen:
             self.seen.add(resource.id)
-            self.by_id.setdefault(resource.id, resource)
+            self.add(resource)
             self.queue.append(_Waiting(resource, parent, remote))
+
+    def add(self, resource: Resource) -> None:
+        """Keeps what is there for whoever asks for it by its id."""
+        if resource.id not in self.by_id:
+            self.by_id[resource.id] = resource
+            self.variables.add(resource)
 
     def run(self) -> Expansion:
         postponed: list[_Waiting] = []
@@ -173,7 +189,7 @@ class _Expansion:
 
     def _apply(self, resource: Resource, unit: ResourceId) -> None:
         self.applied.append(AppliedResource(resource, unit))
-        self.by_id.setdefault(resource.id, resource)
+        self.add(resource)
         if is_resource_set(resource):
             self.enqueue(resource, unit)
         elif is_unit(resource) and not is_kustomization(resource):
@@ -232,7 +248,7 @@ class _Expansion:
             self.opaque.append(replace(opaque, applied_by=resource.id, foreign=opaque.foreign or self.sources.is_foreign_url(opaque.thing, self.by_id)))
         if build.failed and not build.resources:
             self.opaque.append(Opaque(owner, "it does not build", resource.place, broken_unit=resource.id))
-        variables = self._variables(resource)
+        variables = self.variables.of(resource)
         metadata = as_mapping(_spec(resource).get("commonMetadata"))
         nodes = []
         for node in build.resources:
@@ -272,50 +288,7 @@ class _Expansion:
         source = to_unit(resource, None).source
         if source is not None and source.kind == "ExternalArtifact" and self._content(source)[0] is self.loader:
             return True
-        return any(self._held(target) is None and not optional for target, optional in _substitute_from(resource))
-
-    def _held(self, target: ResourceId) -> Resource | None:
-        """The ConfigMap or Secret of that name, or the one that Flux Operator copies it from."""
-        found = self.by_id.get(target)
-        origin = copied_from(found) if found is not None else None
-        return found if origin is None else self.by_id.get(origin)
-
-    def _variables(self, resource: Resource) -> Mapping[str, str | None] | None:
-        """Variables by name, None for a value that is secret; None where Flux would not substitute at all."""
-        post_build = as_mapping(_spec(resource).get("postBuild"))
-        if not post_build:
-            return None
-        values: dict[str, str | None] = {}
-        complete = True
-        for target, optional in _substitute_from(resource):
-            found = self._held(target)
-            if found is None:
-                complete = complete and optional
-                continue
-            if target.kind == "ConfigMap":
-                values.update({key: scalar_text(value) for key, value in as_mapping(found.data.get("data")).items()})
-            else:
-                for field in ("data", "stringData"):
-                    values.update(dict.fromkeys(as_mapping(found.data.get(field))))
-        values.update({key: scalar_text(value) for key, value in as_mapping(post_build.get("substitute")).items()})
-        if not complete:
-            return _Incomplete(values)
-        if not values and post_build.get("substituteStrategy") != "Always":
-            return None
-        return values
-
-
-class _Incomplete(dict[str, "str | None"]):
-    """Variables of which some come from what is not in the repository: any name may be defined there."""
-
-    def __contains__(self, key: object) -> bool:
-        return True
-
-    def __missing__(self, key: str) -> None:
-        return None
-
-    def get(self, key: str, default: str | None = None) -> str | None:  # type: ignore[override]  # dict's overloads say nothing more here
-        return self[key]
+        return self.variables.are_missing(resource)
 
 
 def build_directory(builder: Builder, tree: Tree, path: str, resource: Resource | None = None) -> Build:
@@ -370,22 +343,5 @@ def closest_directory(tree: Tree, path: str) -> str | None:
     return (f"{parent}/{close[0]}" if parent else close[0]) if close else None
 
 
-def scalar_text(value: object) -> str:
-    """A scalar as Flux writes it into a variable."""
-    if value is True or value is False:
-        return "true" if value else "false"
-    return "" if value is None else str(value)
-
-
 def _spec(resource: Resource | None) -> MappingNode:
     return as_mapping(resource.data.get("spec")) if resource is not None else MappingNode()
-
-
-def _substitute_from(resource: Resource) -> list[tuple[ResourceId, bool]]:
-    found = []
-    for entry in as_sequence(as_mapping(_spec(resource).get("postBuild")).get("substituteFrom")):
-        entry = as_mapping(entry)
-        name, kind = as_text(entry.get("name")), as_text(entry.get("kind"))
-        if name and kind in ("ConfigMap", "Secret"):
-            found.append((ResourceId("", kind, resource.id.namespace, name), entry.get("optional") is True))
-    return found

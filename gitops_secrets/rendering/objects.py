@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import Any
 
-from gitops_secrets.model.facts import Resource
+from gitops_secrets.model.facts import Provision, Resource
 from gitops_secrets.model.ids import ResourceId, split_api_version
-from gitops_secrets.model.nodes import MappingNode, Place, as_mapping, as_text
+from gitops_secrets.model.nodes import MappingNode, Place, SequenceNode, as_mapping, as_text, pack
 
 # Is a kind namespaced? None: not known.
 ScopeOf = Callable[[str, str], bool | None]
+# What a resource brings: the Secret that an ExternalSecret makes, say.
+ProvisionsOf = Callable[[Resource], Iterable[Provision]]
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|us|µs|ns|h|m|s)")
 _SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
 FLUX_NAMESPACE = "flux-system"
+
+
+def no_provisions(resource: Resource) -> Iterable[Provision]:
+    """What brings nothing that is known."""
+    return ()
 
 
 def to_resource(node: MappingNode, scope_of: ScopeOf, default_namespace: str) -> Resource | None:
@@ -66,6 +74,22 @@ def place_of_field(node: MappingNode, *path: str) -> Place:
         place = current.place(key)
         current = as_mapping(current[key])
     return place
+
+
+def placed(value: Any, place: Place) -> Any:
+    """A copy of `value` with everything in it standing at `place`."""
+    mark = pack(place.line, place.column)
+    if isinstance(value, MappingNode):
+        mapping = MappingNode(place.file, mark)
+        for key, item in value.items():
+            mapping.put(key, placed(item, place), mark)
+        return mapping
+    if isinstance(value, SequenceNode):
+        sequence = SequenceNode(place.file, mark)
+        for item in value:
+            sequence.add(placed(item, place), mark)
+        return sequence
+    return value
 
 
 def with_common_metadata(node: MappingNode, common: MappingNode) -> MappingNode:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from gitops_secrets.model.facts import Resource
 from gitops_secrets.model.ids import ResourceId, split_api_version
 from gitops_secrets.model.nodes import MappingNode, Place, as_mapping, as_text
+from gitops_secrets.rendering.flux_version import instance_version
 from gitops_secrets.rendering.objects import FLUX_NAMESPACE, ScopeOf, to_resource
 from gitops_secrets.rendering.units import KUSTOMIZE_GROUP, OPERATOR_GROUP, SOURCE_GROUP, is_kustomization, to_unit
 from gitops_secrets.repository.tree import join
@@ -29,6 +30,7 @@ class EntryPoint:
     ignore: str | None = None  # spec.ignore of the source
     given: tuple[Resource, ...] = ()
     bootstrapped: bool = True
+    flux_version: str | None = None  # if it says so itself
     stray: bool = False  # nobody runs it, as far as the repository tells
 
 
@@ -67,25 +69,26 @@ def _from_sync(file: str, nodes: Sequence[MappingNode], scope_of: ScopeOf) -> li
 
 
 def _instance(node: MappingNode) -> tuple[MappingNode, str] | None:
-    """The `sync` of a FluxInstance, written as such or as values of its chart, and the namespace of the instance."""
+    """The spec of a FluxInstance with a `sync`, written as such or as values of its chart, and the namespace of the instance."""
     group, _ = split_api_version(as_text(node.get("apiVersion")))
     if group == OPERATOR_GROUP and node.get("kind") == "FluxInstance":
-        sync = as_mapping(node.get("spec")).get("sync")
+        instance = as_mapping(node.get("spec"))
     elif node.get("kind") == "HelmRelease":
-        sync = as_mapping(as_mapping(as_mapping(node.get("spec")).get("values")).get("instance")).get("sync")
+        instance = as_mapping(as_mapping(as_mapping(node.get("spec")).get("values")).get("instance"))
     elif "kind" not in node:
-        sync = as_mapping(node.get("instance")).get("sync")
+        instance = as_mapping(node.get("instance"))
     else:
         return None
-    if not isinstance(sync, MappingNode) or not as_text(sync.get("path")):
+    if not as_text(as_mapping(instance.get("sync")).get("path")):
         return None
     # The chart makes its FluxInstance in the namespace of the release.
     target = as_text(as_mapping(node.get("spec")).get("targetNamespace")) if node.get("kind") == "HelmRelease" else ""
-    return sync, target or as_text(as_mapping(node.get("metadata")).get("namespace")) or FLUX_NAMESPACE
+    return instance, target or as_text(as_mapping(node.get("metadata")).get("namespace")) or FLUX_NAMESPACE
 
 
-def _from_instance(file: str, sync: MappingNode, namespace: str) -> EntryPoint:
+def _from_instance(file: str, instance: MappingNode, namespace: str) -> EntryPoint:
     """Flux Operator makes a source and a Kustomization, both of the name of the instance's namespace unless `sync.name` says otherwise."""
+    sync = as_mapping(instance.get("sync"))
     name = as_text(sync.get("name")) or namespace
     kind = as_text(sync.get("kind")) or "GitRepository"
     at = sync.place("path")
@@ -106,7 +109,8 @@ def _from_instance(file: str, sync: MappingNode, namespace: str) -> EntryPoint:
         node.put(key, value, mark)
     resource = Resource(ResourceId(KUSTOMIZE_GROUP, "Kustomization", namespace, name), "v1", node, at)
     path = join("", as_text(sync["path"]).lstrip("/")) or ""
-    return EntryPoint(file, path, "flux", (resource,), ResourceId(SOURCE_GROUP, kind, namespace, name), as_text(sync.get("url")))
+    source_id = ResourceId(SOURCE_GROUP, kind, namespace, name)
+    return EntryPoint(file, path, "flux", (resource,), source_id, as_text(sync.get("url")), flux_version=instance_version(instance))
 
 
 def by_folder(pairs: Sequence[tuple[str, Resource]]) -> list[tuple[str, list[tuple[str, Resource]]]]:

@@ -25,6 +25,30 @@ def directories(files: dict[str, str]) -> list[tuple[str, bool, str]]:
     return [(manifest.path, manifest.is_kustomization, str(manifest.place)) for manifest in bootstrap_directories(Loader(MemoryTree(files)))]
 
 
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [
+        ("flux create kustomization start --path=./clusters/east/start --prune", ["clusters/east/start"]),
+        ('flux create ks start \\\n  --prune \\\n  --path "$ROOT/clusters/$CLUSTER/start"', ["clusters/east/start", "clusters/west/start"]),
+        ("kubectl apply -k clusters/$CLUSTER/start", ["clusters/east/start/settings.yaml", "clusters/west/start"]),
+        ("flux create kustomization start --path=./clusters/east/start --export", []),
+        ("flux create kustomization start --path=./clusters/$CLUSTER", []),
+        ("flux create kustomization start --path=./$PLACE/$CLUSTER/start", []),
+        ("flux create source git start --path=./clusters/east/start", []),
+        ("flux reconcile kustomization start --path=./clusters/east/start", []),
+    ],
+)
+def test_a_directory_that_a_script_makes_flux_build_is_there_before(command: str, expected: list[str]) -> None:
+    files = {
+        "scripts/start.sh": f"CLUSTER=$1\n{command}\n",
+        "clusters/east/start/settings.yaml": "{}\n",
+        "clusters/west/start/kustomization.yaml": KUSTOMIZATION,
+        "clusters/other/apps/kustomization.yaml": KUSTOMIZATION,
+    }
+
+    assert [path for path, _, _ in directories(files)] == expected
+
+
 HELMFILE = """\
 repositories:
   - {name: jetstack, url: https://charts.jetstack.io}

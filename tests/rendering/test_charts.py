@@ -9,7 +9,9 @@ from gitops_secrets.kinds.table import default_table
 from gitops_secrets.manifests.load import Loader
 from gitops_secrets.model.facts import Release
 from gitops_secrets.model.ids import ResourceId
+from gitops_secrets.model.nodes import Place
 from gitops_secrets.rendering.charts import flux_release
+from gitops_secrets.rendering.kustomize import Builder
 from gitops_secrets.rendering.objects import to_resource
 from gitops_secrets.repository.tree import MemoryTree
 from gitops_secrets.syntax.emit import dump
@@ -150,3 +152,127 @@ def test_a_chart_at_the_top_of_the_repository_is_one() -> None:
     files = {"Chart.yaml": "name: web\n", "crds/things.yaml": DEFINITION}
 
     assert len(release(chart("./", "GitRepository", "flux-system"), files=files, here=REPOSITORY._replace(namespace="apps")).bundled) == 1
+
+
+# Values
+
+
+def config_map(name: str = "settings", namespace: str = "apps", **data: str) -> dict[str, Any]:
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": namespace}, "data": dict(data)}
+
+
+def values(spec: Mapping[str, Any], *beside: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
+    found = release({**chart(), **spec}, beside=beside)
+    return dict(found.values), found.values_complete
+
+
+BASE = config_map("base", **{"values.yaml": "web: {replicas: 1, port: 80}\nlist: [1, 2]\n", "other.yaml": "web: {replicas: 2}\n"})
+
+
+@pytest.mark.parametrize(
+    ("spec", "expected"),
+    [
+        ({"valuesFrom": [{"kind": "ConfigMap", "name": "base"}]}, {"web": {"replicas": 1, "port": 80}, "list": [1, 2]}),
+        ({"valuesFrom": [{"kind": "ConfigMap", "name": "base", "valuesKey": "other.yaml"}]}, {"web": {"replicas": 2}}),
+        (
+            {"valuesFrom": [{"kind": "ConfigMap", "name": "base"}, {"kind": "ConfigMap", "name": "base", "valuesKey": "other.yaml"}], "values": {"list": []}},
+            {"web": {"replicas": 2, "port": 80}, "list": []},
+        ),
+        ({"valuesFrom": [{"kind": "ConfigMap", "name": "base", "valuesKey": "none"}], "values": {"a": 1}}, {"a": 1}),
+        ({"valuesFrom": "text", "values": {"a": 1}}, {"a": 1}),
+        ({"valuesFrom": [7, {}], "values": 7}, {}),
+    ],
+    ids=["by default values.yaml", "another key", "later ones win, and what the release says itself", "a key that is not there", "no list", "no mappings"],
+)
+def test_values_of_config_maps_are_merged_in_order(spec: dict[str, Any], expected: dict[str, Any]) -> None:
+    assert values(spec, BASE)[0] == expected
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "expected"),
+    [
+        ("web.host", "example.org", {"web": {"host": "example.org"}}),
+        ("web.on", "true", {"web": {"on": True}}),
+        ("web.on", "'true'", {"web": {"on": "true"}}),
+        ("web.replicas", "3", {"web": {"replicas": 3}}),
+        ("hosts.example\\.org", "", {"hosts": {"example.org": ""}}),
+    ],
+)
+def test_a_value_of_a_config_map_goes_to_its_target_path(path: str, value: str, expected: dict[str, Any]) -> None:
+    entry = {"kind": "ConfigMap", "name": "settings", "valuesKey": "one", "targetPath": path}
+
+    assert values({"valuesFrom": [entry]}, config_map(one=value)) == (expected, True)
+
+
+@pytest.mark.parametrize(
+    ("entry", "complete"),
+    [
+        ({"kind": "ConfigMap", "name": "base"}, True),
+        ({"kind": "ConfigMap", "name": "elsewhere"}, False),
+        ({"kind": "ConfigMap", "name": "elsewhere", "optional": True}, False),
+        ({"kind": "ConfigMap", "name": "broken"}, False),
+        ({"kind": "ConfigMap", "name": "base", "targetPath": "web[0].port"}, False),
+        ({"kind": "Secret", "name": "base"}, False),
+        ({"kind": "Secret", "name": "base", "targetPath": "web.password"}, True),
+    ],
+)
+def test_values_that_are_not_at_hand_make_those_of_a_release_incomplete(entry: dict[str, Any], complete: bool) -> None:
+    assert values({"valuesFrom": [entry]}, BASE, config_map("broken", **{"values.yaml": "a: [1"}))[1] is complete
+
+
+HELM_RELEASE = """\
+apiVersion: helm.toolkit.fluxcd.io/v2
+kind: HelmRelease
+metadata: {name: web, namespace: apps}
+spec:
+  chart: {spec: {chart: podinfo, sourceRef: {kind: HelmRepository, name: charts}}}
+  valuesFrom: [{kind: ConfigMap, name: settings}]
+"""
+IN_A_BLOCK = """\
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: settings, namespace: apps}
+data:
+  values.yaml: |
+    # a comment
+    web:
+      existingSecret: web
+"""
+IN_A_LINE = """\
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: settings, namespace: apps}
+data:
+  values.yaml: "web:\\n  existingSecret: web\\n"
+"""
+GENERATED = """\
+resources: [release.yaml]
+configMapGenerator:
+  - name: settings
+    namespace: apps
+    options: {disableNameSuffixHash: true}
+    files:
+      - other.yaml=values.yaml
+      - values.yaml=deep/values.yaml
+"""
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({"kustomization.yaml": "resources: [release.yaml, map.yaml]\n", "map.yaml": IN_A_BLOCK}, Place("map.yaml", 8, 7)),
+        ({"kustomization.yaml": "resources: [release.yaml, map.yaml]\n", "map.yaml": IN_A_LINE}, Place("map.yaml", 5, 3)),
+        (
+            {"kustomization.yaml": GENERATED, "values.yaml": "{}\n", "deep/values.yaml": "\nweb:\n  existingSecret: web\n"},
+            Place("deep/values.yaml", 3, 3),
+        ),
+    ],
+    ids=["a block in a ConfigMap", "a text in quotes", "a file of a generator"],
+)
+def test_a_value_of_a_config_map_stands_where_a_person_would_edit_it(files: dict[str, str], expected: Place) -> None:
+    loader = Loader(MemoryTree({"release.yaml": HELM_RELEASE, **files}))
+    rendered = [to_resource(node, SCOPE_OF, "apps") for node in Builder(loader).build("").resources]
+    known = {resource.id: resource for resource in rendered if resource is not None}
+    found = flux_release(known[ResourceId("helm.toolkit.fluxcd.io", "HelmRelease", "apps", "web")], known, loader, SCOPE_OF, frozenset())
+
+    assert found.values["web"].place("existingSecret") == expected

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from gitops_secrets.kinds.extract import facts_of
 from gitops_secrets.kinds.table import default_table
 from gitops_secrets.manifests.load import Loader
 from gitops_secrets.model.facts import Resource
@@ -15,6 +16,7 @@ from gitops_secrets.rendering.flux import closest_directory
 from gitops_secrets.repository.tree import MemoryTree
 from gitops_secrets.syntax.emit import dump, dump_all
 
+TABLE = default_table()
 ROOT = "clusters/test/flux-system/gotk-sync.yaml"
 SOURCE = {
     "apiVersion": "source.toolkit.fluxcd.io/v1",
@@ -39,7 +41,8 @@ def cluster(files: Mapping[str, str], *units: dict[str, Any]) -> Cluster:
     """The cluster whose bootstrap folder holds `units`."""
     sync = dump_all([SOURCE, kustomization("flux-system", "./clusters/test")])
     named = {f"clusters/test/{unit['metadata']['name']}.yaml": dump(unit) for unit in units}
-    found = find_clusters(Loader(MemoryTree({ROOT: sync, **named, **files})), default_table().is_namespaced)
+    loader = Loader(MemoryTree({ROOT: sync, **named, **files}))
+    found = find_clusters(loader, TABLE.is_namespaced, provisions_of=lambda resource: facts_of(resource, TABLE).provisions)
     return next(entry for entry in found if entry.entry_point == ROOT)
 
 
@@ -399,6 +402,40 @@ def test_a_secret_that_is_not_in_the_repository_may_define_any_variable() -> Non
     found = cluster(APP, kustomization("apps", postBuild={"substituteFrom": [{"kind": "Secret", "name": "elsewhere"}]}))
 
     assert found.problems == ()
+
+
+def external_secret(*keys: str, policy: str = "Owner", **spec: Any) -> dict[str, Any]:
+    data = [{"secretKey": key, "remoteRef": {"key": "variables"}} for key in keys]
+    spec = {"secretStoreRef": {"name": "store"}, "target": {"name": "variables", "creationPolicy": policy}, "data": data, **spec}
+    metadata = {"name": f"{policy}-{'-'.join(keys)}".lower(), "namespace": "flux-system"}
+    return {"apiVersion": "external-secrets.io/v1", "kind": "ExternalSecret", "metadata": metadata, "spec": spec}
+
+
+@pytest.mark.parametrize(
+    ("made_of", "expected"),
+    [
+        ([external_secret("ZONE")], ["undefined-variable"]),
+        ([external_secret("ZONE"), external_secret("REGION", policy="Merge")], []),
+        ([external_secret("ZONE", dataFrom=[{"extract": {"key": "all"}}])], []),
+        ([external_secret("ZONE", policy="Merge")], []),
+    ],
+    ids=["its own keys", "keys of two", "keys that are not known", "a Secret that somebody else makes"],
+)
+def test_a_secret_that_an_external_secret_makes_defines_the_variables_of_its_keys(made_of: list[dict[str, Any]], expected: list[str]) -> None:
+    units = [kustomization("apps", postBuild={"substituteFrom": [{"kind": "Secret", "name": "variables"}]}), kustomization("secrets")]
+    found = cluster({**APP, "secrets/all.yaml": dump_all(made_of)}, *units)
+
+    assert [rule for rule, _, _ in problems(found)] == expected
+    assert substituted(found) == {"region": None if expected else "${REGION}", "zone": "${ZONE:=a}"}
+
+
+def test_a_variable_that_a_parent_leaves_as_it_is_has_no_known_value() -> None:
+    child = kustomization("child", "./child", postBuild={"substitute": {"NAMES": "${q:='}${NAMES}${q:='}"}})
+    files = {"apps/child.yaml": dump(child), "child/app.yaml": dump(config_map("app", names="[${NAMES}]"))}
+    found = cluster(files, kustomization("apps", postBuild={"substituteFrom": [{"kind": "ConfigMap", "name": "elsewhere"}]}))
+
+    assert found.problems == ()
+    assert substituted(found) == {"names": "[${NAMES}]"}
 
 
 def test_an_optional_source_of_variables_that_is_missing_defines_none() -> None:

@@ -1,0 +1,111 @@
+"""Variables for the substitution after the build: `spec.postBuild` of a Flux Kustomization, and what it names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from gitops_secrets.model.facts import ObjectNeed, Resource
+from gitops_secrets.model.ids import ResourceId
+from gitops_secrets.model.nodes import MappingNode, as_mapping, as_sequence, as_text
+from gitops_secrets.rendering.objects import ProvisionsOf
+from gitops_secrets.rendering.resource_set import copied_from
+
+
+class Variables:
+    """What defines variables, among resources that grow while units are expanded."""
+
+    def __init__(self, resources: Mapping[ResourceId, Resource], provisions_of: ProvisionsOf) -> None:
+        self._resources = resources
+        self._provisions_of = provisions_of
+        self._makers: dict[str, list[Resource]] = {}  # of Secrets, by namespace
+
+    def add(self, resource: Resource) -> None:
+        """Keeps a resource that a controller may make a Secret of."""
+        # ExternalSecret, SealedSecret and all their kin have it in their name.
+        if "Secret" in resource.id.kind and resource.id.group:
+            self._makers.setdefault(resource.id.namespace, []).append(resource)
+
+    def are_missing(self, resource: Resource) -> bool:
+        """Does a Kustomization name something that is not there yet?"""
+        return any(not optional and self._given_by(target) is None for target, optional in _substitute_from(resource))
+
+    def of(self, resource: Resource) -> Mapping[str, str | None] | None:
+        """The variables of a Kustomization by name, None for a value that is secret; None where Flux would not substitute at all."""
+        post_build = _post_build(resource)
+        if not post_build:
+            return None
+        values: dict[str, str | None] = {}
+        complete = True
+        for target, optional in _substitute_from(resource):
+            given = self._given_by(target)
+            if given is None:
+                complete = complete and optional
+            else:
+                values.update(given)
+        for key, value in as_mapping(post_build.get("substitute")).items():
+            text = scalar_text(value)
+            # An expression is left over where the parent's own variable is not known: in the cluster a value stands there.
+            values[key] = None if "${" in text else text
+        if not complete:
+            return _Incomplete(values)
+        if not values and post_build.get("substituteStrategy") != "Always":
+            return None
+        return values
+
+    def _held(self, target: ResourceId) -> Resource | None:
+        """The ConfigMap or Secret of that name, or the one that Flux Operator copies it from."""
+        found = self._resources.get(target)
+        origin = copied_from(found) if found is not None else None
+        return found if origin is None else self._resources.get(origin)
+
+    def _given_by(self, target: ResourceId) -> Mapping[str, str | None] | None:
+        """The variables that a ConfigMap or Secret gives, None for a value that is secret; None where it is not in the repository, or not all its keys."""
+        found = self._held(target)
+        if found is None:
+            return self._made_keys(target)
+        if target.kind == "ConfigMap":
+            return {key: scalar_text(value) for key, value in as_mapping(found.data.get("data")).items()}
+        return dict.fromkeys(key for field in ("data", "stringData") for key in as_mapping(found.data.get(field)))
+
+    def _made_keys(self, target: ResourceId) -> Mapping[str, None] | None:
+        """The keys of a Secret that controllers make of other resources; None unless all of them are known."""
+        makers = self._makers.get(target.namespace, ()) if target.kind == "Secret" else ()
+        made = [each for maker in makers for each in self._provisions_of(maker) if each.provides == ObjectNeed(target)]
+        keys = [each.keys for each in made if each.keys is not None]
+        if len(keys) < len(made) or not any(each.owns for each in made):
+            return None
+        return dict.fromkeys(sorted(frozenset().union(*keys)))
+
+
+class _Incomplete(dict[str, "str | None"]):
+    """Variables of which some come from what is not in the repository: any name may be defined there."""
+
+    def __contains__(self, key: object) -> bool:
+        return True
+
+    def __missing__(self, key: str) -> None:
+        return None
+
+    def get(self, key: str, default: str | None = None) -> str | None:  # type: ignore[override]  # dict's overloads say nothing more here
+        return self[key]
+
+
+def scalar_text(value: object) -> str:
+    """A scalar as Flux writes it into a variable."""
+    if value is True or value is False:
+        return "true" if value else "false"
+    return "" if value is None else str(value)
+
+
+def _substitute_from(resource: Resource) -> list[tuple[ResourceId, bool]]:
+    found = []
+    for entry in as_sequence(_post_build(resource).get("substituteFrom")):
+        entry = as_mapping(entry)
+        name, kind = as_text(entry.get("name")), as_text(entry.get("kind"))
+        if name and kind in ("ConfigMap", "Secret"):
+            found.append((ResourceId("", kind, resource.id.namespace, name), entry.get("optional") is True))
+    return found
+
+
+def _post_build(resource: Resource) -> MappingNode:
+    return as_mapping(as_mapping(resource.data.get("spec")).get("postBuild"))
