@@ -115,8 +115,15 @@ class UnitNeedsSplit(Rule):
                 yield self.finding(message, first.requirement.place, split.unit, other=provider, confidence=confidence, related=evidence(edges))
 
     def _mutual(self, split: Split) -> Finding:
-        units = " and ".join(sorted({str(edge.consumer_unit) for edge in split.edges}))
-        message = f"{units} need something of each other, so that no dependsOn can be right: {'; '.join(map(sentence, split.edges[:2]))}; split one of them"
+        consumers = sorted({str(edge.consumer_unit) for edge in split.edges})
+        if len(consumers) > 1:
+            fault, advice = f"{' and '.join(consumers)} need something of each other, so that no dependsOn can be right", "split one of them"
+        else:
+            fault, advice = (
+                f"{consumers[0]} needs something of {split.edges[0].provider_unit}, which depends on it",
+                "that dependsOn can't stay, or one of them is to be split",
+            )
+        message = f"{fault}: {'; '.join(map(sentence, split.edges[:2]))}; {advice}"
         first, related = split.edges[0], evidence(split.edges)
         return self.finding(message, first.requirement.place, split.unit, other=first.provider_unit, confidence=Confidence.LIKELY, related=related)
 
@@ -140,6 +147,8 @@ def _earlier(unit: ResourceId, graph: Graph) -> ResourceId | None:
 def _is_mutual(split: Split, graph: Graph) -> bool:
     """Is it about several units that need each other, not about one and what it or its descendants bring?"""
     first = split.edges[0]
+    if first.consumer_unit != split.unit:
+        return True
     return first.provider_unit is not None and first.provider_unit != split.unit and split.unit not in graph.ancestors(first.provider_unit)
 
 

@@ -197,7 +197,8 @@ class RedundantDependsOn(Rule):
         for edge in context.plan.edges:
             declared = edge.edge.declared
             if declared is not None and edge.redundant:
-                itself = "" if edge.inferred else ", and needs nothing of it itself"
+                # What a unit needs of one of another kind is not in the graph of units.
+                itself = "" if edge.inferred or edge.consumer.kind != edge.provider.kind else ", and needs nothing of it itself"
                 message = f"{edge.consumer} depends on {edge.provider} through others already{itself}; the entry can go"
                 cause = "dependsOn entries that others imply can go"
                 remedy = remedies.drop_dependency(declared)

@@ -89,9 +89,11 @@ class UndefinedVariable(_FromProblems):
     cost = "its build fails"
 
     def check(self, context: Context) -> Iterator[Finding]:
-        strict = _is_strict(context.cluster.flux_version)
+        is_strict = _is_strict(context.cluster.flux_version)
         for finding in super().check(context):
-            yield finding if strict else replace(finding, severity=Severity.WARNING, message=finding.message.replace(self.cost, _EMPTIED))
+            message = finding.message if is_strict else finding.message.replace(self.cost, _EMPTIED)
+            cause = f"{finding.subject} builds objects with variables that nothing defines; {self.cost if is_strict else _EMPTIED}"
+            yield replace(finding, severity=Severity.ERROR if is_strict else Severity.WARNING, message=message, cause=cause)
 
 
 def _is_strict(version: str | None) -> bool:

@@ -133,7 +133,11 @@ def _sentence(gate: Gate) -> str:
 
 
 def _split(split: Split, style: Style) -> Iterator[str]:
-    sentence = f"{visible(str(split.unit))} can't be applied as one unit: it holds both what needs these things and what brings them"
+    consumers = sorted({visible(str(edge.consumer_unit)) for edge in split.edges})
+    if all(edge.provider_unit == edge.consumer_unit == split.unit for edge in split.edges):
+        sentence = f"{visible(str(split.unit))} can't be applied as one unit: it holds both what needs these things and what brings them"
+    else:
+        sentence = f"{' and '.join(consumers)} {'need' if len(consumers) > 1 else 'needs'} of other units what those bring only afterwards"
     yield from style.wrapped(sentence, "", "  ")
     for edge in split.edges[: None if style.verbose else 3]:
         text = f"{visible(str(edge.requirement.place))}: {visible(str(edge.requirement.resource))} needs {visible(str(edge.requirement.need))}"

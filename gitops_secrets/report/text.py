@@ -106,7 +106,7 @@ def _group(group: Sequence[Finding], clusters: Sequence[str], style: Style, deta
     for number, finding in enumerate(shown):
         place = visible(str(finding.place))
         more = style.dim(f"  and {left} more (-v shows all)") if left and number == len(shown) - 1 else ""
-        yield f"  {style.paint(place, BOLD)}{' ' * (width - len(place))}  {visible(finding.subject)}{more}"
+        yield f"  {style.paint(place, BOLD)}{' ' * (width - len(place))}  {visible(_item(finding))}{more}"
         if detail is _EVERYTHING:
             yield from _evidence(finding, detail.evidence, style)
 
@@ -115,12 +115,23 @@ def _message(group: Sequence[Finding]) -> str:
     first = group[0]
     if len(group) == 1:
         return first.message
+    if _is_about_one(first):
+        return first.cause
     # In several clusters, units of one id are several units.
     subjects = {(finding.subject, finding.place) for finding in group}
     kinds = {subject.partition("/")[0].partition(".")[0] for subject, _ in subjects}
     singular, plural = _VERBS.get(first.rule, (":", ":"))
     verb = singular if len(subjects) == 1 else plural
     return f"{counted(len(subjects), kinds.pop() if len(kinds) == 1 else 'thing')}{verb} {first.cause}"
+
+
+def _is_about_one(finding: Finding) -> bool:
+    """Does the cause itself name the subject, so that a group is of many things about one?"""
+    return finding.cause.startswith(f"{finding.subject} ")
+
+
+def _item(finding: Finding) -> str:
+    return finding.other or finding.subject if _is_about_one(finding) else finding.subject
 
 
 def _headline(message: str, severity: Severity, ending: str, style: Style, lines: int) -> Iterator[str]:

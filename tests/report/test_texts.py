@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from gitops_secrets.graph.trace import Trace, trace_key, trace_object
-from gitops_secrets.model.facts import Problem, RemoteNeed
+from gitops_secrets.model.facts import Confidence, Problem, RemoteNeed
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import Place
 from gitops_secrets.model.results import Finding, Severity
-from gitops_secrets.ordering.order import Plan
+from gitops_secrets.ordering.order import Plan, Split
 from gitops_secrets.report.dot import dot
 from gitops_secrets.report.mermaid import mermaid
 from gitops_secrets.report.plan_text import plan_text
@@ -70,6 +70,15 @@ def test_the_plan_shows_what_has_to_be_split(platform: Any) -> None:
     assert "infrastructure/stores/aws.yaml:1: ClusterSecretStore//aws needs" in text
 
 
+def test_the_plan_shows_what_comes_only_after_the_unit_that_needs_it(platform: Any) -> None:
+    stores, operators = platform.units[2].id, platform.units[1].id
+    plan = platform.plan()
+    edge = next(edge for edge in plan.graph.resource_edges if edge.consumer_unit == stores and edge.provider_unit == operators)
+    text = plan_text([replace(plan, splits=(Split(stores, (edge,)),))], PLAIN)
+
+    assert "Kustomization/flux-system/stores needs of other units what those bring only afterwards" in text
+
+
 def test_a_trace_of_a_secret_goes_both_ways(small_plan: Plan, golden: Golden) -> None:
     golden("trace.txt", trace_text(Trace(str(SECRET), (trace_object(small_plan.graph, SECRET),)), PLAIN))
 
@@ -81,6 +90,20 @@ def test_a_trace_of_a_key_goes_to_the_workload_and_its_unit(small_plan: Plan, go
 
 def test_findings_of_one_cause_are_one_paragraph(findings: Sequence[Finding], golden: Golden) -> None:
     golden("check.txt", check_text(findings, 1, ["production", "staging"], PLAIN))
+
+
+def test_many_things_about_one_unit_are_named_beside_their_places() -> None:
+    found = []
+    for line, name in ((3, "ZONE"), (5, "DOMAIN")):
+        message = f"shop builds an object with ${{{name}}}"
+        place = Place("a.yaml", line, 1)
+        found.append(Finding("undefined-variable", Severity.ERROR, Confidence.CERTAIN, message, place, "shop", other=name, cause="shop lacks variables"))
+
+    assert check_text(found, 0, ["test"], PLAIN).splitlines()[:3] == [
+        "error: shop lacks variables [undefined-variable]",
+        "  a.yaml:3  ZONE",
+        "  a.yaml:5  DOMAIN",
+    ]
 
 
 def test_verbose_shows_every_finding_with_its_evidence(findings: Sequence[Finding], golden: Golden) -> None:
