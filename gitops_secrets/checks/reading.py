@@ -35,6 +35,7 @@ class _FromProblems(Rule):
 
 # What an undefined variable was before substitution became strict.
 _EMPTIED: Final = "it becomes empty without a word"
+_ALL_EMPTIED: Final = "they become empty without a word"
 
 
 class MissingPath(_FromProblems):
@@ -92,7 +93,7 @@ class UndefinedVariable(_FromProblems):
         is_strict = _is_strict(context.cluster.flux_version)
         for finding in super().check(context):
             message = finding.message if is_strict else finding.message.replace(self.cost, _EMPTIED)
-            cause = f"{finding.subject} builds objects with variables that nothing defines; {self.cost if is_strict else _EMPTIED}"
+            cause = f"{finding.subject} builds objects with variables that nothing defines; {self.cost if is_strict else _ALL_EMPTIED}"
             yield replace(finding, severity=Severity.ERROR if is_strict else Severity.WARNING, message=message, cause=cause)
 
 

@@ -52,7 +52,8 @@ def check(context: click.Context, path: Path, format_: str, fail_on: str, exit_z
     else:
         from gitops_secrets.report.text import check_text
 
-        clusters = [cluster.graph.cluster.name for cluster in analysis.clusters]
+        graphs = [cluster.graph for cluster in analysis.clusters]
+        clusters = [graph.cluster.name for graph in graphs if not graph.cluster.stray] or [graph.cluster.name for graph in graphs]
         text = check_text(result.findings, result.suppressed, clusters, call.style)
     write(text, call)
     if fails(result.findings, "never" if exit_zero else fail_on):

@@ -33,7 +33,7 @@ _VERBS: Final = {"missing-depends-on": (" needs", " need"), "dependency-not-gate
 
 
 def check_text(findings: Sequence[Finding], suppressed: int, clusters: Sequence[str], style: Style) -> str:
-    """All findings and a line that sums them up. `clusters` are the names of all that were looked at.
+    """All findings and a line that sums them up. `clusters` are the names of those that a finding without a word about clusters is in.
 
     Notes are only counted unless `verbose`; `quiet` leaves out everything but errors.
     """

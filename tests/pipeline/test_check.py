@@ -158,6 +158,14 @@ def test_what_nothing_reaches_is_worth_a_note_beside_a_bootstrapped_cluster() ->
     assert [(finding.severity, finding.confidence) for finding in archived] == [(Severity.NOTE, Confidence.POSSIBLE)] * len(archived) != []
 
 
+def test_what_nothing_reaches_does_not_repeat_what_a_cluster_shows() -> None:
+    release = "apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {name: shop}\nspec:\n  interval: 1h\n  dependsOn: [{name: nobody}]\n"
+    again = APPS.replace("name: apps", "name: archived")
+    result = checked({**FILES, "apps/release.yaml": release, "archive/apps.yaml": again})
+
+    assert ("error", "dangling-depends-on", "apps/release.yaml:6", ("east", "west")) in found(result)
+
+
 def test_what_nothing_reaches_is_graded_as_usual_where_nothing_is_bootstrapped() -> None:
     result = checked({"archive/apps.yaml": APPS, "apps/settings.yaml": SETTINGS})
 
