@@ -28,7 +28,7 @@ _DEPENDENT = frozenset({"Kustomization", "HelmRelease"})
 def slip(name: str, candidates: Iterable[str]) -> str | None:
     """What a name that is not there was meant to be, if there is just one thing that it can be.
 
-    Stricter than what a message asks about: names that differ in their digits, or are spelled out differently, are left to people.
+    Stricter than what a message asks about: names that differ in their digits or by a whole word, or are spelled out differently, are left to people.
 
     >>> slip("external-secret", ["external-secrets", "cert-manager"]), slip("node-1", ["node-2"]), slip("apiKey", ["api-key"]), slip("shpo", ["shop"])
     ('external-secrets', None, 'api-key', 'shop')
@@ -39,7 +39,8 @@ def slip(name: str, candidates: Iterable[str]) -> str | None:
     close = same or swapped or difflib.get_close_matches(name, others, 2, _SLIP)
     if len(close) != 1 or _DIGITS.findall(close[0]) != _DIGITS.findall(name):
         return None
-    return close[0]
+    # `tunnel-id-secret` beside `tunnel-secret` is more likely one more thing than a slip.
+    return close[0] if same or len(_SEPARATORS.split(close[0])) == len(_SEPARATORS.split(name)) else None
 
 
 def _is_swapped(name: str, other: str) -> bool:
