@@ -22,6 +22,8 @@ class MissingCustomResourceDefinition(Rule):
 
     Why it matters: the API server refuses the object (`no matches for kind`), and Flux everything else of its unit. Nothing heals it.
 
+    A group that no chart of the catalogue brings may come with the cluster, as a vendor's platform does: that is a warning.
+
     Example: before, a HelmRelease of cert-manager without values; after, `values: {crds: {enabled: true}}`.
 
     Options: name what is installed before the engine starts under `bootstrap` in the configuration; add kinds under `kinds`.
@@ -51,19 +53,25 @@ class MissingCustomResourceDefinition(Rule):
             possible = first.possible if place is None else _in_its_stead(context, first)
             confidence, doubts = doubt_before(context, unit, possible, Confidence.LIKELY)
             missing = " and ".join(sorted({str(entry.requirement.need) for entry in entries})[:2])
+            known = place is not None or self._is_known(context, first.requirement.resource.group)
             what = f"{missing}, which nothing in the repository brings{hint}{doubts}"
+            unless = "" if known or confidence is Confidence.POSSIBLE else "; if the cluster comes with it, name it under bootstrap in the configuration"
             rows = [context.table.row(entry.requirement.resource.group, entry.requirement.resource.kind) for entry in entries]
             yield self.finding(
-                f"{first.requirement.resource}{more} {need_it} {what}; {be} refused for ever",
+                f"{first.requirement.resource}{more} {need_it} {what}; {be} refused for ever{unless}",
                 place or first.requirement.place,
                 unit,
                 other=crd,
                 confidence=confidence,
-                severity=Severity.NOTE if all(row is not None and row.soft for row in rows) else None,
+                severity=Severity.NOTE if all(row is not None and row.soft for row in rows) else None if known else Severity.WARNING,
                 related=[Related(f"{entry.requirement.resource} is of this kind", entry.requirement.place) for entry in entries],
                 field=f"apiVersion {crd}",
                 cause=f"{crd} is brought by nothing in the repository{hint}" if place is None else f"kinds that nothing in the repository brings{hint}",
             )
+
+    def _is_known(self, context: Context, group: str) -> bool:
+        """Does anyone know what brings the group? What a vendor's platform comes with, no repository brings."""
+        return any(each.group == group for chart in context.catalogue.charts for each in chart.provides)
 
     def _hint(self, context: Context, need: KindNeed) -> _Hint:
         charts = [chart for chart in context.catalogue.charts if any((each.group, each.kind) == (need.group, need.kind) for each in chart.provides)]

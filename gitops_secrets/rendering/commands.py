@@ -21,6 +21,9 @@ _IN_DIRECTORIES = (".yaml", ".yml", ".toml", ".sh")
 _PROGRAMS = ("kubectl", "helm", "kustomize", "helmfile", "oc", "flux")
 _OF_INTEREST = re.compile(r"\b(?:kubectl|helm|helmfile|kustomize|oc|flux)\b", re.IGNORECASE)
 
+# Quotes in general can't be trusted: comments and texts hold apostrophes.
+_QUOTED_PROGRAM = re.compile(r"\|\s*\S+ -[ce] '[^']*\Z")
+
 UNKNOWN = "\ue000"
 
 
@@ -179,13 +182,13 @@ def _filled(text: str, variables: Mapping[str, str], depth: int = 0) -> str:
 
 
 def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
-    """Lines with their number, continued ones joined: by a backslash, or by a pipe at the start of the next."""
+    """Lines with their number, continued ones joined: by a backslash, a pipe at the start of the next, or a program in quotes (`python3 -c '…`)."""
     lines = text.splitlines()
     index = 0
     while index < len(lines):
         number = index + 1
         line = lines[index]
-        while index + 1 < len(lines) and (line.endswith("\\") or lines[index + 1].lstrip().startswith(("| ", "|& "))):
+        while index + 1 < len(lines) and (line.endswith("\\") or _QUOTED_PROGRAM.search(line) or lines[index + 1].lstrip().startswith(("| ", "|& "))):
             index += 1
             line = line.removesuffix("\\") + " " + lines[index].strip()
         index += 1

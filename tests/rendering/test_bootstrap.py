@@ -361,6 +361,17 @@ def test_objects_of_templates_and_machine_configurations_and_commands() -> None:
     assert [node.place("kind").line for objects in found for node in objects.nodes] == [3, 3, 4, 4]
 
 
+def test_a_program_in_quotes_may_stand_between_a_template_and_what_applies_it() -> None:
+    files = {
+        "bootstrap/mod.just": "up:\n  just template bootstrap/secrets.yaml.j2 | python3 -c 'import sys\nprint(sys.stdin.read())' | kubectl apply -f -\n",
+        "bootstrap/secrets.yaml.j2": "kind: Secret\napiVersion: v1\nmetadata: {name: token}\n",
+    }
+
+    (found,) = bootstrap_objects(Loader(MemoryTree(files)))
+
+    assert (found.path, [node["metadata"]["name"] for node in found.nodes]) == ("bootstrap/secrets.yaml.j2", ["token"])
+
+
 def test_a_comment_that_says_how_to_create_a_secret_is_a_command() -> None:
     files = {
         "monitoring/provider.yaml": "spec:\n  # kubectl -n flux-system create secret generic chat --from-literal=address=x\n  secretRef: {name: chat}\n",
