@@ -147,8 +147,6 @@ def _earlier(unit: ResourceId, graph: Graph) -> ResourceId | None:
 def _is_mutual(split: Split, graph: Graph) -> bool:
     """Is it about several units that need each other, not about one and what it or its descendants bring?"""
     first = split.edges[0]
-    if first.consumer_unit != split.unit:
-        return True
     return first.provider_unit is not None and first.provider_unit != split.unit and split.unit not in graph.ancestors(first.provider_unit)
 
 

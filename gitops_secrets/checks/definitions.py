@@ -53,7 +53,7 @@ class MissingCustomResourceDefinition(Rule):
             possible = first.possible if place is None else _in_its_stead(context, first)
             confidence, doubts = doubt_before(context, unit, possible, Confidence.LIKELY)
             missing = " and ".join(sorted({str(entry.requirement.need) for entry in entries})[:2])
-            known = place is not None or self._is_known(context, first.requirement.resource.group)
+            known = place is not None or _is_known(context, first.requirement.resource.group)
             what = f"{missing}, which nothing in the repository brings{hint}{doubts}"
             unless = "" if known or confidence is Confidence.POSSIBLE else "; if the cluster comes with it, name it under bootstrap in the configuration"
             rows = [context.table.row(entry.requirement.resource.group, entry.requirement.resource.kind) for entry in entries]
@@ -68,10 +68,6 @@ class MissingCustomResourceDefinition(Rule):
                 field=f"apiVersion {crd}",
                 cause=f"{crd} is brought by nothing in the repository{hint}" if place is None else f"kinds that nothing in the repository brings{hint}",
             )
-
-    def _is_known(self, context: Context, group: str) -> bool:
-        """Does anyone know what brings the group? What a vendor's platform comes with, no repository brings."""
-        return any(each.group == group for chart in context.catalogue.charts for each in chart.provides)
 
     def _hint(self, context: Context, need: KindNeed) -> _Hint:
         charts = [chart for chart in context.catalogue.charts if any((each.group, each.kind) == (need.group, need.kind) for each in chart.provides)]
@@ -91,6 +87,11 @@ class _Hint(NamedTuple):
 
     text: str
     place: Place | None = None
+
+
+def _is_known(context: Context, group: str) -> bool:
+    """Does anyone know what brings the group? What a vendor's platform comes with, no repository brings."""
+    return any(each.group == group for chart in context.catalogue.charts for each in chart.provides)
 
 
 def _in_its_stead(context: Context, entry: Unmet) -> Opaque | None:

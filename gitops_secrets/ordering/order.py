@@ -342,11 +342,12 @@ class _Planner:
         return bool(_find_cycles(resources + inner))
 
     def _cyclic_splits(self, cycles: Iterable[Cycle]) -> tuple[Split, ...]:
-        return tuple(
-            Split(cycle.units[0], tuple(reason for step in cycle.steps for reason in sorted(step.ordering, key=_only_admits)[:1]))
+        reasons = (
+            tuple(reason for step in cycle.steps for reason in sorted(step.ordering, key=_only_admits)[:1])
             for cycle in cycles
             if not cycle.declared and not self._is_resource_cycle(cycle)
         )
+        return tuple(Split(edges[0].consumer_unit, edges) for edges in reasons)
 
     # Levels
 

@@ -34,19 +34,20 @@ def check(repository: Repository, analysis: Analysis) -> CheckResult:
     """All findings in the clusters of an analysis. Raises `UsageError` for a rule in the configuration that does not exist."""
     _check_rules(repository.configuration)
     found: dict[tuple[object, ...], list[tuple[str, Finding]]] = {}
+    reached: set[tuple[object, ...]] = set()
     bootstrapped = any(not cluster.graph.cluster.stray for cluster in analysis.clusters)
     for cluster in sorted(analysis.clusters, key=lambda cluster: cluster.graph.cluster.stray):
         context = Context(cluster.plan, repository.table, repository.catalogue)
         stray = bootstrapped and cluster.graph.cluster.stray
-        reached = frozenset(found) if stray else frozenset()
-        for rule in RULES:
-            for finding in rule().check(context):
-                graded = _graded(finding, repository.configuration, stray=stray)
-                if graded is not None:
-                    key = (finding.rule, finding.place, finding.subject, finding.other, finding.field)
-                    # What nothing reaches is read together with what is reached, and would tell all of that again.
-                    if key not in reached:
-                        found.setdefault(key, []).append((cluster.graph.cluster.name, graded))
+        for finding in (finding for rule in RULES for finding in rule().check(context)):
+            graded = _graded(finding, repository.configuration, stray=stray)
+            key = (finding.rule, finding.place, finding.subject, finding.other, finding.field)
+            # What nothing reaches is read together with what is reached, and would tell all of that again.
+            if graded is None or (stray and key in reached):
+                continue
+            found.setdefault(key, []).append((cluster.graph.cluster.name, graded))
+            if not stray:
+                reached.add(key)
     merged = [_merge(entries) for entries in found.values()]
     merged.sort(key=lambda finding: (finding.severity.rank, finding.place, finding.rule, finding.subject, finding.other or "", finding.field))
     kept, suppressions = _without_suppressed(_fingerprinted(merged), repository)

@@ -166,6 +166,13 @@ def test_what_nothing_reaches_does_not_repeat_what_a_cluster_shows() -> None:
     assert ("error", "dangling-depends-on", "apps/release.yaml:6", ("east", "west")) in found(result)
 
 
+def test_what_only_unreached_clusters_show_names_all_of_them() -> None:
+    stray = APPS.replace("./apps", "./old").replace("name: apps", "name: archived")
+    both = {"archive/apps.yaml": stray, "attic/apps.yaml": stray, "old/settings.yaml": SETTINGS}
+
+    assert [finding.clusters for finding in checked({**FILES, **both}).findings if finding.place.file == "old/settings.yaml"] == [("archive", "attic")]
+
+
 def test_what_nothing_reaches_is_graded_as_usual_where_nothing_is_bootstrapped() -> None:
     result = checked({"archive/apps.yaml": APPS, "apps/settings.yaml": SETTINGS})
 
