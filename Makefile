@@ -23,9 +23,11 @@ test: environment ## all tests, against the real kustomize (ARGS="-k name" for s
 	@kustomize=$$(scripts/kustomize) && GITOPS_SECRETS_KUSTOMIZE=$$kustomize GITOPS_SECRETS_REQUIRE_KUSTOMIZE=1 $(BIN)/python -m pytest -q --numprocesses 2 $(ARGS)
 
 .PHONY: lint
-lint: environment ## ruff, mypy --strict, import-linter
-	@status=0; for check in "ruff check" "ruff format --check" "mypy" "lint-imports --no-logo --cache-dir .venv/import-linter"; do \
-		echo "-- $$check"; $(BIN)/$$check || status=1; \
+lint: environment ## ruff, mypy --strict, import-linter; actionlint and zizmor for the workflows
+	@actionlint=$$(scripts/actionlint) && export PATH="$(CURDIR)/$(BIN):$${actionlint%/*}:$$PATH" && \
+	status=0 && for check in "ruff check" "ruff format --check" "mypy" "lint-imports --no-logo --cache-dir .venv/import-linter" \
+		"actionlint -shellcheck= -pyflakes=" "zizmor --offline --quiet --pedantic --strict-collection ."; do \
+		echo "-- $$check"; $$check || status=1; \
 	done; exit $$status
 
 .PHONY: format
