@@ -8,7 +8,7 @@ BIN := .venv/bin
 
 .PHONY: help
 help: ## this list
-	@sed -nE 's/^([a-z]+):.*## (.*)/make \1@\2/p' $(MAKEFILE_LIST) | while IFS=@ read -r target text; do printf '%-14s%s\n' "$$target" "$$text"; done
+	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1@\2/p' $(MAKEFILE_LIST) | while IFS=@ read -r target text; do printf '%-16s%s\n' "$$target" "$$text"; done
 
 .PHONY: environment
 environment:
@@ -21,6 +21,10 @@ demo: environment ## the main job on a copy of the sample platform: check, gener
 .PHONY: test
 test: environment ## all tests, against the real kustomize (ARGS="-k name" for some)
 	@kustomize=$$(scripts/kustomize) && GITOPS_SECRETS_KUSTOMIZE=$$kustomize GITOPS_SECRETS_REQUIRE_KUSTOMIZE=1 $(BIN)/python -m pytest -q --numprocesses 2 $(ARGS)
+
+.PHONY: test-html
+test-html: environment ## the page of scan --format html, in the Chromium that is installed (Debian: chromium, chromium-driver)
+	@$(BIN)/python -m pytest -q -m browser tests/report/page $(ARGS)
 
 .PHONY: lint
 lint: environment ## ruff, mypy --strict, import-linter; actionlint and zizmor for the workflows

@@ -13,7 +13,7 @@ from gitops_secrets.cli.output import write
 
 @click.command()
 @path_argument
-@format_option("tree", "json", "dot", "mermaid")
+@format_option("tree", "json", "dot", "mermaid", "html")
 @click.option("--resources", is_flag=True, help="Every object and every edge between objects, not units only.")
 @common_options
 def scan(path: Path, format_: str, resources: bool, call: Call) -> None:
@@ -21,7 +21,7 @@ def scan(path: Path, format_: str, resources: bool, call: Call) -> None:
 
     PATH is any folder of the repository; what is shown is limited to entry points below it.
     """
-    _, analysis = open_and_analyse(path, call)
+    repository, analysis = open_and_analyse(path, call)
     plans = plans_of(analysis)
     if format_ == "json":
         from gitops_secrets.report.documents import scan_document
@@ -35,6 +35,12 @@ def scan(path: Path, format_: str, resources: bool, call: Call) -> None:
         from gitops_secrets.report.mermaid import mermaid
 
         text = mermaid(plans, resources=resources)
+    elif format_ == "html":
+        from gitops_secrets.pipeline.check import check
+        from gitops_secrets.report.html import html_page
+
+        result = check(repository, analysis)
+        text = html_page(repository.root.name, plans, result.findings, result.problems, analysis.revision)
     else:
         from gitops_secrets.report.tree import scan_tree
 

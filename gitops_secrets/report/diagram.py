@@ -90,10 +90,11 @@ def resource_drawing(plan: Plan) -> Drawing:
 
 def _arrow(edge: OrderedEdge, plan: Plan, key: Callable[[ResourceId], str]) -> Arrow:
     reasons = sorted({reason.requirement.reason for reason in edge.edge.reasons})
-    return Arrow(key(edge.consumer), key(edge.provider), _line(edge, plan), ", ".join(reasons))
+    return Arrow(key(edge.consumer), key(edge.provider), line_of(edge, plan), ", ".join(reasons))
 
 
-def _line(edge: OrderedEdge, plan: Plan) -> Line:
+def line_of(edge: OrderedEdge, plan: Plan) -> Line:
+    """What the arrow of an edge says."""
     if edge.edge.declared is not None:
         return Line.UNPROVEN if edge.unbacked_gates else Line.WRITTEN
     if not edge.orders:
@@ -122,7 +123,7 @@ def _folded(plan: Plan, name: Callable[[ResourceId], str]) -> Drawing:
     # Between two boxes the weightiest arrow stands for all.
     arrows: dict[tuple[str, str], Line] = {}
     for edge in plan.edges:
-        pair, line = (name(edge.consumer), name(edge.provider)), _line(edge, plan)
+        pair, line = (name(edge.consumer), name(edge.provider)), line_of(edge, plan)
         if pair[0] != pair[1]:
             arrows[pair] = min(arrows.get(pair, line), line, key=_WEIGHT.__getitem__)
     return Drawing(plan.graph.cluster.name, (("", boxes),), tuple(Arrow(start, end, line) for (start, end), line in sorted(arrows.items())))

@@ -21,7 +21,13 @@ WARNING = Finding("a-rule", Severity.WARNING, Confidence.CERTAIN, "message", Pla
 
 @pytest.mark.parametrize(
     ("format_", "beginning"),
-    [("tree", "production  clusters/production"), ("json", '{\n  "schema": "gitops-secrets/scan/v1"'), ("dot", "digraph"), ("mermaid", "flowchart")],
+    [
+        ("tree", "production  clusters/production"),
+        ("json", '{\n  "schema": "gitops-secrets/scan/v1"'),
+        ("dot", "digraph"),
+        ("mermaid", "flowchart"),
+        ("html", "<!doctype html>"),
+    ],
 )
 def test_scan_writes_each_format(repository: Path, run: Run, format_: str, beginning: str) -> None:
     result = run("scan", "--format", format_, "--cluster", "production")
