@@ -18,7 +18,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gitops_secrets.cli.main import cli
-from gitops_secrets.pipeline.check import CheckResult, check
+from gitops_secrets.model.results import CheckResult
+from gitops_secrets.pipeline.check import check
 from gitops_secrets.pipeline.scan import Analysis, Repository, analyse, open_repository, repository_of
 from gitops_secrets.report.documents import check_document, plan_document, scan_document
 from gitops_secrets.report.plan_text import plan_text
@@ -151,10 +152,10 @@ def test_the_printed_results_of_a_repository(name: str, opened: Opened, golden: 
     style = Style(verbose=True)
 
     golden(f"{name}/scan.json", scan_document(plans, analysis.problems, None))
-    golden(f"{name}/check.json", check_document(result.findings, result.problems, result.suppressed))
+    golden(f"{name}/check.json", check_document(result))
     golden(f"{name}/plan.json", plan_document(plans, analysis.problems, None))
     golden(f"{name}/scan.txt", scan_tree(plans, analysis.problems, style))
-    golden(f"{name}/check.txt", check_text(result.findings, result.suppressed, [plan.graph.cluster.name for plan in plans], style))
+    golden(f"{name}/check.txt", check_text(result, style))
     golden(f"{name}/plan.txt", plan_text(plans, style))
 
 
@@ -285,7 +286,7 @@ def inferred(analysis: Analysis) -> object:
 
 COMMANDS = [
     *(["scan", "--format", format_, "--resources"] for format_ in ("tree", "json", "dot", "mermaid")),
-    *(["check", "--format", format_] for format_ in ("text", "json", "sarif")),
+    *(["check", "--format", format_] for format_ in ("text", "json", "sarif", "github", "gitlab", "junit", "markdown")),
     *(["plan", "--format", format_] for format_ in ("text", "json")),
     ["plan", "--teardown"],
     ["fix", "--diff", "--split"],

@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from gitops_secrets.cli.analysis import open_and_analyse
-from gitops_secrets.cli.options import Call, common_options, format_option, output_options, path_argument
-from gitops_secrets.cli.output import write
+from gitops_secrets.cli.analysis import open_and_analyse, plans_of
+from gitops_secrets.cli.options import READABLE_FILE, Call, common_options, format_option, merge_base_option, output_options, path_argument
+from gitops_secrets.cli.output import append, note, write
+from gitops_secrets.cli.progress import progress_bar
 
 if TYPE_CHECKING:
-    from gitops_secrets.model.results import Finding
+    from gitops_secrets.model.results import CheckResult, Finding
+    from gitops_secrets.pipeline.scan import Analysis
 
 NOT_WELL = 1
 
 
 @click.command()
 @path_argument
-@format_option("text", "json", "sarif")
+@format_option("text", "json", "sarif", "github", "gitlab", "junit", "markdown")
+@click.option("--base", metavar="REV", help="Only what the change from REV brings: what is new, and what is worse than where REV and this parted.")
+@merge_base_option
+@click.option("--all", "everything", is_flag=True, help="With --base or --baseline: also what was there before.")
+@click.option("--baseline", metavar="FILE", type=READABLE_FILE, help="Only what is not in FILE, which `check --format json` wrote.")
 @click.option(
     "--fail-on",
     type=click.Choice(["error", "warning", "note", "never"]),
@@ -31,33 +38,87 @@ NOT_WELL = 1
 @click.option("--exit-zero", is_flag=True, help="The same as --fail-on never.")
 @common_options
 @click.pass_context
-def check(context: click.Context, path: Path, format_: str, fail_on: str, exit_zero: bool, call: Call) -> None:
+def check(
+    context: click.Context,
+    path: Path,
+    format_: str,
+    base: str | None,
+    merge_base: bool,
+    everything: bool,
+    baseline: Path | None,
+    fail_on: str,
+    exit_zero: bool,
+    call: Call,
+) -> None:
     """Say what is wrong or missing in the order, with evidence.
 
     Exits with 0 if nothing at or above --fail-on was found, with 1 if something was.
     """
     from gitops_secrets.pipeline.check import check as run_rules
+    from gitops_secrets.pipeline.compare import check_since, compared, read_baseline
 
+    if base is not None and baseline is not None:
+        raise click.UsageError("--base and --baseline each say what is known; give one of them")
+    accepted = None if baseline is None else read_baseline(baseline)
     repository, analysis = open_and_analyse(path, call)
     result = run_rules(repository, analysis)
-    if format_ == "json":
-        from gitops_secrets.report.documents import check_document
+    if accepted is not None:
+        result = compared(result, accepted, everything=everything)
+        if result.resolved:
+            note(f"{len(result.resolved)} findings of {baseline} are gone; write it again", call)
+    elif base is not None:
+        from gitops_secrets.pipeline.scan import at_revision
 
-        text = check_document(result.findings, result.problems, result.suppressed)
-    elif format_ == "sarif":
-        from gitops_secrets.checks import RULES
-        from gitops_secrets.report.sarif import check_sarif
-
-        text = check_sarif(result.findings, result.problems, RULES)
-    else:
-        from gitops_secrets.report.text import check_text
-
-        graphs = [cluster.graph for cluster in analysis.clusters]
-        clusters = [graph.cluster.name for graph in graphs if not graph.cluster.stray] or [graph.cluster.name for graph in graphs]
-        text = check_text(result.findings, result.suppressed, clusters, call.style)
-    write(text, call)
+        with progress_bar(call) as progress:
+            earlier = at_revision(repository, base, merge_base=merge_base)
+            result = check_since(result, repository, earlier, cluster=call.cluster, everything=everything, progress=progress)
+    write(_written(result, analysis, format_, call), call)
+    _add_to_step_summary(result, analysis, format_)
     if fails(result.findings, "never" if exit_zero else fail_on):
         context.exit(NOT_WELL)
+
+
+def _written(result: CheckResult, analysis: Analysis, format_: str, call: Call) -> str:
+    from gitops_secrets.checks import RULES
+
+    match format_:
+        case "json":
+            from gitops_secrets.report.documents import check_document
+
+            return check_document(result)
+        case "sarif":
+            from gitops_secrets.report.sarif import check_sarif
+
+            return check_sarif(result, RULES)
+        case "github":
+            from gitops_secrets.report.github import check_github
+
+            return check_github(result, notes=call.verbose)
+        case "gitlab":
+            from gitops_secrets.report.gitlab import check_gitlab
+
+            return check_gitlab(result)
+        case "junit":
+            from gitops_secrets.report.junit import check_junit
+
+            return check_junit(result, RULES)
+        case "markdown":
+            from gitops_secrets.report.markdown import check_markdown
+
+            return check_markdown(result, plans_of(analysis))
+        case _:
+            from gitops_secrets.report.text import check_text
+
+            return check_text(result, call.style)
+
+
+def _add_to_step_summary(result: CheckResult, analysis: Analysis, format_: str) -> None:
+    """With workflow commands, the summary of the step as well: GitHub names the file in the environment."""
+    file = os.environ.get("GITHUB_STEP_SUMMARY") if format_ == "github" else None
+    if file:
+        from gitops_secrets.report.markdown import SUMMARY_LIMIT, check_markdown
+
+        append(Path(file), check_markdown(result, plans_of(analysis), limit=SUMMARY_LIMIT))
 
 
 def fails(findings: Iterable[Finding], fail_on: str) -> bool:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 Command = TypeVar("Command", bound=Callable[..., Any])
 # Where there is no terminal to ask: wide enough for a log, narrow enough for a diff of two of them.
 WIDTH_OFF_TERMINAL = 120
+READABLE_FILE: click.ParamType[Path] = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,12 @@ _CLUSTER_OPTION = click.option("--cluster", metavar="NAME", help="Only this entr
 def path_argument(command: Command) -> Command:
     """Adds PATH: any folder of the repository; results are limited to entry points below it."""
     return click.argument("path", type=click.Path(path_type=Path), default=".", required=False)(command)
+
+
+def merge_base_option(command: Command) -> Command:
+    """Adds `--no-merge-base`."""
+    text = "Compare with the base itself, not with the commit where it and this parted."
+    return click.option("--no-merge-base", "merge_base", is_flag=True, default=True, flag_value=False, help=text)(command)
 
 
 def format_option(*formats: str) -> Callable[[Command], Command]:

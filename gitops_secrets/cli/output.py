@@ -63,6 +63,15 @@ def write_file(path: Path, text: str) -> None:
         raise UsageError(f"can't write {path}: {error.strerror}") from error
 
 
+def append(path: Path, text: str) -> None:
+    """Adds to the end of a file. Raises `OutsideError` where it can't be written."""
+    try:
+        with path.open("a", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+    except OSError as error:
+        raise OutsideError(f"can't write {path}: {error.strerror}") from error
+
+
 def note(message: str, call: Call) -> None:
     """A line for the user that is no result."""
     from gitops_secrets.report.escape import visible

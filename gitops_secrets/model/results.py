@@ -112,6 +112,14 @@ class Severity(Enum):
         return ("error", "warning", "note").index(self.value)
 
 
+class Change(Enum):
+    """What a finding is to an earlier state of the repository."""
+
+    NEW = "new"
+    WORSENED = "worsened"  # there before, and now graver, surer, or in more clusters
+    KNOWN = "known"
+
+
 @dataclass(frozen=True, slots=True)
 class Edit:
     """Replaces a half-open range of a file by `text`; an empty range inserts. Lines and columns from 1, in code points."""
@@ -213,3 +221,18 @@ class Finding:
     retried: frozenset[str] = frozenset()
     remedy: Remedy | None = None
     fingerprint: str = ""
+    change: Change | None = None  # None: compared with nothing
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """Findings, worst first; what could not be read; how many findings are left out, and why."""
+
+    findings: tuple[Finding, ...]
+    problems: tuple[Problem, ...] = ()
+    suppressed: int = 0  # by comments and the configuration
+    known: int = 0  # because they were there before
+    resolved: tuple[Finding, ...] = ()  # were there before, and are gone
+    clusters: tuple[str, ...] = ()  # that were looked at; what nothing reaches only where there is nothing else
+    is_compared: bool = False  # with an earlier state: findings tell what has become of them
+    base: str | None = None  # the commit of that state

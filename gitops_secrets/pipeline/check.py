@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fnmatch import fnmatchcase
 
 from gitops_secrets.checks import RULES, Context
@@ -14,20 +14,11 @@ from gitops_secrets.config.suppress import Suppression, suppressions_in
 from gitops_secrets.errors import UsageError
 from gitops_secrets.model.facts import Confidence, Problem
 from gitops_secrets.model.nodes import Place
-from gitops_secrets.model.results import Finding, Severity
+from gitops_secrets.model.results import CheckResult, Finding, Severity
 from gitops_secrets.pipeline.remedies import Remedies
 from gitops_secrets.pipeline.scan import Analysis, Repository
 
 _INDEX = re.compile(r"\[\d+\]")
-
-
-@dataclass(frozen=True, slots=True)
-class CheckResult:
-    """Findings, worst first; what could not be read; how many findings the repository suppresses."""
-
-    findings: tuple[Finding, ...]
-    problems: tuple[Problem, ...]
-    suppressed: int
 
 
 def check(repository: Repository, analysis: Analysis) -> CheckResult:
@@ -53,7 +44,9 @@ def check(repository: Repository, analysis: Analysis) -> CheckResult:
     kept, suppressions = _without_suppressed(_fingerprinted(merged), repository)
     problems = {*analysis.problems, *(_malformed(place, suppression) for place, suppression in suppressions if suppression.problem is not None)}
     ordered = tuple(sorted(problems, key=lambda problem: (problem.place, problem.message, problem.subject)))
-    return CheckResult(tuple(_with_fixes(kept, repository)), ordered, len(merged) - len(kept))
+    shown = [cluster.graph.cluster for cluster in analysis.clusters if not (bootstrapped and cluster.graph.cluster.stray)]
+    names = tuple(cluster.name for cluster in shown)
+    return CheckResult(tuple(_with_fixes(kept, repository)), ordered, len(merged) - len(kept), clusters=names)
 
 
 def _with_fixes(findings: Iterable[Finding], repository: Repository) -> Iterable[Finding]:

@@ -29,13 +29,17 @@ from gitops_secrets.rendering.artifacts import folder_loader
 from gitops_secrets.rendering.bootstrap import bootstrap_directories
 from gitops_secrets.rendering.entry_points import find_clusters
 from gitops_secrets.repository.ignore import FilteredTree, ignored, ignored_by_default
-from gitops_secrets.repository.tree import JoinedTree, RevisionTree, Tree, WorkingTree, remotes, top_level
+from gitops_secrets.repository.tree import JoinedTree, MemoryTree, RevisionTree, Tree, WorkingTree, fork_point, remotes, top_level
 
 CONFIGURATION_FILE = ".gitops-secrets.yaml"
 # Problems that leave something out of the graph; others are only findings.
 _UNREAD = frozenset({"invalid-yaml", "duplicate-key", "build-failed", "missing-path"})
 # What is under way, how much of it is done, and out of how much.
 Progress = Callable[[str, int, int], None]
+
+
+class UnknownCluster(UsageError):
+    """There is no entry point of that name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +91,37 @@ def open_repository(path: Path, *, revision: str | None = None, config: Path | N
     else:
         tree = found = RevisionTree(root, revision)
         commit = found.commit
-    configuration = _configuration(tree, config)
+    scope = "" if folder == root or root not in folder.parents else folder.relative_to(root).as_posix()
+    return replace(_read(tree, root, _configuration(tree, config)), revision=commit, scope=scope, urls=remotes(root))
+
+
+def at_revision(repository: Repository, revision: str, *, merge_base: bool = True) -> Repository:
+    """An earlier state of a repository: where `revision` and what is read parted, or `revision` itself.
+
+    It is read as the configuration of today says, but for clusters and checkouts that were not there yet: one yardstick for both. Raises `UsageError` for a
+    revision that is not there, and for a clone too shallow to tell where they parted.
+    """
+    commit = fork_point(repository.root, revision, repository.revision) if merge_base else revision
+    found = RevisionTree(repository.root, commit)
+    configuration = repository.configuration
+    clusters = {name: setting for name, setting in configuration.clusters.items() if found.is_file(setting.path) or found.is_directory(setting.path)}
+    sources = {name: source for name, source in configuration.sources.items() if _is_there(_checkout_folder(name, source), found, repository.root)}
+    # Where all that is configured is new, nothing was there: to discover other clusters would compare different things.
+    tree = found if clusters or not configuration.clusters else MemoryTree({})
+    earlier = _read(tree, repository.root, replace(configuration, clusters=clusters, sources=sources))
+    return replace(earlier, revision=found.commit, scope=repository.scope, urls=repository.urls)
+
+
+def _is_there(folder: str | None, tree: Tree, root: Path) -> bool:
+    return folder is None or tree.is_directory(folder) or (root / folder).is_dir()
+
+
+def _read(tree: Tree, root: Path, configuration: Configuration) -> Repository:
+    """The repository of a tree, without what its source leaves out and with the checkouts of other sources."""
     left_out, never_read = ignored(tree, None), ignored_by_default(tree)
     filtered = _with_checkouts(FilteredTree(tree, left_out), root, configuration)
     around = None if left_out <= never_read else Loader(FilteredTree(tree, never_read))
-    scope = "" if folder == root or root not in folder.parents else folder.relative_to(root).as_posix()
-    return replace(repository_of(filtered, configuration), root=root, revision=commit, scope=scope, urls=remotes(root), around=around)
+    return replace(repository_of(filtered, configuration), root=root, around=around)
 
 
 def repository_of(tree: Tree, configuration: Configuration | None = None) -> Repository:
@@ -124,7 +153,7 @@ def _configuration(tree: Tree, given: Path | None) -> Configuration:
 def analyse(repository: Repository, *, cluster: str | None = None, progress: Progress | None = None) -> Analysis:
     """Renders every cluster below the repository's scope, and builds its graph and plan.
 
-    `cluster` limits it to the entry point of that name; `UsageError` names those that there are.
+    `cluster` limits it to the entry point of that name; `UnknownCluster` names those that there are.
     """
     report = progress or (lambda what, done, total: None)
     report("reading", 0, 1)
@@ -151,7 +180,7 @@ def analyse(repository: Repository, *, cluster: str | None = None, progress: Pro
     if cluster is not None:
         names = [entry.name for entry in clusters]
         if cluster not in names:
-            raise UsageError(f"there is no cluster {cluster!r}\nclusters found: {', '.join(names) or 'none'}")
+            raise UnknownCluster(f"there is no cluster {cluster!r}\nclusters found: {', '.join(names) or 'none'}")
         clusters = [entry for entry in clusters if entry.name == cluster]
     analyses = []
     for number, entry in enumerate(clusters):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -64,6 +64,18 @@ def unit_drawing(plan: Plan) -> Drawing:
         children.setdefault(frame, []).append(Box(str(unit.id), relative_name(unit.id, None)))
     frames = tuple((frame, tuple(boxes)) for frame, boxes in sorted(children.items()))
     return Drawing(graph.cluster.name, frames, tuple(_arrow(edge, plan, str) for edge in plan.edges))
+
+
+def part_drawing(plan: Plan, named: Collection[str | None]) -> Drawing:
+    """The units whose ids are `named`, or that apply an object that is, and the edges between them."""
+    graph = plan.graph
+    units = {unit for resource, unit in graph.unit_of.items() if str(resource) in named} | {unit for unit in graph.units if str(unit) in named}
+    whole = unit_drawing(plan)
+    keys = set(map(str, units))
+    arrows = tuple(arrow for arrow in whole.arrows if arrow.start in keys and arrow.end in keys)
+    drawn = {end for arrow in arrows for end in (arrow.start, arrow.end)}
+    frames = tuple((frame, tuple(box for box in boxes if box.key in drawn)) for frame, boxes in whole.frames)
+    return Drawing(whole.title, tuple((frame, boxes) for frame, boxes in frames if boxes), arrows)
 
 
 def folded_drawing(plan: Plan, boxes: int) -> Drawing:

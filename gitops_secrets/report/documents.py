@@ -6,7 +6,7 @@ Text that is not ASCII is escaped, so that a document is safe on a terminal too 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from gitops_secrets.graph.graph import Graph, ResourceEdge, Unmet
@@ -14,7 +14,7 @@ from gitops_secrets.graph.trace import ClusterTrace, Link, Trace, comes_with_pla
 from gitops_secrets.model.facts import Opaque, Problem
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import Place
-from gitops_secrets.model.results import Edit, Finding, Fix, Severity, Unit
+from gitops_secrets.model.results import CheckResult, Edit, Finding, Fix, Severity, Unit
 from gitops_secrets.ordering.delay import Delay, delay_of, planned_delay, present_delay
 from gitops_secrets.ordering.gates import Gate
 from gitops_secrets.ordering.order import Cycle, MissingEdge, OrderedEdge, Plan, Split
@@ -36,11 +36,21 @@ def scan_document(plans: Iterable[Plan], problems: Iterable[Problem], revision: 
     return _text({"schema": SCAN_SCHEMA, "revision": revision, "clusters": clusters, "problems": _problems(problems)})
 
 
-def check_document(findings: Sequence[Finding], problems: Iterable[Problem], suppressed: int) -> str:
-    """Findings, each with its evidence and fix."""
-    summary = {severity.value: sum(finding.severity is severity for finding in findings) for severity in Severity}
-    entries = sorted((_finding(finding) for finding in findings), key=lambda entry: _order(entry, "subject", "rule", "object", "fingerprint"))
-    return _text({"schema": CHECK_SCHEMA, "findings": entries, "problems": _problems(problems), "summary": {**summary, "suppressed": suppressed}})
+def check_document(result: CheckResult) -> str:
+    """Findings, each with its evidence and fix; where they are compared with an earlier state, also what is gone since."""
+    counts = {severity.value: sum(finding.severity is severity for finding in result.findings) for severity in Severity}
+    document: Json = {
+        "schema": CHECK_SCHEMA,
+        "findings": _findings(result.findings),
+        "problems": _problems(result.problems),
+        "summary": {**counts, "suppressed": result.suppressed},
+    }
+    if result.base is not None:
+        document["base"] = result.base
+    if result.is_compared:
+        document["resolved"] = _findings(result.resolved)
+        document["summary"] |= {"known": result.known, "resolved": len(result.resolved)}
+    return _text(document)
 
 
 def plan_document(plans: Iterable[Plan], problems: Iterable[Problem], revision: str | None) -> str:
@@ -213,8 +223,12 @@ def _resource_edge(edge: ResourceEdge) -> Json:
 # check
 
 
+def _findings(findings: Iterable[Finding]) -> list[Json]:
+    return sorted(map(_finding, findings), key=lambda entry: _order(entry, "subject", "rule", "object", "fingerprint"))
+
+
 def _finding(finding: Finding) -> Json:
-    return {
+    document: Json = {
         "rule": finding.rule,
         "severity": finding.severity.value,
         "confidence": finding.confidence.value,
@@ -227,6 +241,9 @@ def _finding(finding: Finding) -> Json:
         "fix": None if finding.fix is None else _fix(finding.fix),
         "fingerprint": finding.fingerprint,
     }
+    if finding.change is not None:
+        document["change"] = finding.change.value
+    return document
 
 
 def _fix(fix: Fix) -> Json:

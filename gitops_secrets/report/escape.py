@@ -1,6 +1,9 @@
-"""Text from a repository, made safe for where it is shown: a terminal, a DOT file, a Mermaid diagram."""
+"""Text from a repository, made safe for where it is shown: a terminal, a DOT file, a Mermaid diagram, a comment, a log of a workflow."""
 
 from __future__ import annotations
+
+import re
+from collections.abc import Callable
 
 _MERMAID = str.maketrans({"#": "#35;", '"': "#quot;", "&": "#amp;", "<": "#lt;", ">": "#gt;", "`": "#96;", "\\": "#92;"})
 
@@ -41,3 +44,78 @@ def mermaid_quoted(text: str) -> str:
     '"say #quot;hi#quot;"'
     """
     return '"' + visible(text).translate(_MERMAID) + '"'
+
+
+def markdown_code(text: str) -> str:
+    """`text` in the type of code, for Markdown as GitHub and GitLab read it, tables included.
+
+    Nothing inside is read as a link, a mention, a reference or HTML.
+
+    >>> markdown_code("apps/web.yaml:3"), markdown_code("a|b"), markdown_code("")
+    ('`apps/web.yaml:3`', '<code>a&#124;b</code>', '')
+    """
+    text = visible(text).strip()
+    if not text or not _ENDS_A_SPAN.search(text):
+        return f"`{text}`" if text else ""
+    return f"<code>{html(text)}</code>"
+
+
+def markdown(text: str) -> str:
+    """A sentence for Markdown: words stay as they are; what holds any sign is set as code, so that none of it means anything.
+
+    >>> markdown("Kustomization/flux-system/apps needs @everyone, see #1")
+    '`Kustomization/flux-system/apps` needs `@everyone`, see `#1`'
+    """
+    return _spelled(text, markdown_code)
+
+
+def html(text: str) -> str:
+    """`text` for HTML inside of Markdown: every sign that either of them knows is written as its number.
+
+    >>> html("<b>*")
+    '&#60;b&#62;&#42;'
+    """
+    return _SIGNS.sub(lambda match: f"&#{ord(match[0])};", visible(text))
+
+
+def html_sentence(text: str) -> str:
+    """A sentence for HTML inside of Markdown, such as a summary that unfolds; as `markdown`."""
+    return _spelled(text, lambda word: f"<code>{html(word)}</code>")
+
+
+def workflow_data(text: str) -> str:
+    """`text` as the message of a workflow command of GitHub.
+
+    >>> workflow_data("100 %")
+    '100 %25'
+    """
+    return "%0A".join(visible(line).replace("%", "%25") for line in text.split("\n"))
+
+
+def workflow_property(text: str) -> str:
+    """`text` as a property of a workflow command of GitHub.
+
+    >>> workflow_property("a:b,c")
+    'a%3Ab%2Cc'
+    """
+    return workflow_data(text).replace(":", "%3A").replace(",", "%2C")
+
+
+_ENDS_A_SPAN = re.compile(r"[`|\\]")
+_SIGNS = re.compile(r"[^A-Za-z0-9 /\u0080-\U0010ffff-]")
+# A word of prose, with the punctuation around it. `GH-1` would be a reference, what starts with www. a link.
+_WORD = re.compile(r"(?P<before>\(?)(?P<word>(?!GH-)[^\W_]+(?:[-'\u2019][^\W_]+)*)?(?P<after>[),;:.?\u2026]*)")
+
+
+def _spelled(text: str, code: Callable[[str], str]) -> str:
+    return " ".join(_spelled_word(word, code) for word in visible(text).split(" ") if word)
+
+
+def _spelled_word(word: str, code: Callable[[str], str]) -> str:
+    if _WORD.fullmatch(word):
+        return word
+    before = "(" if word.startswith("(") and (")" not in word or word.rstrip(",;:.").endswith(")")) else ""
+    core = word[len(before) :]
+    after = core[len(core.rstrip(",;:.)" if before else ",;:.")) :]
+    core = core[: len(core) - len(after)]
+    return f"{before}{code(core)}{after}" if core else word

@@ -24,10 +24,15 @@ def mermaid(plans: Sequence[Plan], *, resources: bool = False) -> str:
     if sum(drawing.size for drawing in drawings) > MOST_BOXES:
         share = max(1, MOST_BOXES // max(1, len(plans)))
         drawings = [folded_drawing(plan, share) for plan in plans]
+    return flowchart(drawings)
+
+
+def flowchart(drawings: Sequence[Drawing], characters: int = MOST_CHARACTERS) -> str:
+    """Drawings as one flowchart of at most about so many characters; arrows that order nothing are left out first."""
     arrows = sum(len(drawing.arrows) for drawing in drawings)
     limit = MOST_ARROWS
     text = _flowchart(drawings, limit, arrows)
-    while len(text) > MOST_CHARACTERS and limit > _FEWEST_ARROWS:
+    while len(text) > characters and limit > _FEWEST_ARROWS:
         limit //= 2
         text = _flowchart(drawings, limit, arrows)
     return text

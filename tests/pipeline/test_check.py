@@ -9,8 +9,8 @@ import pytest
 from gitops_secrets.config import load_configuration
 from gitops_secrets.errors import UsageError
 from gitops_secrets.model.facts import Confidence
-from gitops_secrets.model.results import Severity
-from gitops_secrets.pipeline.check import CheckResult, check
+from gitops_secrets.model.results import CheckResult, Severity
+from gitops_secrets.pipeline.check import check
 from gitops_secrets.pipeline.scan import analyse, repository_of
 from gitops_secrets.repository.tree import MemoryTree
 

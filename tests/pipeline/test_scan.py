@@ -60,7 +60,7 @@ def test_a_wrong_type_in_any_field_never_raises(name: str, data: st.DataObject) 
 
     assert scan_document(plans, analysis.problems, None, resources=True)
     assert plan_document(plans, analysis.problems, None)
-    assert check_document(result.findings, result.problems, result.suppressed)
+    assert check_document(result)
 
 
 # Checkouts and entry points of the configuration

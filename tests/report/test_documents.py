@@ -10,13 +10,13 @@ from gitops_secrets.graph.trace import Trace, trace_object
 from gitops_secrets.model.facts import Problem
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import Place
-from gitops_secrets.model.results import Edit, Finding, Fix
+from gitops_secrets.model.results import CheckResult, Edit, Finding, Fix
 from gitops_secrets.ordering.order import Plan
 from gitops_secrets.report.documents import check_document, plan_document, scan_document, trace_document
 
 Golden = Callable[[str, str], None]
 
-PROBLEMS = [Problem("not text in UTF-8", Place("b.yaml", 3, 1)), Problem("duplicate key 'name'", Place("a.yaml", 7, 3), "duplicate-key")]
+PROBLEMS = (Problem("not text in UTF-8", Place("b.yaml", 3, 1)), Problem("duplicate key 'name'", Place("a.yaml", 7, 3), "duplicate-key"))
 SECRET = ResourceId("", "Secret", "weather", "weather-api-secrets")
 
 
@@ -29,7 +29,7 @@ def test_the_scan_with_resources_adds_every_object_and_edge(small_plan: Plan, go
 
 
 def test_findings_are_written_as_the_interface_says(findings: Sequence[Finding], golden: Golden) -> None:
-    golden("check.json", check_document(findings, PROBLEMS, 2))
+    golden("check.json", check_document(CheckResult(tuple(findings), PROBLEMS, 2)))
 
 
 def test_the_plan_has_levels_gates_and_delays(small_plan: Plan, golden: Golden) -> None:
@@ -86,7 +86,7 @@ def test_what_kubernetes_itself_brings_is_not_external(small_plan: Plan) -> None
 
 def test_edits_of_whole_files_say_so(findings: Sequence[Finding]) -> None:
     edits = (Edit("new.yaml", (1, 1), (1, 1), "a: 1\n", create=True), Edit("old.yaml", (1, 1), (2, 1), "", delete=True))
-    document = json.loads(check_document([replace(findings[0], fix=Fix("move it", edits))], [], 0))
+    document = json.loads(check_document(CheckResult((replace(findings[0], fix=Fix("move it", edits)),))))
     written = document["findings"][0]["fix"]["edits"]
 
     assert [(edit.get("create"), edit.get("delete")) for edit in written] == [(True, None), (None, True)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from sarif_pydantic import Sarif
@@ -10,8 +11,8 @@ from sarif_pydantic import Sarif
 from gitops_secrets.checks import RULES
 from gitops_secrets.model.facts import Confidence, Problem
 from gitops_secrets.model.nodes import Place
-from gitops_secrets.model.results import Edit, Finding, Fix, Related, Severity
-from gitops_secrets.report.sarif import FINGERPRINT, SCHEMA, check_sarif
+from gitops_secrets.model.results import Change, CheckResult, Edit, Finding, Fix, Related, Severity
+from gitops_secrets.report.sarif import FINGERPRINT, MOST_LOCATIONS, MOST_RESULTS, SCHEMA, check_sarif
 
 FINDING = Finding(
     "missing-depends-on",
@@ -30,7 +31,7 @@ PLAIN = Finding("missing-path", Severity.ERROR, Confidence.CERTAIN, "no such dir
 
 
 def log(*findings: Finding, problems: tuple[Problem, ...] = ()) -> dict[str, Any]:
-    document: dict[str, Any] = json.loads(check_sarif(findings, problems, RULES))
+    document: dict[str, Any] = json.loads(check_sarif(CheckResult(findings, problems), RULES))
     return document
 
 
@@ -118,4 +119,23 @@ def test_problems_are_notifications() -> None:
 
 
 def test_the_same_findings_give_the_same_bytes() -> None:
-    assert check_sarif([FINDING, PLAIN], (), RULES) == check_sarif([FINDING, PLAIN], (), RULES)
+    assert check_sarif(CheckResult((FINDING, PLAIN)), RULES) == check_sarif(CheckResult((FINDING, PLAIN)), RULES)
+
+
+def test_a_result_tells_what_has_become_of_it() -> None:
+    found = [replace(PLAIN, change=change) for change in (None, *Change)]
+
+    assert [result.get("baselineState") for result in run(*found)["results"]] == [None, "new", "updated", "unchanged"]
+
+
+def test_code_scanning_gets_no_more_than_it_takes() -> None:
+    related = (Related("again", Place("a.yaml", 1, 1)),) * (MOST_LOCATIONS + 1)
+    results = run(*[replace(PLAIN, related=related), *[PLAIN] * MOST_RESULTS])["results"]
+
+    assert (len(results), len(results[0]["relatedLocations"])) == (MOST_RESULTS, MOST_LOCATIONS)
+
+
+def test_no_name_becomes_a_link() -> None:
+    (result,) = run(replace(PLAIN, message="[x](https://example.org)"))["results"]
+
+    assert result["message"]["text"] == "[x\\](https://example.org)"

@@ -11,7 +11,7 @@ from gitops_secrets.graph.trace import Trace, trace_key, trace_object
 from gitops_secrets.model.facts import Confidence, Problem, RemoteNeed
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import Place
-from gitops_secrets.model.results import Finding, Severity
+from gitops_secrets.model.results import CheckResult, Finding, Severity
 from gitops_secrets.ordering.order import Plan, Split
 from gitops_secrets.report.dot import dot
 from gitops_secrets.report.mermaid import mermaid
@@ -28,6 +28,10 @@ PROBLEM = Problem("not text in UTF-8", Place("b.yaml", 3, 1))
 STORE = ResourceId("external-secrets.io", "ClusterSecretStore", "", "aws")
 SECRET = ResourceId("", "Secret", "weather", "weather-api-secrets")
 CANARY = '\x1b[31m\x07\n\r‮\u2066﻿"]`<b>\\'
+
+
+def result(findings: Sequence[Finding], suppressed: int, clusters: Sequence[str]) -> CheckResult:
+    return CheckResult(tuple(findings), suppressed=suppressed, clusters=tuple(clusters))
 
 
 def everything(plan: Plan, style: Style) -> str:
@@ -89,7 +93,7 @@ def test_a_trace_of_a_key_goes_to_the_workload_and_its_unit(small_plan: Plan, go
 
 
 def test_findings_of_one_cause_are_one_paragraph(findings: Sequence[Finding], golden: Golden) -> None:
-    golden("check.txt", check_text(findings, 1, ["production", "staging"], PLAIN))
+    golden("check.txt", check_text(result(findings, 1, ["production", "staging"]), PLAIN))
 
 
 def test_many_things_about_one_unit_are_named_beside_their_places() -> None:
@@ -99,7 +103,7 @@ def test_many_things_about_one_unit_are_named_beside_their_places() -> None:
         place = Place("a.yaml", line, 1)
         found.append(Finding("undefined-variable", Severity.ERROR, Confidence.CERTAIN, message, place, "shop", other=name, cause="shop lacks variables"))
 
-    assert check_text(found, 0, ["test"], PLAIN).splitlines()[:3] == [
+    assert check_text(result(found, 0, ["test"]), PLAIN).splitlines()[:3] == [
         "error: shop lacks variables [undefined-variable]",
         "  a.yaml:3  ZONE",
         "  a.yaml:5  DOMAIN",
@@ -107,7 +111,7 @@ def test_many_things_about_one_unit_are_named_beside_their_places() -> None:
 
 
 def test_verbose_shows_every_finding_with_its_evidence(findings: Sequence[Finding], golden: Golden) -> None:
-    golden("check-verbose.txt", check_text(findings, 0, ["production", "staging"], Style(width=100, verbose=True)))
+    golden("check-verbose.txt", check_text(result(findings, 0, ["production", "staging"]), Style(width=100, verbose=True)))
 
 
 def test_dot_draws_what_is_missing_dashed(small_plan: Plan, golden: Golden) -> None:
@@ -131,18 +135,18 @@ def test_no_name_reaches_the_terminal_with_a_character_that_acts(named: Callable
 
 def test_findings_reach_the_terminal_without_characters_that_act(findings: Sequence[Finding]) -> None:
     hostile = [replace(finding, message=CANARY, subject=CANARY, cause=CANARY, clusters=(CANARY,), place=Place(CANARY, 1, 1)) for finding in findings]
-    shown = check_text(hostile, 0, ["other"], Style(width=100, verbose=True))
+    shown = check_text(result(hostile, 0, ["other"]), Style(width=100, verbose=True))
 
     assert shown.replace("\n", "").isprintable()
 
 
 def test_without_colour_there_are_no_escape_sequences(small_plan: Plan, findings: Sequence[Finding]) -> None:
-    assert "\x1b" not in everything(small_plan, PLAIN) + check_text(findings, 0, ["production"], PLAIN)
+    assert "\x1b" not in everything(small_plan, PLAIN) + check_text(result(findings, 0, ["production"]), PLAIN)
 
 
 def test_colour_adds_nothing_but_escape_sequences(small_plan: Plan, findings: Sequence[Finding]) -> None:
-    coloured = scan_tree([small_plan], [PROBLEM], Style(True)) + plan_text([small_plan], Style(True)) + check_text(findings, 0, ["a"], Style(True))
-    plain = scan_tree([small_plan], [PROBLEM], Style()) + plan_text([small_plan], Style()) + check_text(findings, 0, ["a"], Style())
+    coloured = scan_tree([small_plan], [PROBLEM], Style(True)) + plan_text([small_plan], Style(True)) + check_text(result(findings, 0, ["a"]), Style(True))
+    plain = scan_tree([small_plan], [PROBLEM], Style()) + plan_text([small_plan], Style()) + check_text(result(findings, 0, ["a"]), Style())
 
     assert re.sub(r"\x1b\[[0-9;]*m", "", coloured) == plain
     assert coloured != plain
@@ -164,19 +168,19 @@ def many(findings: Sequence[Finding], units: int, causes: int, severity: Severit
 
 @pytest.mark.parametrize("causes", [1, 4, 9, 30, 90])
 def test_a_first_look_at_ninety_units_fits_on_one_screen(findings: Sequence[Finding], causes: int) -> None:
-    text = check_text(many(findings, 90, causes, Severity.WARNING), 0, ["production"], Style(width=120))
+    text = check_text(result(many(findings, 90, causes, Severity.WARNING), 0, ["production"]), Style(width=120))
 
     assert len(text.splitlines()) <= SCREEN + 3
 
 
 def test_no_error_is_ever_left_out(findings: Sequence[Finding]) -> None:
-    text = check_text(many(findings, 200, 200, Severity.ERROR), 0, ["production"], Style(width=120))
+    text = check_text(result(many(findings, 200, 200, Severity.ERROR), 0, ["production"]), Style(width=120))
 
     assert sum(line.startswith("error: ") for line in text.splitlines()) == 200
 
 
 def test_notes_are_counted_and_shown_only_if_asked(findings: Sequence[Finding]) -> None:
-    short, long = (check_text(findings, 0, ["production"], Style(verbose=verbose)) for verbose in (False, True))
+    short, long = (check_text(result(findings, 0, ["production"]), Style(verbose=verbose)) for verbose in (False, True))
 
     assert "note: " not in short
     assert "1 note" in short
@@ -184,20 +188,20 @@ def test_notes_are_counted_and_shown_only_if_asked(findings: Sequence[Finding]) 
 
 
 def test_quiet_leaves_only_errors(findings: Sequence[Finding]) -> None:
-    text = check_text(findings, 0, ["production"], Style(quiet=True))
+    text = check_text(result(findings, 0, ["production"]), Style(quiet=True))
 
     assert "error: " in text
     assert "warning: " not in text
 
 
 def test_lines_keep_to_the_width(findings: Sequence[Finding]) -> None:
-    lines = check_text(findings, 0, ["production"], Style(width=80, verbose=True)).splitlines()
+    lines = check_text(result(findings, 0, ["production"]), Style(width=80, verbose=True)).splitlines()
 
     assert all(len(line) <= 80 or " " not in line.strip() for line in lines)
 
 
 def test_nothing_found_is_said(small_plan: Plan) -> None:
-    assert check_text([], 0, ["production"], PLAIN) == "nothing found in 1 cluster\n"
+    assert check_text(result([], 0, ["production"]), PLAIN) == "nothing found in 1 cluster\n"
 
 
 def test_mermaid_stays_within_what_github_draws(platform: Any) -> None:

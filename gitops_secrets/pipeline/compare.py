@@ -1,0 +1,149 @@
+"""What a change brings: the findings of a repository beside those of an earlier state of it, or of a list that a team has accepted."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from gitops_secrets.errors import UsageError
+from gitops_secrets.model.facts import Confidence
+from gitops_secrets.model.nodes import Place
+from gitops_secrets.model.results import Change, CheckResult, Finding, Severity, overlay_id
+from gitops_secrets.pipeline.check import check
+from gitops_secrets.pipeline.scan import Analysis, Progress, Repository, UnknownCluster, analyse
+from gitops_secrets.rendering.kustomize.kustomization import FILE_NAMES
+from gitops_secrets.repository.tree import renames
+
+SCHEMA = "gitops-secrets/check/v1"
+
+
+def check_since(
+    result: CheckResult,
+    repository: Repository,
+    base: Repository,
+    *,
+    cluster: str | None = None,
+    everything: bool = False,
+    progress: Progress | None = None,
+) -> CheckResult:
+    """What has become of the findings since `base`, an earlier revision of `repository`: see `compared`."""
+    earlier = check(base, analyse_base(base, cluster=cluster, progress=progress)).findings
+    first = compared(result, earlier, everything=everything)
+    if first.resolved and any(finding.change is Change.NEW for finding in first.findings):
+        # Only what moved can be on both sides.
+        renamed = renames(repository.root, base.revision or "", repository.revision)
+        first = compared(result, earlier, everything=everything, renamed=renamed)
+    return replace(first, base=base.revision)
+
+
+def analyse_base(base: Repository, *, cluster: str | None = None, progress: Progress | None = None) -> Analysis:
+    """What is known of an earlier revision. A cluster that was not there yet has nothing in it."""
+    try:
+        return analyse(base, cluster=cluster, progress=progress)
+    except UnknownCluster:
+        return Analysis((), (), base.revision)
+    except UsageError as error:
+        raise UsageError(f"can't read the base {(base.revision or '')[:12]} as this configuration says: {error}") from error
+
+
+def compared(result: CheckResult, earlier: Sequence[Finding], *, everything: bool = False, renamed: Mapping[str, str] | None = None) -> CheckResult:
+    """A result beside the findings of an earlier state: what is new or worse, what is gone; with `everything` also what was there before.
+
+    `renamed` has the new paths of files: what was found about one is found about it still.
+    """
+    moved = [_moved(finding, _names(renamed)) for finding in earlier] if renamed else list(earlier)
+    pairs = _matched(result.findings, moved)
+    findings = tuple(replace(finding, change=_change(finding, pairs.get(number))) for number, finding in enumerate(result.findings))
+    kept = tuple(finding for finding in findings if everything or finding.change is not Change.KNOWN)
+    matched = set(map(id, pairs.values()))
+    resolved = tuple(before for before, after in zip(earlier, moved, strict=True) if id(after) not in matched)
+    return replace(result, findings=kept, known=len(findings) - len(kept), resolved=resolved, is_compared=True)
+
+
+# What a finding is recognised by: what is alike in all comes first, so that the tie among several of one identity goes to the one that did not change.
+_KEYS: tuple[Callable[[Finding], Hashable], ...] = (
+    lambda finding: (finding.rule, finding.subject, finding.other, finding.message, finding.place.file),
+    lambda finding: (finding.rule, finding.subject, finding.other, finding.message),
+    lambda finding: finding.fingerprint,
+)
+
+
+def _matched(findings: Sequence[Finding], earlier: Sequence[Finding]) -> dict[int, Finding]:
+    """The earlier finding of each, by its number, if it had one."""
+    pairs: dict[int, Finding] = {}
+    left = list(earlier)
+    for key in _KEYS:
+        waiting: dict[Hashable, list[Finding]] = {}
+        for before in reversed(left):
+            waiting.setdefault(key(before), []).append(before)
+        for number, finding in enumerate(findings):
+            if number not in pairs and waiting.get(key(finding)):
+                pairs[number] = waiting[key(finding)].pop()
+        left = [before for before in left if any(before is other for other in waiting.get(key(before), ()))]
+    return pairs
+
+
+def _change(finding: Finding, before: Finding | None) -> Change:
+    if before is None:
+        return Change.NEW
+    graver = finding.severity.rank < before.severity.rank
+    surer = before.confidence is Confidence.POSSIBLE and finding.confidence is not Confidence.POSSIBLE
+    # A renamed cluster is no further one.
+    wider = len(finding.clusters) > len(before.clusters) and before.clusters != ()
+    return Change.WORSENED if graver or surer or wider else Change.KNOWN
+
+
+def _names(renamed: Mapping[str, str]) -> dict[str, str]:
+    """Old and new names of files, and of the overlays whose kustomization moved."""
+    names = dict(renamed)
+    for old, new in renamed.items():
+        (folder, _, file), (other, _, other_file) = old.rpartition("/"), new.rpartition("/")
+        if file in FILE_NAMES and other_file in FILE_NAMES:
+            names[str(overlay_id(folder))] = str(overlay_id(other))
+    return names
+
+
+def _moved(finding: Finding, names: Mapping[str, str]) -> Finding:
+    """A finding as it would be told of the new names."""
+    message = finding.message
+    for end in (finding.subject, finding.other):
+        if end in names and end is not None:
+            message = message.replace(end, names[end])
+    return replace(
+        finding,
+        message=message,
+        place=finding.place._replace(file=names.get(finding.place.file, finding.place.file)),
+        subject=names.get(finding.subject, finding.subject),
+        other=names.get(finding.other or "", finding.other),
+    )
+
+
+def read_baseline(path: Path) -> tuple[Finding, ...]:
+    """The findings that a team has accepted: what `check --format json` wrote. Raises `UsageError` for anything else."""
+    try:
+        document = json.loads(path.read_bytes())
+        if document["schema"] != SCHEMA:
+            raise UsageError(f"{path}: the schema is {document['schema']!r}, not {SCHEMA!r}")
+        return tuple(map(_read, document["findings"]))
+    except OSError as error:
+        raise UsageError(f"can't read the baseline {path}: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise UsageError(f"{path} is no baseline\nwrite one: gitops-secrets check --format json --output {path}") from error
+
+
+def _read(entry: Mapping[str, Any]) -> Finding:
+    place = entry["place"]
+    return Finding(
+        str(entry["rule"]),
+        Severity(entry["severity"]),
+        Confidence(entry["confidence"]),
+        str(entry["message"]),
+        Place(str(place["file"]), int(place["line"]), int(place["column"])),
+        str(entry["subject"]),
+        other=None if entry["object"] is None else str(entry["object"]),
+        clusters=tuple(map(str, entry["clusters"])),
+        fingerprint=str(entry["fingerprint"]),
+    )

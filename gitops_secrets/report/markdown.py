@@ -1,0 +1,106 @@
+"""Findings as one comment on a pull request, or the summary of a job: Markdown as GitHub and GitLab read it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from gitops_secrets.model.results import CheckResult, Finding, Severity
+from gitops_secrets.ordering.order import Plan
+from gitops_secrets.report.diagram import part_drawing
+from gitops_secrets.report.escape import html_sentence, markdown, markdown_code
+from gitops_secrets.report.groups import grouped, headline, item, marks, some_clusters, summary
+from gitops_secrets.report.mermaid import flowchart
+from gitops_secrets.report.style import Style, counted
+
+# A comment on GitHub may have 65,536 characters.
+COMMENT_LIMIT: Final = 65_000
+# The summary of a step may have 1 MiB; one that is longer is dropped.
+SUMMARY_LIMIT: Final = 1_000_000
+# First line of the comment: who posts it finds the one that is there by it, and edits that.
+MARKER: Final = "<!-- gitops-secrets check -->"
+
+_EVIDENCE_SHOWN: Final = 10
+_PLACES_SHOWN: Final = 20
+_SECTION: Final = 200  # characters that a section needs at least: its frame, and the line that says how much is left out
+
+
+def check_markdown(result: CheckResult, plans: Sequence[Plan], *, limit: int = COMMENT_LIMIT) -> str:
+    """All findings, each to unfold, and a graph of the units that they are about: as much as fits into `limit` characters, the worst first."""
+    text = f"{MARKER}\n### gitops-secrets: {summary(result, Style())}\n"
+    if result.base is not None:
+        text += f"\nCompared with {markdown_code(result.base[:12])}.\n"
+    groups = grouped(finding for finding in result.findings if finding.severity is not Severity.NOTE)
+    notes = grouped(finding for finding in result.findings if finding.severity is Severity.NOTE)
+    text += fitting([_group(group, result.clusters) for group in groups], limit - len(text) - 3 * _SECTION, [len(group) for group in groups])
+    graph = _graph(result.findings, plans)
+    if len(text) + len(graph) < limit - 2 * _SECTION:
+        text += graph
+    if notes:
+        inner = fitting([_line(group) for group in notes], limit - len(text) - 2 * _SECTION, [len(group) for group in notes])
+        text += folded(counted(sum(map(len, notes)), "note"), inner)
+    if result.resolved:
+        lines = [f"- {markdown(finding.message)} ({markdown_code(finding.rule)})\n" for finding in result.resolved]
+        text += folded(f"{counted(len(result.resolved), 'finding')} gone", fitting(lines, limit - len(text) - _SECTION, [1] * len(lines)))
+    return text
+
+
+def fitting(blocks: Sequence[str], room: int, weights: Sequence[int]) -> str:
+    """As many blocks as `room` characters hold, and a line that says how much is left out: `weights` are what each block stands for."""
+    text = ""
+    for number, block in enumerate(blocks):
+        if len(text) + len(block) > room:
+            return f"{text}\n… and {sum(weights[number:])} more, which the limit of a comment leaves no room for.\n"
+        text += block
+    return text
+
+
+def folded(title: str, text: str) -> str:
+    """A part to unfold. `title` is HTML."""
+    return f"\n<details>\n<summary>{title}</summary>\n\n{text.strip()}\n\n</details>\n"
+
+
+def _group(group: Sequence[Finding], clusters: Sequence[str]) -> str:
+    title = f"<b>{group[0].severity.value}</b>: {html_sentence(headline(group))} [{', '.join(map(html_sentence, marks(group)))}]"
+    return folded(title, "\n".join(_details(group, clusters)))
+
+
+def _line(group: Sequence[Finding]) -> str:
+    place = markdown_code(str(group[0].place)) + (f" and {len(group) - 1} more" if len(group) > 1 else "")
+    return f"- {markdown(headline(group))} ({markdown_code(group[0].rule)}; {place})\n"
+
+
+def _details(group: Sequence[Finding], clusters: Sequence[str]) -> Iterator[str]:
+    if where := some_clusters(group, clusters):
+        yield f"In {', '.join(map(markdown_code, where))}."
+        yield ""
+    if len(group) > 1:
+        for finding in group[:_PLACES_SHOWN]:
+            yield f"- {markdown_code(str(finding.place))}: {markdown_code(item(finding))}"
+            yield from (f"  - fix: {markdown(fix)}" for fix in _fixes([finding]))
+        if len(group) > _PLACES_SHOWN:
+            yield f"- … and {len(group) - _PLACES_SHOWN} more"
+        return
+    (finding,) = group
+    yield markdown_code(str(finding.place))
+    elsewhere = [related for related in finding.related if related.place != finding.place]
+    if elsewhere:
+        yield ""
+    for related in elsewhere[:_EVIDENCE_SHOWN]:
+        yield f"- {markdown_code(str(related.place))}: {markdown(related.message)}"
+    if len(elsewhere) > _EVIDENCE_SHOWN:
+        yield f"- … and {len(elsewhere) - _EVIDENCE_SHOWN} more"
+    for fix in _fixes(group):
+        yield ""
+        yield f"Fix: {markdown(fix)}"
+
+
+def _fixes(group: Sequence[Finding]) -> Iterator[str]:
+    yield from (finding.fix.description for finding in group if finding.fix is not None)
+
+
+def _graph(findings: Sequence[Finding], plans: Sequence[Plan]) -> str:
+    """The units that errors and warnings are about, and what is between them."""
+    named = {end for finding in findings if finding.severity is not Severity.NOTE for end in (finding.subject, finding.other)}
+    drawings = [drawing for plan in plans if (drawing := part_drawing(plan, named)).arrows]
+    return folded("The part of the graph that this is about", f"```mermaid\n{flowchart(drawings)}```") if drawings else ""

@@ -1,0 +1,278 @@
+"""`check --base` and `--baseline` in real git repositories."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+
+Run = Callable[..., Result]
+
+IDENTITY = ("-c", "user.name=Somebody", "-c", "user.email=somebody@example.org", "-c", "commit.gpgsign=false", "-c", "init.defaultBranch=main")
+
+
+def git(directory: Path, *arguments: str) -> str:
+    return subprocess.run(["git", "-C", str(directory), *IDENTITY, *arguments], check=True, capture_output=True, text=True).stdout.strip()
+
+
+def commit(directory: Path, message: str = "Change") -> str:
+    git(directory, "add", "--all")
+    git(directory, "commit", "--quiet", "--allow-empty", "--message", message)
+    return git(directory, "rev-parse", "HEAD")
+
+
+@pytest.fixture
+def checkout(repository: Path) -> Path:
+    """The platform with a commit on main and a branch `change` that is checked out."""
+    git(repository, "init", "--quiet")
+    commit(repository, "Platform")
+    git(repository, "checkout", "--quiet", "-b", "change")
+    return repository
+
+
+def break_it(repository: Path) -> None:
+    """An ExternalSecret whose store is nowhere."""
+    file = repository / "apps" / "secret.yaml"
+    file.write_text(file.read_text().replace("name: aws, kind", "name: vault, kind"))
+
+
+def rules(result: Result) -> list[tuple[str, str]]:
+    return [(finding["rule"], finding["change"]) for finding in json.loads(result.stdout)["findings"]]
+
+
+def test_only_what_the_change_brings_is_reported(checkout: Path, run: Run) -> None:
+    break_it(checkout)
+    result = run("check", "--cluster", "production", "--base", "main", "--format", "json")
+
+    assert (result.exit_code, rules(result)) == (1, [("missing-store", "new")])
+
+
+def test_a_change_that_brings_nothing_is_well(checkout: Path, run: Run) -> None:
+    (checkout / "README.md").write_text("hello")
+    result = run("check", "--cluster", "production", "--base", "main", "--fail-on", "note")
+
+    assert (result.exit_code, result.stdout) == (0, "nothing new in 1 cluster; 1 known\n")
+
+
+def test_all_shows_what_was_there_before_too(checkout: Path, run: Run) -> None:
+    result = run("check", "--cluster", "production", "--base", "main", "--all", "--format", "json")
+
+    assert rules(result) == [("missing-depends-on", "known")]
+
+
+def test_what_the_change_mends_is_named_as_gone(checkout: Path, run: Run) -> None:
+    file = checkout / "clusters" / "production" / "apps.yaml"
+    file.write_text(file.read_text() + "  dependsOn: [{name: stores}]\n")
+    document = json.loads(run("check", "--cluster", "production", "--base", "main", "--format", "json").stdout)
+
+    assert [finding["rule"] for finding in document["resolved"]] == ["missing-depends-on"]
+    assert document["base"] == git(checkout, "rev-parse", "main")
+
+
+def test_moved_lines_and_renamed_files_bring_nothing(checkout: Path, run: Run) -> None:
+    git(checkout, "mv", "clusters/production/apps.yaml", "clusters/production/zzz.yaml")
+    file = checkout / "clusters" / "production" / "zzz.yaml"
+    file.write_text("# moved\n\n" + file.read_text())
+
+    assert run("check", "--base", "main").stdout.startswith("nothing new")
+
+
+def test_a_renamed_overlay_brings_nothing(checkout: Path, run: Run) -> None:
+    (checkout / "overlays/test/settings.yaml").write_text("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings, namespace: nowhere}\n")
+    commit(checkout)
+    git(checkout, "mv", "overlays/test", "overlays/staging")
+    result = run("check", "--base", "HEAD", "--no-merge-base", "-v")
+
+    assert result.stdout.startswith("nothing new")
+
+
+def test_what_main_gained_since_is_no_part_of_the_change(checkout: Path, run: Run) -> None:
+    commit(checkout)
+    git(checkout, "checkout", "--quiet", "main")
+    break_it(checkout)
+    commit(checkout, "Main breaks")
+    git(checkout, "checkout", "--quiet", "change")
+    exact = json.loads(run("check", "--base", "main", "--no-merge-base", "--format", "json").stdout)
+
+    assert json.loads(run("check", "--base", "main", "--format", "json").stdout)["resolved"] == []
+    assert [finding["rule"] for finding in exact["resolved"]] == ["missing-store"]
+
+
+def test_a_commit_can_be_compared_with_another_one_and_without_its_files(checkout: Path, run: Run) -> None:
+    break_it(checkout)
+    broken = commit(checkout)
+    git(checkout, "checkout", "--quiet", "main")
+    result = run("check", "--cluster", "production", "--rev", broken, "--base", "main", "--format", "json")
+
+    assert rules(result) == [("missing-store", "new")]
+
+
+def test_a_detached_head_is_a_head(checkout: Path, run: Run) -> None:
+    git(checkout, "checkout", "--quiet", "--detach")
+
+    assert run("check", "--base", "main").stdout.startswith("nothing new")
+
+
+def test_a_cluster_that_was_not_there_is_new_with_all_its_findings(checkout: Path, run: Run) -> None:
+    break_it(checkout)
+    for file in (checkout / "clusters/production").rglob("*.yaml"):
+        copy = checkout / "clusters/west" / file.relative_to(checkout / "clusters/production")
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_text(file.read_text().replace("clusters/production", "clusters/west"))
+    result = run("check", "--cluster", "west", "--base", "main", "--format", "json")
+
+    assert {change for _, change in rules(result)} == {"new"}
+
+
+def test_a_base_that_does_not_parse_is_compared_as_far_as_it_does(checkout: Path, run: Run) -> None:
+    (checkout / "apps/broken.yaml").write_text("key: [a, b\n")
+    base = commit(checkout)
+    (checkout / "apps/broken.yaml").unlink()
+    result = run("check", "--cluster", "production", "--base", base, "--format", "json")
+
+    assert result.exit_code == 0
+    assert "invalid-yaml" in [finding["rule"] for finding in json.loads(result.stdout)["resolved"]]
+
+
+def test_the_configuration_of_today_is_the_yardstick_for_both(checkout: Path, run: Run) -> None:
+    (checkout / ".gitops-secrets.yaml").write_text("rules: {missing-depends-on: error}\n")
+
+    assert run("check", "--cluster", "production", "--base", "main").stdout.startswith("nothing new")
+
+
+def test_a_configuration_that_the_base_could_not_follow_compares_with_nothing(checkout: Path, run: Run) -> None:
+    break_it(checkout)
+    git(checkout, "mv", "clusters/production", "clusters/live")
+    sync = checkout / "clusters/live/flux-system/gotk-sync.yaml"
+    sync.write_text(sync.read_text().replace("clusters/production", "clusters/live"))
+    (checkout / ".gitops-secrets.yaml").write_text("clusters: {live: {path: clusters/live}}\n")
+    result = run("check", "--base", "main", "--format", "json")
+
+    assert {change for _, change in rules(result)} == {"new"}
+
+
+# What can't be compared
+
+
+def test_an_unknown_revision_is_wrong_usage(checkout: Path, run: Run) -> None:
+    result = run("check", "--base", "nowhere")
+
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "revision 'nowhere' is not in this repository" in result.stderr
+    assert "git fetch origin nowhere" in result.stderr
+
+
+def test_a_folder_without_git_has_no_base(repository: Path, run: Run) -> None:
+    result = run("check", "--base", "main")
+
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "is not in a git repository" in result.stderr
+
+
+def test_histories_that_share_nothing_are_named(checkout: Path, run: Run) -> None:
+    git(checkout, "checkout", "--quiet", "--orphan", "other")
+    commit(checkout)
+
+    assert "no commit in common" in run("check", "--base", "main").stderr
+    assert run("check", "--base", "main", "--no-merge-base").stdout.startswith("nothing new")
+
+
+def shallow(checkout: Path, tmp_path: Path) -> Path:
+    for number in range(4):
+        (checkout / "README.md").write_text(str(number))
+        commit(checkout)
+    clone = tmp_path / "shallow"
+    git(checkout, "clone", "--quiet", "--depth", "1", "--branch", "change", f"file://{checkout}", str(clone))
+    return clone
+
+
+def advice(stderr: str) -> list[str]:
+    line = next(line for line in stderr.splitlines() if "git fetch" in line)
+    return line[line.index("git fetch") :].split()[1:]
+
+
+def test_a_shallow_clone_is_told_what_to_fetch_until_it_can_compare(checkout: Path, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clone = shallow(checkout, tmp_path)
+    monkeypatch.chdir(clone)
+    missing = run("check", "--base", "origin/main")
+    git(clone, "fetch", "--quiet", "--depth=1", "origin", "main:refs/remotes/origin/main")
+    cut = run("check", "--base", "origin/main")
+
+    assert (missing.exit_code, cut.exit_code) == (2, 2)
+    assert "shallow clone" in missing.stderr
+    assert "it has 1 commit of the history of HEAD" in cut.stderr
+    assert "--deepen=100" in advice(cut.stderr)
+
+    git(clone, *advice(cut.stderr))
+
+    assert run("check", "--base", "origin/main").stdout.startswith("nothing new")
+
+
+def test_the_base_that_a_shallow_clone_lacks_is_there_after_the_fetch_it_is_told(
+    checkout: Path, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clone = shallow(checkout, tmp_path)
+    monkeypatch.chdir(clone)
+    git(clone, *advice(run("check", "--base", "origin/main").stderr))
+
+    assert run("check", "--base", "origin/main", "--no-merge-base").stdout.startswith("nothing new")
+
+
+# Lists of what is accepted
+
+
+def test_a_team_that_adopts_the_tool_sees_only_what_comes_after_its_baseline(checkout: Path, run: Run) -> None:
+    run("check", "--format", "json", "--output", "baseline.json", "--exit-zero")
+    before = run("check", "--baseline", "baseline.json", "--fail-on", "note")
+    break_it(checkout)
+    after = run("check", "--cluster", "production", "--baseline", "baseline.json", "--format", "json")
+
+    assert (before.exit_code, before.stdout[: len("nothing new")]) == (0, "nothing new")
+    assert (after.exit_code, rules(after)) == (1, [("missing-store", "new")])
+
+
+def test_what_the_baseline_has_too_much_is_told(checkout: Path, run: Run) -> None:
+    break_it(checkout)
+    run("check", "--format", "json", "--output", "baseline.json", "--exit-zero")
+    git(checkout, "checkout", "--quiet", "--", "apps/secret.yaml")
+
+    assert "findings of baseline.json are gone" in run("check", "--baseline", "baseline.json").stderr
+
+
+def test_a_base_and_a_baseline_exclude_each_other(checkout: Path, run: Run) -> None:
+    (checkout / "baseline.json").write_text("{}")
+
+    assert run("check", "--base", "main", "--baseline", "baseline.json").exit_code == 2
+
+
+def test_a_baseline_that_is_none_is_wrong_usage(checkout: Path, run: Run) -> None:
+    (checkout / "baseline.json").write_text("{}")
+    result = run("check", "--baseline", "baseline.json")
+
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "--format json --output" in result.stderr
+
+
+# Formats
+
+
+@pytest.mark.parametrize("format_", ["text", "json", "sarif", "github", "gitlab", "junit", "markdown"])
+def test_the_exit_status_is_the_same_in_every_format(checkout: Path, run: Run, format_: str) -> None:
+    break_it(checkout)
+
+    assert [run("check", "--base", base, "--format", format_).exit_code for base in ("main", "nowhere")] == [1, 2]
+
+
+def test_workflow_commands_come_with_a_summary_of_the_step(checkout: Path, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    break_it(checkout)
+    summary = tmp_path / "summary.md"
+    summary.write_text("before\n")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
+    result = run("check", "--base", "main", "--format", "github")
+
+    assert result.stdout.startswith("::error file=apps/secret.yaml,line=")
+    assert summary.read_text().startswith("before\n<!-- gitops-secrets check -->\n### gitops-secrets: 1 error")

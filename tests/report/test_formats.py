@@ -1,0 +1,131 @@
+"""Findings as other tools read them: commands of a workflow, Code Quality, JUnit, a comment."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from xml.etree import ElementTree
+
+import pytest
+
+from gitops_secrets.checks import RULES
+from gitops_secrets.model.facts import Confidence, Problem
+from gitops_secrets.model.nodes import Place
+from gitops_secrets.model.results import Change, CheckResult, Finding, Related, Severity
+from gitops_secrets.ordering.order import Plan
+from gitops_secrets.report.github import check_github
+from gitops_secrets.report.gitlab import check_gitlab
+from gitops_secrets.report.junit import check_junit
+from gitops_secrets.report.markdown import COMMENT_LIMIT, check_markdown
+
+Golden = Callable[[str, str], None]
+
+HOSTILE = "\x1b[31m\n\r%0A::error::x <img src=x onerror=alert(1)> @everyone #1 ](javascript:x) | ` </details> ``` ]]>\u202e"
+
+
+def result(findings: Sequence[Finding], **fields: object) -> CheckResult:
+    return replace(CheckResult(tuple(findings), clusters=("production", "staging")), **fields)  # type: ignore[arg-type]
+
+
+def hostile(finding: Finding) -> Finding:
+    return replace(
+        finding,
+        message=HOSTILE,
+        cause=HOSTILE,
+        subject=HOSTILE,
+        other=HOSTILE,
+        place=Place(f"{HOSTILE}.yaml", 1, 1),
+        related=(Related(HOSTILE, Place("b.yaml", 1, 1)),),
+        clusters=(HOSTILE,),
+    )
+
+
+def many(finding: Finding, number: int) -> list[Finding]:
+    return [replace(finding, message=f"{finding.message} {index}", cause=str(index), fingerprint=str(index)) for index in range(number)]
+
+
+def test_workflow_commands(findings: Sequence[Finding], golden: Golden) -> None:
+    golden("check.github", check_github(result(findings, suppressed=1)))
+
+
+def test_notes_and_unread_files_are_commands_only_if_asked(findings: Sequence[Finding]) -> None:
+    note = replace(findings[0], severity=Severity.NOTE)
+    made = result([note], problems=(Problem("not YAML", Place("a.yaml", 3, 1)),))
+
+    assert [line.partition(" ")[0] for line in check_github(made).splitlines()] == ["gitops-secrets:"]
+    assert [line.partition(" ")[0] for line in check_github(made, notes=True).splitlines()] == ["::notice", "::notice", "gitops-secrets:"]
+
+
+def test_no_text_of_a_repository_starts_a_workflow_command(findings: Sequence[Finding]) -> None:
+    command, _ = check_github(result([hostile(findings[0])])).splitlines()
+    properties, _, message = command.removeprefix("::").partition("::")
+
+    assert [part.partition("=")[0] for part in properties.partition(" ")[2].split(",")] == ["file", "line", "col", "title"]
+    assert "%250A" in message
+
+
+def test_code_quality(findings: Sequence[Finding], golden: Golden) -> None:
+    golden("check.gitlab.json", check_gitlab(result(findings)))
+
+
+def test_code_quality_has_an_entry_for_each_fingerprint(findings: Sequence[Finding]) -> None:
+    entries = json.loads(check_gitlab(result([*many(findings[0], 3), *many(findings[0], 2)])))
+
+    assert [entry["fingerprint"] for entry in entries] == ["0", "1", "2"]
+    assert {entry["severity"] for entry in entries} <= {"info", "minor", "major", "critical", "blocker"}
+
+
+def test_junit(findings: Sequence[Finding], golden: Golden) -> None:
+    golden("check.junit.xml", check_junit(result(findings), RULES[:3]))
+
+
+def test_junit_is_xml_whatever_a_repository_holds(findings: Sequence[Finding]) -> None:
+    suites = ElementTree.fromstring(check_junit(result([hostile(findings[0])]), RULES))
+    (failure,) = suites.iter("failure")
+
+    assert suites.get("failures") == "1"
+    assert "onerror=alert(1)" in failure.get("message", "")
+
+
+def test_what_is_only_possible_fails_no_test_case(findings: Sequence[Finding]) -> None:
+    possible = replace(findings[0], severity=Severity.WARNING, confidence=Confidence.POSSIBLE)
+    suites = ElementTree.fromstring(check_junit(result([possible]), RULES))
+
+    assert (suites.get("failures"), len(list(suites.iter("system-out")))) == ("0", 1)
+
+
+def test_a_comment(findings: Sequence[Finding], small_plan: Plan, golden: Golden) -> None:
+    gone = replace(findings[0], message="was wrong")
+    compared = [replace(finding, change=Change.WORSENED if number else Change.NEW) for number, finding in enumerate(findings)]
+
+    golden("check.md", check_markdown(result(compared, known=3, resolved=(gone,), is_compared=True, base="4f1a5b10510fa3b2"), [small_plan]))
+
+
+def test_a_comment_without_findings_is_short_and_still_has_its_marker(small_plan: Plan) -> None:
+    assert check_markdown(result([]), [small_plan]) == "<!-- gitops-secrets check -->\n### gitops-secrets: nothing found in 2 clusters\n"
+
+
+def test_nothing_in_a_comment_is_more_than_text(findings: Sequence[Finding], small_plan: Plan) -> None:
+    shown = check_markdown(
+        result([hostile(findings[0]), replace(hostile(findings[0]), severity=Severity.NOTE)], resolved=(hostile(findings[0]),)), [small_plan]
+    )
+    bare = re.sub(r"`[^`\n]*`|<code>[^<>]*</code>", "", shown)
+    tags = set(re.findall(r"<[^>]*>", bare))
+
+    assert tags == {"<!-- gitops-secrets check -->", "<details>", "</details>", "<summary>", "</summary>", "<b>", "</b>"}
+    assert "@" not in bare
+    assert "](" not in bare
+    assert "\x1b" not in shown
+
+
+@pytest.mark.parametrize("severity", list(Severity))
+@pytest.mark.parametrize("limit", [1_000, COMMENT_LIMIT])
+def test_a_comment_keeps_to_its_limit_and_says_what_is_left_out(findings: Sequence[Finding], small_plan: Plan, severity: Severity, limit: int) -> None:
+    lots = many(replace(findings[0], severity=severity), 2_000)
+    shown = check_markdown(result(lots, resolved=tuple(lots)), [small_plan], limit=limit)
+
+    assert len(shown) <= limit
+    assert "more, which the limit of a comment leaves no room for" in shown
+    assert shown.count("<details>") == shown.count("</details>")
