@@ -59,7 +59,7 @@ def test_a_plugin_calls_itself_as_its_host_does(run: Run, monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize(
-    "arguments", [["no-such-command"], ["scan", "--no-such-flag"], ["check", "--fail-on", "sometimes"], ["scan", "--format", "html"], ["trace"]], ids=" ".join
+    "arguments", [["no-such-command"], ["scan", "--no-such-flag"], ["check", "--fail-on", "sometimes"], ["scan", "--format", "svg"], ["trace"]], ids=" ".join
 )
 def test_wrong_usage_is_exit_2(run: Run, arguments: list[str]) -> None:
     result = run(*arguments)
