@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,11 +20,22 @@ if TYPE_CHECKING:
     from gitops_secrets.pipeline.scan import Analysis
 
 NOT_WELL = 1
+FORMATS = ("text", "json", "sarif", "github", "gitlab", "junit", "markdown")
+
+
+def _reports(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> tuple[tuple[str, Path], ...]:
+    """FORMAT=FILE, taken apart."""
+    reports = [(format_, file) for format_, _, file in (value.partition("=") for value in given)]
+    for value, (format_, file) in zip(given, reports, strict=True):
+        if format_ not in FORMATS or not file:
+            raise click.BadParameter(f"{value!r} is not FORMAT=FILE, with a format of {', '.join(FORMATS)}")
+    return tuple((format_, Path(file)) for format_, file in reports)
 
 
 @click.command()
 @path_argument
-@format_option("text", "json", "sarif", "github", "gitlab", "junit", "markdown")
+@format_option(*FORMATS)
+@click.option("--report", "reports", metavar="FORMAT=FILE", multiple=True, callback=_reports, help="Also write the result to FILE; may be given several times.")
 @click.option("--base", metavar="REV", help="Only what the change from REV brings: what is new, and what is worse than where REV and this parted.")
 @merge_base_option
 @click.option("--all", "everything", is_flag=True, help="With --base or --baseline: also what was there before.")
@@ -42,6 +54,7 @@ def check(
     context: click.Context,
     path: Path,
     format_: str,
+    reports: tuple[tuple[str, Path], ...],
     base: str | None,
     merge_base: bool,
     everything: bool,
@@ -72,7 +85,8 @@ def check(
         with progress_bar(call) as progress:
             earlier = at_revision(repository, base, merge_base=merge_base)
             result = check_since(result, repository, earlier, cluster=call.cluster, everything=everything, progress=progress)
-    write(_written(result, analysis, format_, call), call)
+    for each, to in (*((each, replace(call, output=file)) for each, file in reports), (format_, call)):
+        write(_written(result, analysis, each, to), to)
     _add_to_step_summary(result, analysis, format_)
     if fails(result.findings, "never" if exit_zero else fail_on):
         context.exit(NOT_WELL)
