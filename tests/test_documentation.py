@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 import pytest
+import yaml
 
 import gitops_secrets
 from gitops_secrets.checks import RULES
@@ -70,6 +71,39 @@ def test_every_link_leads_to_a_file(document: Path) -> None:
     links = re.findall(r"\]\((?!https?://|#)([^)#]+)", document.read_text(encoding="utf-8"))
 
     assert [link for link in links if not (document.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_every_command_that_is_shown_is_there_with_its_options(document: Path) -> None:
+    shown = re.findall(r"^ *(?:\$ |- run: |- )?gitops-secrets ([a-z][^#\n]*)", document.read_text(encoding="utf-8"), re.MULTILINE)
+
+    assert [call for call in shown if not _is_a_command(call.split())] == []
+
+
+def _is_a_command(words: list[str]) -> bool:
+    command = cli.commands.get(words[0])
+    if isinstance(command, click.Group):
+        command = command.commands.get(words[1])
+    known = {option for parameter in command.params for option in parameter.opts} if command else set()
+    return command is not None and {word.partition("=")[0] for word in words if word.startswith("-")} <= known | {"--"}
+
+
+def test_the_page_on_continuous_integration_lists_what_the_action_takes_and_gives() -> None:
+    page = (ROOT / "docs" / "ci.md").read_text(encoding="utf-8")
+    action = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))
+    outputs = page.split("\nOutputs: ")[1].split("\n\n")[0]
+
+    assert re.findall(r"^\| `([a-z-]+)` \| (?:`([^`]*)`)?", page, re.MULTILINE)[: len(action["inputs"])] == [
+        (name, entry.get("default", "") if "{" not in entry.get("default", "") else "") for name, entry in action["inputs"].items()
+    ]
+    assert [name for name in action["outputs"] if f"`{name}`" not in outputs] == []
+
+
+def test_the_page_on_continuous_integration_lists_every_hook_of_pre_commit() -> None:
+    page = (ROOT / "docs" / "ci.md").read_text(encoding="utf-8")
+    hooks = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text(encoding="utf-8"))
+
+    assert re.findall(r"^\| `(gitops-secrets-[a-z-]+)` \|", page, re.MULTILINE) == [hook["id"] for hook in hooks]
 
 
 def test_the_pages_of_the_rules_are_up_to_date() -> None:
