@@ -140,15 +140,16 @@ class UnservedVersion(Rule):
             served = sorted({provision.provides.version for provision in entry.other_versions if isinstance(provision.provides, KindNeed)})
             by = entry.other_versions[0]
             versions = " or ".join(f"{need.group}/{version}" for version in served)
+            server = f"Flux {context.cluster.flux_version}" if by.resource.kind == "Flux" else by.resource
             yield self.finding(
-                f"{requirement.resource} is written in {need.group}/{need.version}, which {by.resource} does not serve; it is refused with"
+                f"{requirement.resource} is written in {need.group}/{need.version}, which {server} does not serve; it is refused with"
                 f" `no matches for kind`; write {versions}",
                 requirement.place,
                 requirement.resource,
                 other=need,
                 confidence=by.confidence,
-                related=[Related(f"{by.resource} brings the kind", by.place)],
+                related=[Related(f"{server} brings the kind", by.place)],
                 field="apiVersion",
-                cause=f"{need.group}/{need.version} is not served by {by.resource}; write {versions}",
+                cause=f"{need.group}/{need.version} is not served by {server}; write {versions}",
                 remedy=remedies.serve(requirement, need.version, served, specs.get(requirement.resource)),
             )

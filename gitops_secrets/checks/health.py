@@ -130,6 +130,8 @@ def _is_written(edge: OrderedEdge, context: Context) -> bool:
 def _unproven(gate: Gate, unit: Unit) -> str:
     checked, late = gate.checked, delay(gate.edge.requirement)
     if gate.kind is GateKind.RUNTIME:
+        if checked == gate.edge.provision.resource:
+            return f"{checked} being Ready is no proof of it ({gate.edge.provision.note}); {late}"
         # A Kustomization with `wait` looks at what it applies, and ignores its healthChecks.
         instead = " instead of wait" if unit.wait else ""
         return f"{gate.edge.provision.resource} registers {checked} only once it runs; {late}; list that under healthChecks{instead}"

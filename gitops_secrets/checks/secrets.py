@@ -259,4 +259,6 @@ def _quarrel(edited: _Maker, other: _Maker) -> str:
         return "the operator wipes the manifest's keys, and each interval puts them back for a moment; use creationPolicy: Merge, or another target.name"
     if other.kind == "SealedSecret.bitnami.com":
         return "the first one gets it, the other refuses to touch it; use one of them, or another target.name"
+    if edited.policy == "Orphan":
+        return "each overwrites what the other wrote; if it only restores what was saved, refreshPolicy: CreatedOnce does that"
     return "each overwrites what the other wrote; use creationPolicy: Merge, or another target.name"

@@ -262,6 +262,16 @@ def _position(requirement: Requirement) -> tuple[ResourceId, Place, str, tuple[s
     return requirement.resource, requirement.place, requirement.field, named
 
 
+def _made_after(target: ResourceId, graph: Graph) -> Opaque | None:
+    """A ConfigMap of another namespace whose very name a Secret has: what some controller reads in order to make it."""
+    if (target.group, target.kind) != ("", "Secret"):
+        return None
+    for other in graph.objects_by_kind.get(("", "ConfigMap"), ()):
+        if other.name == target.name and other.namespace != target.namespace:
+            return Opaque(str(other), "a controller may read it", graph.provisions[other][0].place)
+    return None
+
+
 def _with_doubt(entry: Unmet, graph: Graph) -> Unmet:
     """Names what opaque thing may bring what is missing. A key that is missing in an object with known keys is missing for certain."""
     if entry.missing_key is not None:
@@ -269,7 +279,7 @@ def _with_doubt(entry: Unmet, graph: Graph) -> Unmet:
     need = entry.requirement.need
     own = str(entry.requirement.resource)
     if isinstance(need, ObjectNeed):
-        possible = graph.may_be_made_by(need.id, own, entry.unit)
+        possible = graph.may_be_made_by(need.id, own, entry.unit) or _made_after(need.id, graph)
     elif isinstance(need, KindNeed):
         possible = graph.may_be_made_by(crd_id(need.group, need.plural), own, entry.unit)
     elif isinstance(need, SelectionNeed):

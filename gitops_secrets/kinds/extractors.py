@@ -121,10 +121,11 @@ def text_hosts(collector: Collector) -> None:
                         collector.require(ObjectNeed(service), host.reason, found, soft=True, confidence=Confidence.LIKELY)
 
 
-# Annotations by which a Secret or ConfigMap is copied into the namespaces that their value lists; the second must be "true" for it, if there is one.
+# Annotations by which a Secret or ConfigMap is copied into the namespaces that the first one there lists; the switch must be "true" for it, if there is one.
+_REFLECTOR: Final = "reflector.v1.k8s.emberstack.com/reflection-"
 _COPIERS: Final = (
-    ("reflector.v1.k8s.emberstack.com/reflection-auto-namespaces", "reflector.v1.k8s.emberstack.com/reflection-auto-enabled", "Reflector"),
-    ("replicator.v1.mittwald.de/replicate-to", None, "kubernetes-replicator"),
+    ((f"{_REFLECTOR}auto-namespaces", f"{_REFLECTOR}allowed-namespaces"), f"{_REFLECTOR}auto-enabled", "Reflector"),
+    (("replicator.v1.mittwald.de/replicate-to",), None, "kubernetes-replicator"),
 )
 _ANNOTATED: Final = (
     ("metadata", "annotations"),
@@ -141,7 +142,8 @@ def copies(collector: Collector) -> None:
         annotations = value_at(data, path)
         if not isinstance(annotations, MappingNode):
             continue
-        for field, switch, copier in _COPIERS:
+        for fields, switch, copier in _COPIERS:
+            field = next((field for field in fields if annotations.get(field)), fields[0])
             text = as_text(annotations.get(field))
             if not text or (switch is not None and annotations.get(switch) != "true"):
                 continue

@@ -104,7 +104,8 @@ def references_in(values: MappingNode, way: Way = None) -> Iterator[ValueReferen
             hostless = key in _NO_HOSTS_BELOW
             yield from (each for each in references_in(value, here) if not hostless or each.reason not in ("service-host", "database"))
         elif isinstance(value, SequenceNode) and not (key == "tls" and _is_shimmed(values)):
-            yield from _of_sequence(key, value, here)
+            # Without its certificate an ingress is served with the controller's own.
+            yield from (each._replace(soft=True) if key == "tls" else each for each in _of_sequence(key, value, here))
 
 
 def _is_shimmed(ingress: MappingNode) -> bool:

@@ -97,6 +97,7 @@ class Cluster:
     flux_version: str | None = None  # "2.9", if the repository tells
     given: tuple[Resource, ...] = ()  # Flux objects beside the entry point's units that are no units themselves: sources, generators
     stray: bool = False  # nothing reaches it, beside clusters that are bootstrapped: an archive, or applied by hand
+    guessed: bool = False  # what starts together is told by the folders alone
 
 
 class Severity(Enum):

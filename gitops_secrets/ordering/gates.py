@@ -14,6 +14,7 @@ from gitops_secrets.model.nodes import Place, as_text
 from gitops_secrets.model.results import HealthExpression, Unit
 
 _WORKLOADS = frozenset({"Deployment", "StatefulSet", "DaemonSet"})
+_AWAITED = _WORKLOADS | {"ReplicaSet", "Pod", "Job", "PersistentVolumeClaim", "Service", "PodDisruptionBudget", "CustomResourceDefinition", "APIService"}
 
 
 class GateKind(Enum):
@@ -62,7 +63,7 @@ def gate_of(edge: ResourceEdge, unit: Unit, graph: Graph, table: KindTable) -> G
     crd = _needed_crd(edge)
     if crd is not None and checks(unit, crd):
         return Gate(edge, GateKind.HEALTH_CHECK, crd, unit.place)
-    if not edge.provision.ready_signal:
+    if not edge.provision.ready_signal and not _follows_soon_enough(edge):
         return Gate(edge, GateKind.RUNTIME, crd or checked, unit.place)
     if checked == unit.id:
         # Between two releases of one Kustomization: the release is the unit.
@@ -81,6 +82,11 @@ def gate_of(edge: ResourceEdge, unit: Unit, graph: Graph, table: KindTable) -> G
     if row is not None and row.misread_by_kstatus and expression is None:
         return Gate(edge, GateKind.MISREAD, checked, unit.place)
     return Gate(edge, GateKind.WAIT if unit.wait else GateKind.HEALTH_CHECK, checked, unit.place, expression)
+
+
+def is_awaited(target: ResourceId) -> bool:
+    """Can an object keep a unit that waits from being Ready? Of the built-in kinds kstatus knows these; all others count as ready once applied."""
+    return target.group not in BUILT_IN_GROUPS or target.kind in _AWAITED
 
 
 def checks(unit: Unit, target: ResourceId) -> bool:
@@ -117,6 +123,12 @@ def expression_weakness(expression: HealthExpression) -> str | None:
     if (expression.group, expression.kind) == ("external-secrets.io", "ExternalSecret") and "syncedResourceVersion" not in text:
         return "does not look at the generation, so an edited ExternalSecret counts as ready with its old Secret"
     return None
+
+
+def _follows_soon_enough(edge: ResourceEdge) -> bool:
+    """An object that the controller of a release makes in the seconds after its start, for a consumer that has minutes to get ready."""
+    is_object = isinstance(edge.provision.provides, ObjectNeed)
+    return is_object and edge.provision.resource.kind == "HelmRelease" and edge.requirement.effect is not Effect.APPLY
 
 
 def _needed_crd(edge: ResourceEdge) -> ResourceId | None:

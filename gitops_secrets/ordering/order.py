@@ -11,7 +11,7 @@ from gitops_secrets.kinds.table import KindTable
 from gitops_secrets.model.facts import Confidence, Effect, Healing, When
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.results import Unit
-from gitops_secrets.ordering.gates import Gate, checks, gate_of
+from gitops_secrets.ordering.gates import Gate, checks, gate_of, is_awaited
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +115,7 @@ def orders(edge: ResourceEdge, graph: Graph, table: KindTable) -> bool:
     if requirement.effect is Effect.APPLY or requirement.healing is not Healing.PROMPT:
         return True
     unit = graph.units[edge.consumer_unit]
-    return unit.wait or checks(unit, requirement.resource)
+    return (unit.wait and is_awaited(requirement.resource)) or checks(unit, requirement.resource)
 
 
 def plan(graph: Graph, table: KindTable) -> Plan:

@@ -16,8 +16,10 @@ from gitops_secrets.model.facts import Confidence, Problem
 from gitops_secrets.model.nodes import Place
 from gitops_secrets.model.results import CheckResult, Finding, Severity
 from gitops_secrets.pipeline.remedies import Remedies
-from gitops_secrets.pipeline.scan import Analysis, Repository
+from gitops_secrets.pipeline.scan import Analysis, ClusterAnalysis, Repository
 
+# Rules that report what nothing in the cluster brings.
+_MISSING = {"dangling-depends-on"} | {rule.id for rule in RULES if rule.id.startswith("missing-")} - {"missing-depends-on", "missing-key"}
 _INDEX = re.compile(r"\[\d+\]")
 
 
@@ -30,8 +32,9 @@ def check(repository: Repository, analysis: Analysis) -> CheckResult:
     for cluster in sorted(analysis.clusters, key=lambda cluster: cluster.graph.cluster.stray):
         context = Context(cluster.plan, repository.table, repository.catalogue)
         stray = bootstrapped and cluster.graph.cluster.stray
+        rest = _may_start_together(cluster, analysis.clusters)
         for finding in (finding for rule in RULES for finding in rule().check(context)):
-            graded = _graded(finding, repository.configuration, stray=stray)
+            graded = _graded(_unless_elsewhere(finding, rest), repository.configuration, stray=stray)
             key = (finding.rule, finding.place, finding.subject, finding.other, finding.field)
             # What nothing reaches is read together with what is reached, and would tell all of that again.
             if graded is None or (stray and key in reached):
@@ -47,6 +50,26 @@ def check(repository: Repository, analysis: Analysis) -> CheckResult:
     shown = [cluster.graph.cluster for cluster in analysis.clusters if not (bootstrapped and cluster.graph.cluster.stray)]
     names = tuple(cluster.name for cluster in shown)
     return CheckResult(tuple(_with_fixes(kept, repository)), ordered, len(merged) - len(kept), clusters=names)
+
+
+def _may_start_together(cluster: ClusterAnalysis, clusters: Iterable[ClusterAnalysis]) -> list[ClusterAnalysis]:
+    """Where only folders tell what starts together, others may be applied to the same cluster: those that have no unit in common with it."""
+    own = cluster.graph.cluster
+    if not own.guessed or own.stray:
+        return []
+    others = (other for other in clusters if other is not cluster and other.graph.cluster.guessed and not other.graph.cluster.stray)
+    return [other for other in others if not cluster.graph.units.keys() & other.graph.units.keys()]
+
+
+def _unless_elsewhere(finding: Finding, others: Iterable[ClusterAnalysis]) -> Finding:
+    """What is missing in a cluster is only possibly so, if another one that may be the same brings it."""
+    if finding.other is None or finding.rule not in _MISSING:
+        return finding
+    for other in others:
+        if any(str(target) == finding.other for target in other.graph.provisions):
+            message = f"{finding.message}, unless {other.graph.cluster.entry_point} is applied to the same cluster"
+            return replace(finding, severity=Severity.NOTE, confidence=Confidence.POSSIBLE, message=message)
+    return finding
 
 
 def _with_fixes(findings: Iterable[Finding], repository: Repository) -> Iterable[Finding]:

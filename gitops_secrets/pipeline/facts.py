@@ -15,6 +15,7 @@ from gitops_secrets.kinds.catalogue import (
     release_facts,
     webhook_requirement,
 )
+from gitops_secrets.kinds.charts import Chart
 from gitops_secrets.kinds.external_secret import LabelledNamespace, expand_cluster_external_secret
 from gitops_secrets.kinds.extract import facts_of
 from gitops_secrets.kinds.table import KindTable
@@ -23,7 +24,7 @@ from gitops_secrets.model.facts import Facts, Opaque, Provision, Release, Resour
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import as_mapping, as_text
 from gitops_secrets.model.results import Cluster
-from gitops_secrets.pipeline.given import used_namespaces
+from gitops_secrets.pipeline.given import FLUX_MANIFESTS, used_namespaces
 from gitops_secrets.rendering.units import is_source
 
 
@@ -32,6 +33,7 @@ def known_remotes(cluster: Cluster, table: KindTable, catalogue: Catalogue) -> t
     declared = [applied.resource for applied in cluster.resources if is_source(applied.resource)]
     urls = {resource.id: as_text(as_mapping(resource.data.get("spec")).get("url")) for resource in declared}
     sources = {str(unit.id): (unit.id, urls.get(unit.source, "")) for unit in cluster.units if unit.source is not None}
+    flux = catalogue.remote(FLUX_MANIFESTS)  # what applies units is there before them, also where a unit keeps it up to date
     opaque: list[Opaque] = []
     facts = []
     for entry in cluster.opaque:
@@ -39,10 +41,17 @@ def known_remotes(cluster: Cluster, table: KindTable, catalogue: Catalogue) -> t
         bundle = catalogue.remote(url) if url else None
         if bundle is None or unit is None:
             opaque.append(entry)
-        else:
+            continue
+        opaque.append(replace(entry, names=_names_of(bundle)))
+        if bundle is not flux:
             facts.append((unit, bundle_facts(bundle, unit, entry.place, table)))
-            opaque.append(replace(entry, names=(bundle.name,)))
     return replace(cluster, opaque=tuple(opaque)), facts
+
+
+def _names_of(bundle: Chart) -> tuple[str, ...]:
+    """What is in the names of its objects: that of the bundle, or its first words (`system-upgrade` of `system-upgrade-controller`)."""
+    product, _, _ = bundle.name.rpartition("-")
+    return (product if "-" in product else bundle.name,)
 
 
 def cluster_facts(cluster: Cluster, table: KindTable, catalogue: Catalogue) -> Iterable[tuple[ResourceId, Facts]]:

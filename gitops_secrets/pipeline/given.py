@@ -19,6 +19,7 @@ ARGO = ResourceId("", "Argo", "", "argo")
 
 _KUBERNETES_OBJECTS = (
     *(ResourceId("", "Namespace", "", name) for name in ("default", "kube-system", "kube-public", "kube-node-lease")),
+    *(ResourceId("", "ServiceAccount", "kube-system", name) for name in ("coredns", "kube-proxy")),
     *(ResourceId("scheduling.k8s.io", "PriorityClass", "", f"system-{name}-critical") for name in ("cluster", "node")),
     *(ResourceId("rbac.authorization.k8s.io", "ClusterRole", "", name) for name in ("cluster-admin", "admin", "edit", "view")),
 )
@@ -31,7 +32,7 @@ _EVERYWHERE_ON_OPENSHIFT: tuple[_Made, ...] = (
     ("ConfigMap", "openshift-service-ca.crt", frozenset({"service-ca.crt"})),
 )
 _FLUX_GROUPS = (".toolkit.fluxcd.io", "fluxcd.controlplane.io")
-_FLUX_MANIFESTS = "https://github.com/fluxcd/flux2"
+FLUX_MANIFESTS = "https://github.com/fluxcd/flux2"
 _FLUX_ACCOUNTS = (
     "kustomize-controller",
     "helm-controller",
@@ -85,7 +86,7 @@ def _defined(cluster: Cluster, table: KindTable) -> Mapping[tuple[str, str], tup
 
 def _served(group: str, kind: str, flux_version: str | None, catalogue: Catalogue) -> tuple[str, ...]:
     """API versions of a kind that a release of Flux serves; "" alone if that is not known."""
-    bundle = catalogue.remote(_FLUX_MANIFESTS)
+    bundle = catalogue.remote(FLUX_MANIFESTS)
     served = bundle.served(group, kind, flux_version, EMPTY_MAPPING) if bundle is not None and flux_version else ()
     return served or ("",)
 

@@ -13,7 +13,19 @@ from gitops_secrets.manifests.load import Loader, parse_documents
 from gitops_secrets.model.facts import Release, When
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import EMPTY_MAPPING, MappingNode, Place, as_mapping, as_sequence, as_text
-from gitops_secrets.rendering.commands import UNKNOWN, Command, commands_in, is_script_path, options_of, positionals_of, resolve, resolve_each, variables_in
+from gitops_secrets.rendering.commands import (
+    UNKNOWN,
+    Command,
+    commands_in,
+    is_script_path,
+    listed_directories_in,
+    manifests_named_in,
+    options_of,
+    positionals_of,
+    resolve,
+    resolve_each,
+    variables_in,
+)
 from gitops_secrets.rendering.helmfile import DEFINITIONS_ONLY, is_helmfile_path, merge, read_helmfile
 from gitops_secrets.rendering.objects import placed
 from gitops_secrets.rendering.templated import known, neutralised, read_templated
@@ -84,11 +96,11 @@ def bootstrap_objects(loader: Loader) -> tuple[BootstrapObjects, ...]:
     """
     found = []
     for command in _script_commands(loader):
-        found += [*_created(command), *_templated(loader, command)]
+        found += [*_created(loader, command), *_templated(loader, command)]
     for path in loader.tree.files:
         if path.endswith((".yaml", ".yml")) and b"create secret" in (text := loader.text(path)):
             for command in _commented(text.decode(errors="replace"), path):
-                found += _created(command)
+                found += _created(loader, command)
     for path in loader.tree.files:
         if path.endswith((".yaml", ".yml")) and "talos" in path.lower() and b"inlineManifests" in loader.tree.read(path):
             found += _inline_manifests(loader, path)
@@ -100,7 +112,7 @@ def bootstrap_remotes(loader: Loader) -> tuple[tuple[str, Place], ...]:
     found: list[tuple[str, Place]] = []
     for command in _script_commands(loader):
         if command.program in ("kubectl", "oc") and _applies(command):
-            paths = options_of(command, ("-f", "--filename", "-k", "--kustomize"))
+            paths = [*options_of(command, ("-f", "--filename", "-k", "--kustomize")), *_named_elsewhere(loader, command)]
             found += [(path, command.place) for path in paths if "://" in path or path.startswith("github.com/")]
     for path in loader.tree.files:
         if "talos" in path.lower() and path.endswith((".yaml", ".yml", *_TEMPLATES)) and b"extraManifests:" in (text := loader.text(path)):
@@ -153,6 +165,10 @@ def _applied(loader: Loader, command: Command, base: str | None = None) -> Itera
         for path in paths.split(","):
             if path != "-":
                 yield from _manifests(loader, resolve(loader.tree, path, file), command.place, plain=True)
+    for path in _named_elsewhere(loader, command):
+        target = resolve(loader.tree, path, file) if path.endswith(_YAML) else None
+        if target is not None and "bootstrap" in f"{target} {file}".lower():
+            yield from _manifests(loader, target, command.place, plain=True)
     if "-" not in options_of(command, ("-f", "--filename")):
         return
     only = _only_kind(command.before)
@@ -165,6 +181,16 @@ def _applied(loader: Loader, command: Command, base: str | None = None) -> Itera
             for word in before.words[1:]:
                 if word.endswith(_YAML):
                     yield from _manifests(loader, resolve(loader.tree, word, file), command.place, plain=True, only=only)
+
+
+def _named_elsewhere(loader: Loader, command: Command) -> list[str]:
+    """What the script of a command names, if the command applies what a variable holds: that was read from files or addresses of a list, or rendered."""
+    given = options_of(command, ("-f", "--filename"))
+    piped = {word for before in command.before for word in before.words[1:]} if "-" in given else set()
+    # `sops exec-file FILE 'kubectl apply -f {}'` puts the file there.
+    if not {UNKNOWN, "{}"}.intersection((*given, *piped)):
+        return []
+    return manifests_named_in(loader.text(command.place.file).decode(errors="replace"))
 
 
 def _synced(loader: Loader, command: Command) -> Iterator[BootstrapManifest]:
@@ -213,7 +239,7 @@ def _only_kind(commands: Iterable[Command]) -> str | None:
     return None
 
 
-def _created(command: Command) -> Iterator[BootstrapObjects]:
+def _created(loader: Loader, command: Command) -> Iterator[BootstrapObjects]:
     """`kubectl create namespace NAME` and `kubectl create secret generic NAME -n NAMESPACE`."""
     words = positionals_of(command, _KUBECTL_FLAGS) if command.program == "kubectl" else []
     if words[:1] != ["create"] or len(words) < 3:
@@ -221,18 +247,35 @@ def _created(command: Command) -> Iterator[BootstrapObjects]:
     kind = {"namespace": "Namespace", "ns": "Namespace", "secret": "Secret"}.get(words[1])
     name = words[-1] if kind == "Namespace" else words[3] if len(words) > 3 else ""
     namespace = next(iter(options_of(command, ("-n", "--namespace"))), "default" if kind == "Secret" else "")
-    if kind is None or not name or UNKNOWN in name + namespace:
-        return
-    text = f"apiVersion: v1\nkind: {kind}\nmetadata: {{name: {name!r}" + (f", namespace: {namespace!r}" if kind == "Secret" else "") + "}\n"
-    nodes = tuple(as_mapping(document) for document in parse_documents(text, command.place.file).documents)
-    yield BootstrapObjects(command.place.file, command.place, tuple(placed(node, command.place) for node in nodes))
+    names = _listed(loader, command) if kind == "Namespace" and name in (UNKNOWN, "{}") else [name]
+    texts = [_manifest(kind, name, namespace) for name in names if kind and name and UNKNOWN not in name + namespace]
+    if texts:
+        nodes = (as_mapping(document) for document in parse_documents("---\n".join(texts), command.place.file).documents)
+        yield BootstrapObjects(command.place.file, command.place, tuple(placed(node, command.place) for node in nodes))
+
+
+def _manifest(kind: str, name: str, namespace: str) -> str:
+    within = f", namespace: {namespace!r}" if kind == "Secret" else ""
+    return f"apiVersion: v1\nkind: {kind}\nmetadata: {{name: {name!r}{within}}}\n"
+
+
+def _listed(loader: Loader, command: Command) -> list[str]:
+    """What the script of a command goes through: directories that are called as their namespaces are."""
+    tree = loader.tree
+    found = []
+    for path in listed_directories_in(tree.read(command.place.file).decode(errors="replace")):
+        directory = resolve(tree, path, command.place.file)
+        if directory is not None:
+            found += [name for name in tree.children(directory) if tree.is_directory(f"{directory}/{name}")]
+    return found
 
 
 def _templated(loader: Loader, command: Command) -> Iterator[BootstrapObjects]:
     """Templates that a script of the bootstrap renders and pipes into `kubectl apply`."""
     if command.program != "kubectl" or "-" not in options_of(command, ("-f", "--filename")) or not _applies(command):
         return
-    for word in [word for before in command.before for word in before.words[1:] if word.endswith(_TEMPLATES)]:
+    words = [word for before in command.before for word in before.words[1:]] + _named_elsewhere(loader, command)
+    for word in [word for word in words if word.endswith(_TEMPLATES)]:
         path = resolve(loader.tree, word, command.place.file)
         if path is not None and loader.tree.is_file(path) and "bootstrap" in f"{path} {command.place.file}".lower():
             nodes = tuple(document for document in read_templated(loader, path) if isinstance(document, MappingNode) and document.get("kind"))

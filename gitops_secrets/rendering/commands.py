@@ -58,6 +58,18 @@ def variables_in(text: str) -> dict[str, str]:
     return found
 
 
+def manifests_named_in(text: str) -> list[str]:
+    """Paths and addresses of manifests and templates that a script names anywhere, in its lists and variables too; variables in them filled in."""
+    variables = variables_in(text)
+    lines = [line for line in text.splitlines() if not line.lstrip().startswith("#")]
+    return list(dict.fromkeys(_MANIFEST.findall(_filled("\n".join(lines), variables))))
+
+
+def listed_directories_in(text: str) -> list[str]:
+    """Directories whose directories a script goes through, by `find DIRECTORY … -type d` or `DIRECTORY/*/`; variables in them filled in."""
+    return [match[1] or match[2] for match in _LISTED.finditer(_filled(text, variables_in(text)))]
+
+
 def commands_in(text: str, file: str, variables: Mapping[str, str]) -> Iterator[Command]:
     """The commands of a script that run one of the programs of interest, as far as they can be told."""
     for number, line in _logical_lines(text):
@@ -144,8 +156,10 @@ def resolve_each(tree: Tree, path: str, file: str) -> list[str]:
     return [candidate for candidate in candidates if tree.is_directory(candidate)]
 
 
+_MANIFEST = re.compile(rf"https?://[^\s\"'`()<>|;]+|[\w./@+{UNKNOWN}-]+\.(?:ya?ml|json)(?:\.(?:j2|tpl|tmpl|gotmpl))?(?![\w.])")
+_LISTED = re.compile(rf"\bfind\s+[\"']?([\w./@+{UNKNOWN}-]+)[^\n]*\s-type d\b|([\w./@+{UNKNOWN}-]+)[\"']?/\*/")
 _ASSIGNMENT = re.compile(
-    r"^[ \t]*(?:export[ \t]+|readonly[ \t]+|local[ \t]+|declare[ \t]+(?:-\w+[ \t]+)*)?"
+    r"^[ \t]*(?:(?:export|readonly|local|declare)[ \t]+(?:-\w+[ \t]+)*)?"
     r"(?P<name>[A-Za-z_]\w*)[ \t]*(?:[:?+]?=|:[ \t])[ \t]*(?P<value>[^\n]*)",
     re.MULTILINE,
 )

@@ -33,6 +33,7 @@ from gitops_secrets.rendering.starts import (
     common_folder,
     entry_point_of,
     entry_points_of,
+    instantiated,
     reachable,
     switched_off,
     unreached,
@@ -99,26 +100,37 @@ class _Discovery:
 
     def run(self) -> tuple[Cluster, ...]:
         documents = tuple(self._engine_documents())
-        for entry in bootstraps(documents, self.scope_of):
+        for entry in self._bootstraps(documents):
             self._add(entry)
         self._add_unreached(documents)
         self._add_overlays()
         names = unique_suffixes([entry.path for entry, _ in self.clusters])
         # One whose path is not there says nothing of what else is in use.
         bootstrapped = any(entry.bootstrapped and cluster.resources for entry, cluster in self.clusters)
+        engine = any(entry.engine != "none" and not entry.stray and cluster.resources for entry, cluster in self.clusters)
         version = bootstrapped_version(self.loader, self._kustomizations())
         found = (
-            replace(cluster, name=name, stray=entry.stray or (bootstrapped and not entry.bootstrapped), flux_version=cluster.flux_version or version)
+            replace(
+                cluster,
+                name=name,
+                # An engine makes directories that it does not reach parts of something else, or of nothing.
+                stray=entry.stray or (bootstrapped and not entry.bootstrapped) or (engine and entry.engine == "none"),
+                guessed=not entry.bootstrapped,
+                flux_version=cluster.flux_version or version,
+            )
             for name, (entry, cluster) in zip(names, self.clusters, strict=True)
         )
         return tuple(sorted(found, key=lambda cluster: cluster.name))
 
     def run_configured(self, settings: Mapping[str, ClusterSetting]) -> tuple[Cluster, ...]:
         """The clusters of the configuration, in the order of their names."""
-        known = bootstraps(tuple(self._engine_documents()), self.scope_of)
+        known = self._bootstraps(tuple(self._engine_documents()))
         version = bootstrapped_version(self.loader, self._kustomizations())
         found = (replace(self._configured(name, settings[name], known), name=name) for name in sorted(settings))
         return tuple(replace(cluster, flux_version=cluster.flux_version or version) for cluster in found)
+
+    def _bootstraps(self, documents: Sequence[tuple[str, MappingNode]]) -> list[EntryPoint]:
+        return [instance for entry in bootstraps(documents, self.scope_of) for instance in instantiated(entry, self.tree)]
 
     def _configured(self, name: str, setting: ClusterSetting, known: Sequence[EntryPoint]) -> Cluster:
         """What starts at a file with Flux objects, at a directory that Flux syncs, or (engine `none`) at a directory that is applied as it is."""
@@ -151,7 +163,7 @@ class _Discovery:
                         if isinstance(document, MappingNode):
                             yield path, document
 
-    def _add(self, entry: EntryPoint) -> None:
+    def _add(self, entry: EntryPoint, problems: Iterable[Problem] = ()) -> None:
         ids = {root.id for root in entry.roots}
         if not entry.stray and any(entry.path == known.path and ids.intersection(root.id for root in known.roots) for known, _ in self.clusters):
             return
@@ -162,7 +174,7 @@ class _Discovery:
         self.built |= expansion.built
         self.reached |= {applied.resource.place for applied in expansion.resources if applied.resource.id.group.endswith(_ENGINE_GROUPS)}
         self.reached |= {unit.place for unit in expansion.units} | {root.place for root in entry.roots}
-        self.clusters.append((entry, cluster))
+        self.clusters.append((entry, replace(cluster, problems=(*cluster.problems, *problems))))
         if not entry.bootstrapped:
             # The folder that a bootstrap would sync; what lies there to install the engine itself is no overlay.
             self.built.add(f"{entry.path}/{FLUX_NAMESPACE}/" if entry.path else f"{FLUX_NAMESPACE}/")
@@ -217,7 +229,10 @@ class _Discovery:
                 beside.append((file, resource))
         if not found:
             return
-        for resource in self._listed_kustomizations():
+        listed = [(directory, resource) for directory, resource in self._listed_kustomizations() if resource.place in found]
+        self._add_variants(listed)
+        found = {place: entry for place, entry in found.items() if place not in self.reached}
+        for _, resource in listed:
             if resource.place in found:
                 found[resource.place] = (found[resource.place][0], resource)
         reaches = self._reaches([resource for _, resource in found.values()], frozenset(resource.id for _, resource in beside))
@@ -235,6 +250,17 @@ class _Discovery:
                     # As it would be switched on: beside what is in use, which it needs.
                     beside_it = (*given, *self._beside(stray, found))
                     self._add(replace(stray, roots=(*entry.roots, *stray.roots), given=beside_it, bootstrapped=False, stray=True))
+
+    def _add_variants(self, listed: Sequence[tuple[str, Resource]]) -> None:
+        """Directories that render one Kustomization each in its own way: every one of them is what a cluster applies."""
+        rendering: dict[Place, set[str]] = {}
+        for directory, resource in listed:
+            rendering.setdefault(resource.place, set()).add(directory)
+        for directory in sorted(set().union(*(directories for directories in rendering.values() if len(directories) > 1))):
+            build = self.builder.build(directory)
+            entry = entry_point_of(directory, build.resources, self.scope_of)
+            if entry is not None:
+                self._add(replace(entry, bootstrapped=False), build.problems)
 
     def _switched_off(self, roots: Set[Place], found: Mapping[Place, tuple[str, Resource]], reaches: Mapping[Place, Set[Place]]) -> dict[Place, Place]:
         """Roots that lie where another one builds, and that its build leaves out, with that one."""
@@ -258,8 +284,8 @@ class _Discovery:
                     if resource is not None and resource.place not in found and not resource.id.group.endswith(_ENGINE_GROUPS):
                         yield resource
 
-    def _listed_kustomizations(self) -> Iterable[Resource]:
-        """Flux Kustomizations as the kustomize directories that list them render them: with their namespace, say."""
+    def _listed_kustomizations(self) -> Iterable[tuple[str, Resource]]:
+        """Flux Kustomizations as the kustomize directories that list them render them, with their namespace, say; with the directory."""
         for directory in self._unreferenced_directories():
             text_files = (f"{directory}/{name}" if directory else name for name in self.tree.children(directory))
             if any(file.endswith(YAML_SUFFIXES) for file in text_files):
@@ -267,7 +293,7 @@ class _Discovery:
                     if as_text(node.get("apiVersion")).startswith(KUSTOMIZE_GROUP):
                         resource = to_resource(node, self.scope_of, FLUX_NAMESPACE)
                         if resource is not None:
-                            yield resource
+                            yield directory, resource
 
     def _reaches(self, resources: Sequence[Resource], declared: frozenset[ResourceId]) -> dict[Place, set[Place]]:
         """Which of these Kustomizations each of them applies, itself included, by their places.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os.path
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 
@@ -12,8 +13,9 @@ from gitops_secrets.model.nodes import MappingNode, Place, as_mapping, as_text
 from gitops_secrets.rendering.flux_version import instance_version
 from gitops_secrets.rendering.objects import FLUX_NAMESPACE, ScopeOf, to_resource
 from gitops_secrets.rendering.units import KUSTOMIZE_GROUP, OPERATOR_GROUP, SOURCE_GROUP, is_kustomization, to_unit
-from gitops_secrets.repository.tree import join
+from gitops_secrets.repository.tree import Tree, join
 
+_VARIABLE = re.compile(r"\$\{[^}]*\}")
 _ROOT_PATHS = frozenset({"", ".", "./"})
 
 
@@ -49,10 +51,10 @@ def bootstraps(documents: Sequence[tuple[str, MappingNode]], scope_of: ScopeOf) 
 
 
 def _from_sync(file: str, nodes: Sequence[MappingNode], scope_of: ScopeOf) -> list[EntryPoint]:
-    """What `flux bootstrap` writes: a Kustomization beside its source in gotk-sync.yaml, both called flux-system."""
+    """What `flux bootstrap` writes: a Kustomization beside its source in gotk-sync.yaml, both called flux-system. All that sync one source are one start."""
     resources = [resource for node in nodes if (resource := to_resource(node, scope_of, FLUX_NAMESPACE)) is not None]
     sources = {(resource.id.namespace, resource.id.name): resource for resource in resources if resource.id.group == SOURCE_GROUP}
-    found = []
+    roots: dict[ResourceId, list[Resource]] = {}
     for resource in resources:
         source = to_unit(resource, None).source if is_kustomization(resource) else None
         declared = sources.get((source.namespace, source.name)) if source else None
@@ -61,11 +63,17 @@ def _from_sync(file: str, nodes: Sequence[MappingNode], scope_of: ScopeOf) -> li
         if file.rpartition("/")[2] != "gotk-sync.yaml" and not resource.id.name == source.name == FLUX_NAMESPACE:
             # A tenant's repository is often set up in the same way; only that of the platform itself is called flux-system.
             continue
-        path = join("", written_path(resource.data)) or ""
-        spec = as_mapping(declared.data.get("spec"))
-        ignore = spec.get("ignore")
-        found.append(EntryPoint(file, path, "flux", (resource,), source, as_text(spec.get("url")), ignore if isinstance(ignore, str) else None))
-    return found
+        roots.setdefault(source, []).append(resource)
+    return [_synced(file, sources[source.namespace, source.name], found) for source, found in roots.items()]
+
+
+def _synced(file: str, source: Resource, roots: Sequence[Resource]) -> EntryPoint:
+    paths = [join("", written_path(root.data)) or "" for root in roots]
+    # The one that applies this file, if one does, is what the others are part of.
+    path = next((path for path in paths if file.startswith(f"{path}/")), paths[0])
+    spec = as_mapping(source.data.get("spec"))
+    ignore = spec.get("ignore")
+    return EntryPoint(file, path, "flux", tuple(roots), source.id, as_text(spec.get("url")), ignore if isinstance(ignore, str) else None)
 
 
 def _instance(node: MappingNode) -> tuple[MappingNode, str] | None:
@@ -111,6 +119,28 @@ def _from_instance(file: str, instance: MappingNode, namespace: str) -> EntryPoi
     path = join("", as_text(sync["path"]).lstrip("/")) or ""
     source_id = ResourceId(SOURCE_GROUP, kind, namespace, name)
     return EntryPoint(file, path, "flux", (resource,), source_id, as_text(sync.get("url")), flux_version=instance_version(instance))
+
+
+def instantiated(entry: EntryPoint, tree: Tree) -> list[EntryPoint]:
+    """One entry point for each directory that fits a path with variables (`clusters/${CLUSTER}/flux`): who applies the instance fills them in."""
+    if "${" not in entry.path:
+        return [entry]
+    fitting = [""]
+    for segment in entry.path.split("/"):
+        name = re.compile("[^/]+".join(map(re.escape, _VARIABLE.split(segment))))
+        fitting = [f"{above}/{child}".lstrip("/") for above in fitting for child in tree.children(above) if name.fullmatch(child)]
+    return [_at(entry, path) for path in fitting if tree.is_directory(path)] or [entry]
+
+
+def _at(entry: EntryPoint, path: str) -> EntryPoint:
+    roots = []
+    for root in entry.roots:
+        spec = as_mapping(root.data.get("spec")).copy()
+        spec.put("path", path, spec.marks["path"])
+        data = root.data.copy()
+        data.put("spec", spec, data.marks["spec"])
+        roots.append(replace(root, data=data))
+    return replace(entry, path=path, roots=tuple(roots))
 
 
 def by_folder(pairs: Sequence[tuple[str, Resource]]) -> list[tuple[str, list[tuple[str, Resource]]]]:

@@ -6,11 +6,11 @@ import pytest
 
 from gitops_secrets.graph.build import build
 from gitops_secrets.kinds.table import default_table
-from gitops_secrets.model.facts import Effect, Facts, KindNeed, ObjectNeed, Provision, Release, Requirement, Resource, When
+from gitops_secrets.model.facts import Effect, Facts, Healing, KindNeed, ObjectNeed, Provision, Release, Requirement, Resource, When
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import EMPTY_MAPPING, Place
 from gitops_secrets.model.results import AppliedResource, Cluster, Dependency, HealthCheck, Unit
-from gitops_secrets.ordering.gates import Gate, GateKind
+from gitops_secrets.ordering.gates import Gate, GateKind, is_awaited
 from gitops_secrets.ordering.order import plan
 
 PLACE = Place("clusters/test/units.yaml", 1, 1)
@@ -49,8 +49,8 @@ def gate(
     return edge.gates[0]
 
 
-def needed(need: KindNeed | ObjectNeed, reason: str = "custom-resource-definition") -> Requirement:
-    return Requirement(ISSUER, need, Effect.APPLY, reason, "apiVersion", PLACE)
+def needed(need: KindNeed | ObjectNeed, reason: str = "custom-resource-definition", effect: Effect = Effect.APPLY) -> Requirement:
+    return Requirement(ISSUER, need, effect, reason, "apiVersion", PLACE, healing=Healing.SLOW)
 
 
 def brought(need: KindNeed | ObjectNeed, **fields: object) -> Provision:
@@ -92,8 +92,23 @@ def test_a_custom_resource_that_the_release_makes_proves_what_it_installs_beside
     assert gate(needed(WEBHOOK, "webhook"), brought(WEBHOOK, workload="webhook"), pool, made=(made,)).kind is GateKind.NONE
 
 
+@pytest.mark.parametrize(
+    ("group", "kind", "awaited"),
+    [("apps", "Deployment", True), ("batch", "CronJob", False), ("networking.k8s.io", "Ingress", False), ("external-secrets.io", "ExternalSecret", True)],
+)
+def test_only_what_can_be_unready_keeps_a_unit_waiting(group: str, kind: str, awaited: bool) -> None:
+    assert is_awaited(ResourceId(group, kind, "default", "web")) is awaited
+
+
 def test_what_an_operator_registers_once_it_runs_is_not_proven_by_its_workload() -> None:
     assert gate(needed(KIND), brought(KIND, ready_signal=False), workload("cert-manager")).kind is GateKind.RUNTIME
+
+
+@pytest.mark.parametrize(("effect", "kind"), [(Effect.READY, GateKind.WAIT), (Effect.APPLY, GateKind.RUNTIME)])
+def test_an_object_made_after_the_start_is_there_in_time_for_who_only_gets_ready_later(effect: Effect, kind: GateKind) -> None:
+    storage_class = ObjectNeed(ResourceId("storage.k8s.io", "StorageClass", "", "fast"))
+
+    assert gate(needed(storage_class, "storage-class", effect), brought(storage_class, ready_signal=False), wait=True).kind is kind
 
 
 @pytest.mark.parametrize(("name", "kind"), [("cert-manager", GateKind.NONE), ("cert-manager-webhook", GateKind.HEALTH_CHECK)])

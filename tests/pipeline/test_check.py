@@ -177,3 +177,20 @@ def test_what_nothing_reaches_is_graded_as_usual_where_nothing_is_bootstrapped()
     result = checked({"archive/apps.yaml": APPS, "apps/settings.yaml": SETTINGS})
 
     assert [finding.severity for finding in result.findings] == [Severity.ERROR]
+
+
+def test_what_is_missing_may_be_applied_to_the_same_cluster_from_another_folder() -> None:
+    kustomization = (
+        "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {name: NAME, namespace: flux-system}\n"
+        "spec: {interval: 10m, prune: true, path: ./NAME, sourceRef: {kind: GitRepository, name: fleet}REST}\n"
+    )
+    shop = kustomization.replace("NAME", "shop").replace("REST", ", dependsOn: [{name: stores}]")
+    files = {"setup/stores.yaml": kustomization.replace("NAME", "stores").replace("REST", ""), "apps/shop.yaml": shop}
+
+    def dangling(files: dict[str, str]) -> list[tuple[str, str]]:
+        repository = repository_of(MemoryTree(files))
+        found = (finding for finding in check(repository, analyse(repository)).findings if finding.rule == "dangling-depends-on")
+        return [(finding.severity.value, finding.message.rpartition(", ")[2]) for finding in found]
+
+    assert dangling(files) == [("note", "unless setup/stores.yaml is applied to the same cluster")]
+    assert dangling(files | {"setup/shop.yaml": shop})[0][0] == "error"

@@ -372,6 +372,48 @@ def test_a_program_in_quotes_may_stand_between_a_template_and_what_applies_it() 
     assert (found.path, [node["metadata"]["name"] for node in found.nodes]) == ("bootstrap/secrets.yaml.j2", ["token"])
 
 
+def test_a_template_may_reach_what_applies_it_through_variables_of_the_script() -> None:
+    files = {
+        "scripts/resources.sh": 'local -r template="${ROOT}/bootstrap/resources.yaml.j2"\nif ! rendered=$(minijinja-cli "${template}" | op inject); then\n'
+        '  exit 1\nfi\necho "${rendered}" | kubectl apply --server-side --filename -\n',
+        "bootstrap/resources.yaml.j2": "kind: Secret\napiVersion: v1\nmetadata: {name: token}\n",
+    }
+
+    (found,) = bootstrap_objects(Loader(MemoryTree(files)))
+
+    assert (found.path, found.place.line, [node["metadata"]["name"] for node in found.nodes]) == ("bootstrap/resources.yaml.j2", 5, ["token"])
+
+
+def test_a_script_applies_what_its_lists_name() -> None:
+    files = {
+        "bootstrap/up.sh": 'crds=(\n  https://example.org/releases/crds.yaml\n)\nfor crd in "${crds[@]}"; do kubectl apply --filename "${crd}"; done\n'
+        'secrets=(\n  "${ROOT}/bootstrap/token.sops.yaml"\n  # "${ROOT}/bootstrap/old.yaml"\n)\n'
+        'for secret in "${secrets[@]}"; do sops exec-file "${secret}" "kubectl apply --filename {}"; done\n',
+        "bootstrap/token.sops.yaml": "kind: Secret\napiVersion: v1\nmetadata: {name: token}\n",
+        "bootstrap/old.yaml": "kind: Secret\napiVersion: v1\nmetadata: {name: old}\n",
+    }
+    loader = Loader(MemoryTree(files))
+
+    assert {manifest.path for manifest in bootstrap_directories(loader)} == {"bootstrap/token.sops.yaml"}
+    assert ("https://example.org/releases/crds.yaml", Place("bootstrap/up.sh", 4, 1)) in bootstrap_remotes(loader)
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        'local -r apps_dir="${ROOT_DIR}/kubernetes/apps"\nfor app in "${apps_dir}"/*/; do\n  namespace=$(basename "${app}")\n'
+        '  kubectl create namespace "${namespace}" --dry-run=client -o yaml | kubectl apply -f -\ndone\n',
+        "find kubernetes/apps -mindepth 1 -maxdepth 1 -type d | xargs -I{} kubectl create namespace {}\n",
+    ],
+)
+def test_a_script_makes_a_namespace_of_each_directory(script: str) -> None:
+    files = {"scripts/bootstrap.sh": script} | {f"kubernetes/apps/{name}/kustomization.yaml": KUSTOMIZATION for name in ("media", "network")}
+
+    (found,) = bootstrap_objects(Loader(MemoryTree(files)))
+
+    assert [(node["kind"], node["metadata"]["name"]) for node in found.nodes] == [("Namespace", "media"), ("Namespace", "network")]
+
+
 def test_a_comment_that_says_how_to_create_a_secret_is_a_command() -> None:
     files = {
         "monitoring/provider.yaml": "spec:\n  # kubectl -n flux-system create secret generic chat --from-literal=address=x\n  secretRef: {name: chat}\n",

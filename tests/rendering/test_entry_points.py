@@ -86,6 +86,12 @@ def test_the_parts_of_gotk_sync_may_stand_in_any_order() -> None:
     assert starts({"clusters/production/flux-system/gotk-sync.yaml": backwards}) == {"production": "clusters/production/flux-system/gotk-sync.yaml"}
 
 
+def test_all_that_gotk_sync_starts_from_one_source_is_one_cluster() -> None:
+    both = sync("./clusters/production") + unit("apps", "./apps")
+
+    assert starts({"clusters/production/flux-system/gotk-sync.yaml": both}) == {"production": "clusters/production/flux-system/gotk-sync.yaml"}
+
+
 def test_each_cluster_of_a_repository_has_its_own_units_of_the_same_names() -> None:
     files = {
         "clusters/east/flux-system/gotk-sync.yaml": sync("./clusters/east"),
@@ -159,6 +165,16 @@ def test_a_cluster_starts_at_the_sync_of_a_flux_instance(text: str) -> None:
     assert [str(unit.id) for unit in cluster.units] == ["Kustomization/flux-system/apps", "Kustomization/flux-system/flux-system"]
 
 
+def test_a_sync_whose_path_has_a_variable_starts_each_cluster_that_fits() -> None:
+    values = "instance:\n  sync: {kind: GitRepository, url: https://example.org/fleet, path: 'clusters/${CLUSTER}/flux'}\n"
+    files = {"apps/flux/values.yaml": values} | {f"clusters/{name}/flux/settings.yaml": SETTINGS for name in ("east", "west")} | {"clusters/a.yaml": "a: 1\n"}
+
+    assert {cluster.name: [unit.path for unit in cluster.units] for cluster in clusters(files)} == {
+        "east": ["clusters/east/flux"],
+        "west": ["clusters/west/flux"],
+    }
+
+
 def test_the_name_of_a_sync_is_that_of_its_source_and_kustomization() -> None:
     files = {
         "instance.yaml": INSTANCE % ", name: edge",
@@ -216,6 +232,23 @@ def test_kustomizations_of_one_folder_are_one_cluster() -> None:
     files = {"flux/apps.yaml": unit("apps", "./apps"), "flux/stores.yaml": unit("stores", "./stores"), "apps/a.yaml": SETTINGS, "stores/a.yaml": SETTINGS}
 
     assert {cluster.entry_point: units(cluster) for cluster in clusters(files)} == {"flux": ["apps", "stores"]}
+
+
+def test_directories_that_render_one_kustomization_each_in_its_own_way_are_clusters() -> None:
+    patch = """'[{"op": "replace", "path": "/spec/path", "value": "./apps/NAME"}]'"""
+    overlay = f"resources: [../base]\npatches:\n  - patch: {patch}\n    target: {{kind: Kustomization}}\n"
+    files = {"clusters/base/kustomization.yaml": "resources: [apps.yaml]\n", "clusters/base/apps.yaml": unit("apps", "./apps/none")}
+    for name in ("east", "west"):
+        files |= {f"clusters/{name}/kustomization.yaml": overlay.replace("NAME", name), f"apps/{name}/settings.yaml": SETTINGS}
+
+    assert {cluster.name: [unit.path for unit in cluster.units] for cluster in clusters(files)} == {"east": ["apps/east"], "west": ["apps/west"]}
+
+
+def test_a_directory_that_an_engine_does_not_reach_is_stray() -> None:
+    files = {"clusters/apps.yaml": unit("apps", "./apps"), "apps/settings.yaml": SETTINGS, "old/kustomization.yaml": "resources: [settings.yaml]\n"}
+    found = clusters(files | {"old/settings.yaml": SETTINGS})
+
+    assert {cluster.name: (cluster.stray, cluster.guessed) for cluster in found} == {"clusters": (False, True), "old": (True, True)}
 
 
 def test_two_kustomizations_of_one_id_never_share_a_cluster() -> None:
