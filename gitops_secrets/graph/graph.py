@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from operator import itemgetter
 
 from gitops_secrets.model.facts import Opaque, Provision, Requirement
 from gitops_secrets.model.ids import ResourceId
@@ -67,17 +69,45 @@ class Graph:
         A chart makes namespaced objects only in its release namespace, and no Namespace unless the catalogue says so. What knows nothing of this platform
         makes none of its units, sources and stores.
         """
-        kind = (target.group, target.kind)
-        for opaque in self.opaque:
-            if opaque.thing == besides or (opaque.kinds is not None and kind not in opaque.kinds) or (opaque.foreign and _is_arrangement(target)):
+        makers = self._makers.get(target)
+        if makers is None:
+            makers = self._makers[target] = tuple(self._possible_makers(target))
+        for opaque in makers:
+            if opaque.thing == besides:
                 continue
-            if opaque.broken_unit is not None and (unit is None or opaque.broken_unit not in self._awaited_by(unit)):
-                continue
-            if opaque.namespace is not None and (opaque.namespace != target.namespace if target.namespace else kind == ("", "Namespace")):
-                continue
-            if opaque.names is None or not target.name or any(name in target.name for name in opaque.names):
+            if opaque.broken_unit is None or (unit is not None and opaque.broken_unit in self._awaited_by(unit)):
                 return opaque
         return None
+
+    @cached_property
+    def _makers(self) -> dict[ResourceId, tuple[Opaque, ...]]:
+        """What was found for `may_be_made_by` so far: many units miss the same thing."""
+        return {}
+
+    def _possible_makers(self, target: ResourceId) -> Iterable[Opaque]:
+        kind = (target.group, target.kind)
+        is_arrangement = _is_arrangement(target)
+        for opaque in self._opaque_in(target):
+            if (opaque.kinds is not None and kind not in opaque.kinds) or (opaque.foreign and is_arrangement):
+                continue
+            if opaque.names is None or not target.name or any(name in target.name for name in opaque.names):
+                yield opaque
+
+    def _opaque_in(self, target: ResourceId) -> Iterable[Opaque]:
+        """Opaque things that make objects where `target` is, in their order."""
+        anywhere = self._opaque_by_namespace.get(None, ())
+        if target.namespace:
+            return (opaque for _, opaque in heapq.merge(anywhere, self._opaque_by_namespace.get(target.namespace, ()), key=itemgetter(0)))
+        if (target.group, target.kind) == ("", "Namespace"):
+            return (opaque for _, opaque in anywhere)
+        return self.opaque
+
+    @cached_property
+    def _opaque_by_namespace(self) -> Mapping[str | None, Sequence[tuple[int, Opaque]]]:
+        found: dict[str | None, list[tuple[int, Opaque]]] = {}
+        for position, opaque in enumerate(self.opaque):
+            found.setdefault(opaque.namespace, []).append((position, opaque))
+        return found
 
     def _awaited_by(self, unit: ResourceId) -> set[ResourceId]:
         """`unit` and what is written to come before it: its ancestors, what they and it depend on, and what those apply."""

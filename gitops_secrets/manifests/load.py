@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gitops_secrets.manifests.secrets import redact
 from gitops_secrets.model.facts import Problem
@@ -12,6 +13,9 @@ from gitops_secrets.repository.tree import Tree
 from gitops_secrets.syntax.yaml import parse
 
 YAML_SUFFIXES = (".yaml", ".yml", ".json")
+_FOLDED = re.compile(rb">[-+0-9]*[ \t\r]*(?:#[^\n]*)?$", re.MULTILINE)
+_NUMBER = re.compile(rb"[0-9](?:\.0*|\.?[0-9]*[eE][-+]?[0-9]+)[ \t\r]*(?:[,}\]#\n]|\Z)")
+_DATE = re.compile(rb"[0-9]{4}-[0-9]{1,2}-[0-9]")
 _VERSION_FIELDS = frozenset({"name", "served", "storage", "deprecated"})
 
 
@@ -21,6 +25,8 @@ class Documents:
 
     documents: tuple[object, ...]
     problems: tuple[Problem, ...]
+    # May it hold a value that kustomize writes differently: folded text, a whole number with a fraction or an exponent, a date?
+    may_be_respelt: bool = True
 
 
 class Loader:
@@ -54,11 +60,13 @@ class Loader:
 
     def _parse(self, path: str) -> Documents:
         text = self._texts.pop(path, None)
-        loaded = parse_documents(self.tree.read(path) if text is None else text, path)
+        if text is None:
+            text = self.tree.read(path)
+        loaded = parse_documents(text, path)
         if not self.whole:
             for document in loaded.documents:
                 trim_definition(document)
-        return loaded
+        return replace(loaded, may_be_respelt=may_be_respelt(text))
 
     def narrowed(self, tree: Tree) -> Loader:
         """The same documents for a tree with fewer files."""
@@ -84,6 +92,11 @@ class Loader:
     def problems(self) -> tuple[Problem, ...]:
         """Of all files loaded so far, by file."""
         return tuple(problem for path in sorted(self._loaded) for problem in self._loaded[path].problems)
+
+
+def may_be_respelt(text: bytes) -> bool:
+    """Could a text hold one of the values that `Documents.may_be_respelt` is about? Most hold nothing that looks like it."""
+    return bool((b">" in text and _FOLDED.search(text)) or _NUMBER.search(text) or _DATE.search(text))
 
 
 def trim_definition(document: object) -> None:

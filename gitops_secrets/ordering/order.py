@@ -251,6 +251,7 @@ class _Planner:
         everything = self._guaranteed(extended)
         kept: list[OrderedEdge] = []
         implied: list[tuple[OrderedEdge, OrderedEdge | None]] = []
+        by_pair = {(edge.consumer, edge.provider): edge for edge in needed}
         for edge in needed:
             bit = 1 << self.numbers[edge.provider]
             via = next((other for other in extended[edge.consumer] if other != edge.provider and (everything[other] | self._awaited_bits(other)) & bit), None)
@@ -258,7 +259,7 @@ class _Planner:
             if via is None and not inherited:
                 kept.append(edge)
             else:
-                implied.append((edge, next((other for other in needed if other.consumer == edge.consumer and other.provider == via), None)))
+                implied.append((edge, None if via is None else by_pair.get((edge.consumer, via))))
         return tuple(MissingEdge(edge, tuple(other for other, by in implied if by is edge)) for edge in kept)
 
     def _awaited_bits(self, unit: ResourceId) -> int:

@@ -31,6 +31,13 @@ class MappedTree(_Index):
             raise FileNotFoundError(path)
         return self._below.read(origin)
 
+    def identity(self, path: str) -> str:
+        """The id of the content of the file below. Raises `FileNotFoundError`."""
+        origin = self.origins.get(path)
+        if origin is None:
+            raise FileNotFoundError(path)
+        return self._below.identity(origin)
+
 
 class MappedLoader(Loader):
     """Documents by their path in an artifact; what they say of their place stays where a person would edit it."""

@@ -39,7 +39,7 @@ from gitops_secrets.rendering.starts import (
     unreached,
     written_path,
 )
-from gitops_secrets.rendering.units import KUSTOMIZE_GROUP, OPERATOR_GROUP, SOURCE_GROUP, is_kustomization, to_unit
+from gitops_secrets.rendering.units import KUSTOMIZE_GROUP, OPERATOR_GROUP, SOURCE_GROUP, is_kustomization, source_of, to_unit
 from gitops_secrets.repository.ignore import FilteredTree, ignored
 from gitops_secrets.repository.tree import join
 
@@ -223,7 +223,7 @@ class _Discovery:
                 continue
             if is_kustomization(resource):
                 # A file that a build read without making this object of it is a patch; one without a source is a part of a Kustomization.
-                if file not in self.built and to_unit(resource, None).source is not None:
+                if file not in self.built and source_of(resource) is not None:
                     found[resource.place] = (file, resource)
             elif resource.id.group in (SOURCE_GROUP, EXTENSIONS_GROUP):
                 beside.append((file, resource))
@@ -301,7 +301,7 @@ class _Discovery:
         A declared source may be somebody else's: it is ours only if some Kustomization builds a folder of it that is here.
         """
         paths = {resource.place: self._directory(resource) for resource in resources}
-        sources = {resource.place: to_unit(resource, None).source for resource in resources}
+        sources = {resource.place: source_of(resource) for resource in resources}
         ours = {sources[place] for place, path in paths.items() if path}
         reaches: dict[Place, set[Place]] = {}
         for resource in resources:

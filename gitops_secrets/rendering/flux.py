@@ -23,7 +23,7 @@ from gitops_secrets.rendering.kustomize import Build, Builder, find_kustomizatio
 from gitops_secrets.rendering.objects import FLUX_NAMESPACE, ProvisionsOf, ScopeOf, no_provisions, place_of_field, to_resource, with_common_metadata
 from gitops_secrets.rendering.resource_set import expand_resource_set, is_resource_set, lacks_inputs
 from gitops_secrets.rendering.sources import Origin, Sources
-from gitops_secrets.rendering.units import HELM_GROUP, is_kustomization, is_unit, to_unit
+from gitops_secrets.rendering.units import HELM_GROUP, is_kustomization, is_unit, source_of, to_unit
 from gitops_secrets.rendering.variables import Variables
 from gitops_secrets.repository.tree import Tree, join
 
@@ -156,7 +156,7 @@ class _Expansion:
             self._expand_set(item)
             return
         path, opaque = self._path(resource)
-        loader = self._content(to_unit(resource, None).source)[0]
+        loader = self._content(source_of(resource))[0]
         shown = path if path is None else loader.origin_of(path)
         self.units[resource.id] = replace(to_unit(resource, item.parent, shown, opaque), remote=item.remote or bool(_spec(resource).get("kubeConfig")))
         if opaque is not None:
@@ -197,7 +197,7 @@ class _Expansion:
 
     def _path(self, resource: Resource) -> tuple[str | None, str | None]:
         """The directory that a Kustomization builds, or None and why its content is not known."""
-        source = to_unit(resource, None).source
+        source = source_of(resource)
         written = as_text(_spec(resource).get("path")) or "./"
         artifact = source is not None and source.kind == "ExternalArtifact"
         tree = self._content(source)[0].tree
@@ -233,7 +233,7 @@ class _Expansion:
         return self.artifacts[source]
 
     def _render(self, resource: Resource, path: str) -> list[Resource]:
-        loader, builder = self._content(to_unit(resource, None).source)
+        loader, builder = self._content(source_of(resource))
         build = build_directory(builder, loader.tree, path, resource)
         inputs = loader.origins_of(build.inputs)
         self.built |= inputs
@@ -285,7 +285,7 @@ class _Expansion:
         """Does it need variables, inputs or an artifact that nothing expanded so far has?"""
         if is_resource_set(resource):
             return lacks_inputs(resource, self.by_id)
-        source = to_unit(resource, None).source
+        source = source_of(resource)
         if source is not None and source.kind == "ExternalArtifact" and self._content(source)[0] is self.loader:
             return True
         return self.variables.are_missing(resource)

@@ -12,7 +12,7 @@ from gitops_secrets.model.ids import ResourceId, split_api_version
 from gitops_secrets.model.nodes import MappingNode, Place, as_mapping, as_text
 from gitops_secrets.rendering.flux_version import instance_version
 from gitops_secrets.rendering.objects import FLUX_NAMESPACE, ScopeOf, to_resource
-from gitops_secrets.rendering.units import KUSTOMIZE_GROUP, OPERATOR_GROUP, SOURCE_GROUP, is_kustomization, to_unit
+from gitops_secrets.rendering.units import KUSTOMIZE_GROUP, OPERATOR_GROUP, SOURCE_GROUP, is_kustomization, source_of, to_unit
 from gitops_secrets.repository.tree import Tree, join
 
 _VARIABLE = re.compile(r"\$\{[^}]*\}")
@@ -56,7 +56,7 @@ def _from_sync(file: str, nodes: Sequence[MappingNode], scope_of: ScopeOf) -> li
     sources = {(resource.id.namespace, resource.id.name): resource for resource in resources if resource.id.group == SOURCE_GROUP}
     roots: dict[ResourceId, list[Resource]] = {}
     for resource in resources:
-        source = to_unit(resource, None).source if is_kustomization(resource) else None
+        source = source_of(resource) if is_kustomization(resource) else None
         declared = sources.get((source.namespace, source.name)) if source else None
         if source is None or declared is None or declared.id != source:
             continue
@@ -197,7 +197,7 @@ def entry_point_of(path: str, documents: Iterable[object], scope_of: ScopeOf) ->
     """An entry point whose roots are all Flux Kustomizations among `documents`, and whose other objects are there beside them; None without any."""
     nodes = (document for document in documents if isinstance(document, MappingNode))
     resources = [resource for node in nodes if (resource := to_resource(node, scope_of, FLUX_NAMESPACE)) is not None]
-    roots = [resource for resource in resources if is_kustomization(resource) and to_unit(resource, None).source is not None]
+    roots = [resource for resource in resources if is_kustomization(resource) and source_of(resource) is not None]
     if not roots:
         return None
     given = tuple(resource for resource in resources if not is_kustomization(resource))

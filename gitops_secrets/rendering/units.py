@@ -37,7 +37,6 @@ def to_unit(resource: Resource, parent: ResourceId | None, path: str | None = No
     """The unit of a rendered Flux object. `path` is the directory that it builds, None where it builds none or it is not known."""
     spec = as_mapping(resource.data.get("spec"))
     own = resource.id.namespace
-    source = as_mapping(spec.get("sourceRef"))
     return Unit(
         id=resource.id,
         place=resource.place,
@@ -51,11 +50,19 @@ def to_unit(resource: Resource, parent: ResourceId | None, path: str | None = No
         retry_interval=seconds(spec.get("retryInterval")),
         timeout=seconds(spec.get("timeout")),
         suspended=spec.get("suspend") is True or _is_disabled(resource),
-        source=ResourceId(SOURCE_GROUP, as_text(source.get("kind")), as_text(source.get("namespace")) or own, as_text(source.get("name"))) if source else None,
+        source=source_of(resource),
         remote=bool(as_mapping(spec.get("kubeConfig"))),
         opaque=opaque,
         data=resource.data,
     )
+
+
+def source_of(resource: Resource) -> ResourceId | None:
+    """The source that a Flux object names in `spec.sourceRef`."""
+    source = as_mapping(as_mapping(resource.data.get("spec")).get("sourceRef"))
+    if not source:
+        return None
+    return ResourceId(SOURCE_GROUP, as_text(source.get("kind")), as_text(source.get("namespace")) or resource.id.namespace, as_text(source.get("name")))
 
 
 def _is_disabled(resource: Resource) -> bool:

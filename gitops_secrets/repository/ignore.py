@@ -99,6 +99,12 @@ class FilteredTree(_Index):
             raise FileNotFoundError(path)
         return self._below.read(path)
 
+    def identity(self, path: str) -> str:
+        """The id of the content of a file that is not left out. Raises `FileNotFoundError` for any other path."""
+        if not self.is_file(path):
+            raise FileNotFoundError(path)
+        return self._below.identity(path)
+
 
 def _ignore_files(tree: Tree) -> list[str]:
     """In the order of reading, a directory before those in it: what is read later wins."""

@@ -1,13 +1,20 @@
-"""A revision or a working tree as a tree of files. The one door of GitPython; nothing outside of the root is ever read."""
+"""A revision or a working tree as a tree of files. The one door of GitPython; nothing outside of the root is ever read.
+
+What is asked of a working tree is asked of the program git, which takes a few milliseconds; GitPython, which takes a hundred to import, reads the objects
+of revisions.
+"""
 
 from __future__ import annotations
 
 import os
 import posixpath
 import stat
+import subprocess
 from collections.abc import Iterable, Mapping
+from hashlib import sha1
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from gitops_secrets.errors import OutsideError, UsageError
 
@@ -33,6 +40,14 @@ class Tree(Protocol):
 
     def children(self, directory: str) -> tuple[str, ...]:
         """Names of files and directories directly in `directory`, sorted. Empty for what is no directory."""
+
+    def identity(self, path: str) -> str:
+        """The id that git gives the content of a file. Raises `FileNotFoundError` for a path that is no file of this tree."""
+
+
+def blob_id(content: bytes) -> str:
+    """The id that git gives a content, in repositories with SHA-1 ids."""
+    return sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
 
 
 class _Index:
@@ -79,6 +94,9 @@ class MemoryTree(_Index):
         except KeyError:
             raise FileNotFoundError(path) from None
 
+    def identity(self, path: str) -> str:
+        return blob_id(self.read(path))
+
 
 class OverlaidTree(_Index):
     """Another tree with some files replaced, added or (None) deleted."""
@@ -96,6 +114,9 @@ class OverlaidTree(_Index):
             raise FileNotFoundError(path)
         return content
 
+    def identity(self, path: str) -> str:
+        return blob_id(self.read(path)) if path in self._changes else self._below.identity(path)
+
 
 class JoinedTree(_Index):
     """Another tree, with further ones in folders of their own; a folder may be outside of it (`../other`)."""
@@ -107,25 +128,46 @@ class JoinedTree(_Index):
 
     def read(self, path: str) -> bytes:
         """The content of a file. Raises `FileNotFoundError`."""
+        tree, path = self._owner(path)
+        return tree.read(path)
+
+    def identity(self, path: str) -> str:
+        """The id of its content. Raises `FileNotFoundError`."""
+        tree, path = self._owner(path)
+        return tree.identity(path)
+
+    def _owner(self, path: str) -> tuple[Tree, str]:
         for folder, other in self._joined.items():
             if path.startswith(folder + "/"):
-                return other.read(path[len(folder) + 1 :])
-        return self._tree.read(path)
+                return other, path[len(folder) + 1 :]
+        return self._tree, path
+
+
+class Stamp(NamedTuple):
+    """What a file system tells of a regular file: as long as none of it changes, the content is the same. Times in nanoseconds."""
+
+    modified: int
+    changed: int
+    size: int
+    inode: int
 
 
 class WorkingTree(_Index):
     """What lies on disk below `root`: in a git checkout what git tracks and what is new and not ignored, elsewhere every file.
 
-    Symbolic links are followed only to regular files below the root.
+    Symbolic links are followed only to regular files below the root. `stamps` has the files that are no links; `identities` what is known of contents,
+    by reading or from `recall`; `is_steady` is false once a file was seen to change.
     """
 
     def __init__(self, root: Path) -> None:
         self.root = root.resolve()
+        self.stamps: dict[str, Stamp] = {}
+        self.identities: dict[str, str] = {}
+        self.is_steady = True
         self._real_root = str(self.root) + os.sep
         self._inside: dict[str, bool] = {}
-        repository = _open(self.root)
-        listed = _git_files(repository, self.root) if repository is not None else _walk(self.root)
-        super().__init__(path for path in listed if self._is_readable(self._real_root + path))
+        listed = _git_files(self.root)
+        super().__init__(path for path in (_walk(self.root) if listed is None else listed) if self._is_readable(path))
 
     def read(self, path: str) -> bytes:
         if not self.is_file(path):
@@ -135,16 +177,36 @@ class WorkingTree(_Index):
             raise FileNotFoundError(path)
         try:
             with open(absolute, "rb") as file:
-                return file.read()
+                content = file.read()
         except (IsADirectoryError, NotADirectoryError, PermissionError, OSError) as error:
+            self.is_steady = False
             raise FileNotFoundError(path) from error
+        identity = blob_id(content)
+        if self.identities.setdefault(path, identity) != identity:
+            self.is_steady = False
+        return content
 
-    def _is_readable(self, absolute: str) -> bool:
+    def identity(self, path: str) -> str:
+        known = self.identities.get(path)
+        return blob_id(self.read(path)) if known is None else known
+
+    def recall(self, known: Mapping[str, tuple[Stamp, str]]) -> None:
+        """Takes the ids of contents that are known from an earlier look at the same files: where the stamp is the same, the content is."""
+        for path, stamp in self.stamps.items():
+            before = known.get(path)
+            if before is not None and before[0] == stamp:
+                self.identities[path] = before[1]
+
+    def _is_readable(self, path: str) -> bool:
+        absolute = self._real_root + path
         try:
-            mode = os.lstat(absolute).st_mode
+            found = os.lstat(absolute)
         except OSError:
             return False
-        return self._is_inside(absolute, is_link=stat.S_ISLNK(mode)) and (stat.S_ISREG(mode) or os.path.isfile(absolute))
+        if stat.S_ISREG(found.st_mode):
+            self.stamps[path] = Stamp(found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino)
+            return self._is_inside(absolute, is_link=False)
+        return self._is_inside(absolute, is_link=stat.S_ISLNK(found.st_mode)) and os.path.isfile(absolute)
 
     def _is_inside(self, absolute: str, *, is_link: bool) -> bool:
         """Is it below the root with all links followed? Asked once for each directory: following is slow."""
@@ -159,15 +221,14 @@ class RevisionTree(_Index):
     """A commit, read from git objects: no checkout, bare repositories too."""
 
     def __init__(self, root: Path, revision: str) -> None:
-        repository = _open(root)
-        if repository is None:
+        if top_level(root) is None:
             raise UsageError(f"{root} is not in a git repository, so there is no revision {revision!r}\nleave out --rev to read the folder itself")
-        self.commit = resolve(repository, revision)
-        self._git = repository
-        listing = _run(repository, "ls-tree", "-r", "-z", "--full-tree", self.commit)
+        self.root = root
+        self.commit = resolve(root, revision)
+        self._git: git.Repo | None = None
         self._objects: dict[str, str] = {}
         links: dict[str, str] = {}
-        for entry in listing.split("\0"):
+        for entry in _run(root, "ls-tree", "-r", "-z", "--full-tree", self.commit).split("\0"):
             if entry:
                 meta, _, path = entry.partition("\t")
                 mode, kind, object_id = meta.split(" ")
@@ -190,36 +251,46 @@ class RevisionTree(_Index):
         return found
 
     def read(self, path: str) -> bytes:
+        return self._content(self.identity(path))
+
+    def identity(self, path: str) -> str:
         object_id = self._objects.get(path)
         if object_id is None:
             raise FileNotFoundError(path)
-        return self._content(object_id)
+        return object_id
 
     def _content(self, object_id: str) -> bytes:
+        if self._git is None:
+            self._git = _open(self.root)
         content: bytes = self._git.odb.stream(bytes.fromhex(object_id)).read()
         return content
 
 
 def top_level(path: Path) -> Path | None:
     """The top of the git checkout that `path` lies in; the directory of a bare repository; None outside of git."""
-    repository = _open(path)
-    if repository is None:
+    try:
+        # The last line is missing where there are no files: in a bare repository, and inside of .git.
+        bare, directory, *way_up = _run(path, "rev-parse", "--is-bare-repository", "--absolute-git-dir", "--show-cdup").split("\n")[:-1]
+    except _NoRepositoryError:
         return None
-    return Path(repository.working_tree_dir or repository.git_dir).resolve()
+    if way_up:
+        return (path / way_up[0]).resolve()
+    return Path(directory).resolve() if bare == "true" else Path(directory).resolve().parent
 
 
 def remotes(path: Path) -> tuple[str, ...]:
     """The urls of the git remotes of the checkout at `path`, sorted."""
-    repository = _open(path)
-    if repository is None:
-        return ()
-    return tuple(sorted({url for remote in repository.remotes for url in remote.urls}))
-
-
-def resolve(repository: git.Repo, revision: str) -> str:
-    """The commit id that `revision` names. Raises `UsageError` for one that is not there."""
     try:
-        return _run(repository, "rev-parse", "--verify", "--quiet", "--end-of-options", revision + "^{commit}").strip()
+        lines = _run(path, "remote", "--verbose").splitlines()
+    except _NoRepositoryError:
+        return ()
+    return tuple(sorted({line.partition("\t")[2].removesuffix(" (fetch)") for line in lines if line.endswith(" (fetch)")}))
+
+
+def resolve(path: Path, revision: str) -> str:
+    """The commit id that `revision` names in the repository at `path`. Raises `UsageError` for one that is not there."""
+    try:
+        return _run(path, "rev-parse", "--verify", "--quiet", "--end-of-options", revision + "^{commit}").strip()
     except OutsideError as error:
         raise UsageError(_not_there(repository, revision)) from error
 
@@ -285,36 +356,50 @@ def join(directory: str, path: str) -> str | None:
     return None if joined == ".." or joined.startswith("../") else joined
 
 
-def _open(path: Path) -> git.Repo | None:
+def _open(path: Path) -> git.Repo:
     import git
 
+    return git.Repo(path, search_parent_directories=True)
+
+
+class _NoRepositoryError(OutsideError):
+    """There is no git repository."""
+
+
+class _NoFilesError(OutsideError):
+    """The repository is bare, or the folder is git's own."""
+
+
+def _run(folder: Path, *arguments: str) -> str:
+    """What git prints, as text. Raises `OutsideError` where it fails."""
+    if not any(os.path.exists(above / name) for above in (folder, *folder.parents) for name in (".git", "HEAD")):
+        raise _NoRepositoryError(f"{folder} is not in a git repository")
+    # The folder says which repository it is, not the hook that this may run in.
+    environment = {name: value for name, value in os.environ.items() if name not in _LOCAL_VARIABLES}
     try:
-        return git.Repo(path, search_parent_directories=True)
-    except (git.InvalidGitRepositoryError, git.NoSuchPathError):
-        return None
-
-
-def _run(repository: git.Repo, *arguments: str) -> str:
-    import git
-
-    try:
-        output: str = repository.git.execute(["git", *arguments], strip_newline_in_stdout=False)
-    except git.GitCommandError as error:
-        raise OutsideError(f"git {arguments[0]} failed: {str(error.stderr).strip()}") from error
-    except git.GitCommandNotFound as error:
+        done = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, check=False, env={**environment, "LC_ALL": "C"})  # noqa: S603, S607
+    except OSError as error:
         raise OutsideError("git is not on PATH") from error
-    return output
+    if done.returncode:
+        reason = done.stderr.decode(errors="replace").strip()
+        kind = next((error for words, error in _FAILURES.items() if words in reason), OutsideError)
+        raise kind(f"git {arguments[0]} failed: {reason}")
+    return os.fsdecode(done.stdout)
 
 
-def _git_files(repository: git.Repo, root: Path) -> Iterable[str]:
-    if repository.bare or Path(repository.git_dir).resolve() == root:
-        raise UsageError(f"{root} is a bare repository, without files of its own\nname what to read with --rev, such as --rev HEAD")
-    top = Path(repository.working_tree_dir or repository.git_dir).resolve()
-    prefix = "" if top == root else root.relative_to(top).as_posix() + "/"
-    listing = _run(repository, "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--deduplicate")
-    for path in listing.split("\0"):
-        if path and path.startswith(prefix):
-            yield path[len(prefix) :]
+# Of `git rev-parse --local-env-vars`: those that say where a repository is.
+_LOCAL_VARIABLES = frozenset({"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_PREFIX", "GIT_NAMESPACE"})
+_FAILURES: Mapping[str, type[OutsideError]] = MappingProxyType({"not a git repository": _NoRepositoryError, "must be run in a work tree": _NoFilesError})
+
+
+def _git_files(root: Path) -> Iterable[str] | None:
+    """The files of a checkout that count; None outside of git."""
+    try:
+        return _run(root, "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--deduplicate").split("\0")[:-1]
+    except _NoRepositoryError:
+        return None
+    except _NoFilesError:
+        raise UsageError(f"{root} is a bare repository, without files of its own\nname what to read with --rev, such as --rev HEAD") from None
 
 
 def _walk(root: Path) -> Iterable[str]:

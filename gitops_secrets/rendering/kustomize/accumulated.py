@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
-from gitops_secrets.manifests.load import Loader
+from gitops_secrets.manifests.load import Documents, Loader
 from gitops_secrets.model.facts import Opaque, Problem
 from gitops_secrets.model.nodes import MappingNode, Place
 from gitops_secrets.rendering.kustomize.defaults import FieldTables
@@ -81,7 +81,7 @@ class Session(Protocol):
     def read(self, directory: str) -> Kustomization:
         """The kustomization of a directory. Raises `BuildError` if it has none."""
 
-    def resources(self, path: str, documents: Iterable[Any]) -> tuple[MappingNode, ...]:
+    def resources(self, path: str, documents: Documents) -> tuple[MappingNode, ...]:
         """The resources that a file holds. Raises `BuildError` for what is none."""
 
     def accumulate(self, directory: str, above: tuple[str, ...], schema: SchemaInUse, origin: str | None) -> Accumulated:

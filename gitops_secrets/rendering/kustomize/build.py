@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from gitops_secrets.manifests.load import Loader
+from gitops_secrets.manifests.load import Documents, Loader
 from gitops_secrets.manifests.secrets import REDACTED
 from gitops_secrets.model.facts import Opaque, Problem
 from gitops_secrets.model.nodes import MappingNode, Place, as_mapping, as_sequence
@@ -18,7 +18,7 @@ from gitops_secrets.rendering.kustomize.kustomization import FILE_NAMES, check, 
 from gitops_secrets.rendering.kustomize.layer import Layer
 from gitops_secrets.rendering.kustomize.manifests import expand_lists
 from gitops_secrets.rendering.kustomize.names import ReferenceIndex, index_references, update_references
-from gitops_secrets.rendering.kustomize.respelling import is_suspect, respelt
+from gitops_secrets.rendering.kustomize.respelling import respelt
 from gitops_secrets.rendering.kustomize.steps import evaluate
 from gitops_secrets.rendering.kustomize.texts import Texts
 
@@ -94,12 +94,12 @@ class Builder:
             known = self._kustomizations[directory] = self._read(directory)
         return known
 
-    def resources(self, path: str, documents: Iterable[Any]) -> tuple[MappingNode, ...]:
+    def resources(self, path: str, documents: Documents) -> tuple[MappingNode, ...]:
         """The resources that a file holds, as kustomize spells their values. Raises `BuildError` for what is none."""
         known = self._resources.get(path)
         if known is None:
-            nodes = expand_lists(documents)
-            if is_suspect(self.loader.tree.read(path)):
+            nodes = expand_lists(documents.documents)
+            if documents.may_be_respelt:
                 nodes = (respelt(node, self.texts) for node in nodes)
             known = self._resources[path] = tuple(nodes)
         return known

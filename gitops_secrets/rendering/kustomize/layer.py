@@ -91,7 +91,7 @@ class Layer:
         return f"{entry} is not there{hint}"
 
     def _load_file(self, path: str, entry: str) -> list[Draft]:
-        drafts = [Draft(node) for node in self.session.resources(path, self.load(path).documents)]
+        drafts = [Draft(node) for node in self.session.resources(path, self.load(path))]
         if self.origin is not None:
             for draft in drafts:
                 draft.origin = file_origin(self.origin, entry)

@@ -15,19 +15,10 @@ from typing import Any
 from gitops_secrets.model.nodes import MappingNode, SequenceNode
 from gitops_secrets.rendering.kustomize.texts import Texts
 
-# What such a value looks like, and other things too: most files hold nothing that does, and are not looked through.
-_FOLDED = re.compile(rb">[-+0-9]*[ \t\r]*(?:#[^\n]*)?$", re.MULTILINE)
-_NUMBER = re.compile(rb"[0-9](?:\.0*|\.?[0-9]*[eE][-+]?[0-9]+)[ \t\r]*(?:[,}\]#\n]|\Z)")
-_DATE = re.compile(rb"[0-9]{4}-[0-9]{1,2}-[0-9]")
 _TIME = re.compile(
     r"([0-9]{4})-([0-9]{1,2})-([0-9]{1,2})(?:(?:[Tt]|[ ]+)([0-9]{1,2}):([0-9]{1,2}):([0-9]{1,2})(?:\.([0-9]{1,9}))?(Z|[-+][0-9]{2}:[0-9]{2})?)?\Z"
 )
 _LARGEST_PLAIN_FLOAT = 1e21  # Go writes larger ones with an exponent
-
-
-def is_suspect(text: bytes) -> bool:
-    """Could a text hold a value that comes out differently?"""
-    return bool((b">" in text and _FOLDED.search(text)) or _NUMBER.search(text) or _DATE.search(text))
 
 
 def respelt(node: MappingNode, texts: Texts) -> MappingNode:
