@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gitops_secrets.cli.options import Call
@@ -11,6 +10,8 @@ from gitops_secrets.cli.output import note
 from gitops_secrets.cli.progress import progress_bar
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from gitops_secrets.ordering.order import Plan
     from gitops_secrets.pipeline.scan import Analysis, Repository
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -16,6 +15,8 @@ from gitops_secrets.cli.output import append, note, write
 from gitops_secrets.cli.progress import progress_bar
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from gitops_secrets.model.results import CheckResult, Finding
     from gitops_secrets.pipeline.scan import Analysis
 
@@ -130,6 +131,8 @@ def _add_to_step_summary(result: CheckResult, analysis: Analysis, format_: str) 
     """With workflow commands, the summary of the step as well: GitHub names the file in the environment."""
     file = os.environ.get("GITHUB_STEP_SUMMARY") if format_ == "github" else None
     if file:
+        from pathlib import Path
+
         from gitops_secrets.report.markdown import SUMMARY_LIMIT, check_markdown
 
         append(Path(file), check_markdown(result, plans_of(analysis), limit=SUMMARY_LIMIT))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -12,6 +11,8 @@ from gitops_secrets.cli.output import note, write
 from gitops_secrets.cli.progress import progress_bar
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from gitops_secrets.pipeline.fix import Fixed
 
 NOT_WELL = 1

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from gitops_secrets.cli.options import Call, reading_options
+from gitops_secrets.cli.options import Call, PathType, reading_options
 from gitops_secrets.cli.output import note, write
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 STALE = 1
 
@@ -18,7 +21,7 @@ def generate() -> None:
 
 
 @generate.command()
-@click.argument("overlay", type=click.Path(path_type=Path))
+@click.argument("overlay", type=PathType())
 @click.option("--source", metavar="[KIND/]NAMESPACE/NAME", default="flux-system/flux-system", show_default=True, help="The source that Flux builds from.")
 @click.option("--check", is_flag=True, help="Write nothing; exit with 1 if a file is not what it should be.")
 @click.option("--diff", is_flag=True, help="Write nothing; show what would change.")

@@ -5,21 +5,16 @@ Exit status: 0 all is well; 1 the thing looked at is not well; 2 wrong usage; 3 
 
 from __future__ import annotations
 
+import os.path
 import sys
-from collections.abc import Sequence
-from pathlib import PurePath
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from types import MappingProxyType
 from typing import Any, NoReturn
 
 import click
 
 from gitops_secrets import __version__
-from gitops_secrets.cli.check import check, explain
-from gitops_secrets.cli.fix import fix
-from gitops_secrets.cli.generate import generate
-from gitops_secrets.cli.plan import plan
-from gitops_secrets.cli.render import render
-from gitops_secrets.cli.scan import scan
-from gitops_secrets.cli.trace import trace
 from gitops_secrets.errors import GitopsSecretsError
 
 INTERRUPTED = 130
@@ -28,10 +23,39 @@ BUG = 3
 
 # The names under which kubectl and flux find their plugins, and how people call those.
 _PROGRAM_NAMES = {"kubectl-gitops_secrets": "kubectl gitops-secrets", "flux-gitops-secrets": "flux gitops-secrets"}
+# The commands, each in the module of `cli` that says what it does in these words. A module is imported when its command is run, not for `--help`.
+COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "check": ("check", "Say what is wrong or missing in the order, with evidence."),
+        "explain": ("check", "Show the page of a RULE; without one, list all rules."),
+        "fix": ("fix", "Mend what has one right answer: write what the findings' fixes say into the files, all other bytes kept."),
+        "generate": ("generate", "Write what orders a repository that has no order yet."),
+        "plan": ("plan", "Show the order: levels, the dependsOn to be, what gates each edge, and what it costs at worst."),
+        "render": ("render", "Show what kustomize would build of DIR, as YAML."),
+        "scan": ("scan", "Build the graph of what depends on what, and show it."),
+        "trace": ("trace", "Follow the chain through THING both ways: provider key, store, ExternalSecret, Secret, workload, unit."),
+    }
+)
 
 
 class Program(click.Group):
     """The group of all commands; turns every way in which one can end into an exit status and a few lines on standard error."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Their names, sorted."""
+        return sorted({*COMMANDS, *self.commands})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of that name, with its module."""
+        if cmd_name not in COMMANDS:
+            return super().get_command(ctx, cmd_name)
+        command: click.Command = getattr(import_module(f"gitops_secrets.cli.{COMMANDS[cmd_name][0]}"), cmd_name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list in `--help`, without importing what it is about."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, COMMANDS[name][1]) for name in sorted(COMMANDS)])
 
     def main(self, args: Sequence[str] | None = None, prog_name: str | None = None, *_: Any, **__: Any) -> NoReturn:
         """Runs one command and leaves the process. Tracebacks are shown only with `--debug`."""
@@ -78,7 +102,7 @@ def _say(*lines: str) -> None:
 
 
 def _program_name() -> str:
-    name = PurePath(sys.argv[0]).name
+    name = os.path.basename(sys.argv[0])  # noqa: PTH119  `--help` feels the import of pathlib
     return _PROGRAM_NAMES.get(name, "gitops-secrets")
 
 
@@ -89,10 +113,6 @@ def cli() -> None:
 
     Reads the repository only; nothing is fetched and no cluster is asked.
     """
-
-
-for command in (scan, check, fix, plan, trace, render, generate, explain):
-    cli.add_command(command)
 
 
 def main() -> NoReturn:

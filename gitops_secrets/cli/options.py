@@ -4,22 +4,34 @@ from __future__ import annotations
 
 import functools
 import os
-import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from gitops_secrets.report.style import Style
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 # Where there is no terminal to ask: wide enough for a log, narrow enough for a diff of two of them.
 WIDTH_OFF_TERMINAL = 120
-READABLE_FILE: click.ParamType[Path] = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+class PathType(click.Path):
+    """A path on disk. `--help` feels the import of pathlib, so it is imported for a value only."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """The path that was given."""
+        from pathlib import Path
+
+        return Path(super().convert(value, param, ctx))  # type: ignore[arg-type]
+
+
+READABLE_FILE: click.ParamType[Path] = PathType(exists=True, dir_okay=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +52,8 @@ class Call:
     @property
     def style(self) -> Style:
         """How text for people is to look where the result of this call goes."""
+        import shutil
+
         from gitops_secrets.report.style import Style
 
         on_terminal = self.output is None and sys.stdout is not None and sys.stdout.isatty()
@@ -58,7 +72,7 @@ class Call:
 
 
 _OUTPUT_OPTIONS = (
-    click.option("--output", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path), help="Write the result to FILE instead of standard output."),
+    click.option("--output", metavar="FILE", type=PathType(dir_okay=False), help="Write the result to FILE instead of standard output."),
     click.option("-q", "--quiet", is_flag=True, help="Only what matters most."),
     click.option("-v", "--verbose", is_flag=True, help="Everything."),
     click.option("--debug", is_flag=True, help="Show tracebacks."),
@@ -66,7 +80,7 @@ _OUTPUT_OPTIONS = (
     click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True, help="Colour the text."),
 )
 _READING_OPTIONS = (
-    click.option("--config", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path), help="Configuration, instead of .gitops-secrets.yaml."),
+    click.option("--config", metavar="FILE", type=PathType(dir_okay=False), help="Configuration, instead of .gitops-secrets.yaml."),
     click.option("--rev", "revision", metavar="REV", help="Read this revision from git instead of the files on disk."),
     click.option("--no-cache", is_flag=True, help="Neither read nor write cached facts."),
     click.option("--renderer", type=click.Choice(["auto", "builtin", "kustomize"]), default="auto", show_default=True, help="What builds kustomizations."),
@@ -76,7 +90,7 @@ _CLUSTER_OPTION = click.option("--cluster", metavar="NAME", help="Only this entr
 
 def path_argument(command: Command) -> Command:
     """Adds PATH: any folder of the repository; results are limited to entry points below it."""
-    return click.argument("path", type=click.Path(path_type=Path), default=".", required=False)(command)
+    return click.argument("path", type=PathType(), default=".", required=False)(command)
 
 
 def merge_base_option(command: Command) -> Command:

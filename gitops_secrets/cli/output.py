@@ -6,12 +6,15 @@ import io
 import os
 import stat
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from gitops_secrets.cli.options import Call
 from gitops_secrets.errors import OutsideError, UsageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def write(text: str, call: Call) -> None:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from gitops_secrets.cli.options import Call, reading_options
+from gitops_secrets.cli.options import Call, PathType, reading_options
 from gitops_secrets.cli.output import note, write
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @click.command()
-@click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
+@click.argument("directory", metavar="DIR", type=PathType())
 @reading_options
 def render(directory: Path, call: Call) -> None:
     """Show what kustomize would build of DIR, as YAML. Values of Secrets are left out."""

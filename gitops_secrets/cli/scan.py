@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from gitops_secrets.cli.analysis import open_and_analyse, plans_of
 from gitops_secrets.cli.options import Call, common_options, format_option, path_argument
 from gitops_secrets.cli.output import write
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @click.command()

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from gitops_secrets import __version__
-from gitops_secrets.cli.main import Program
+from gitops_secrets.cli.main import COMMANDS, Program, cli
 from gitops_secrets.errors import OutsideError, UsageError
 
 Run = Callable[..., Result]
@@ -27,6 +27,14 @@ def ending_with(error: BaseException, *arguments: str) -> Result:
         raise error
 
     return CliRunner().invoke(Program(commands=[fail]), ["fail", *arguments])
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_list_of_commands_says_what_each_command_says_of_itself(name: str) -> None:
+    command = cli.get_command(click.Context(cli), name)
+
+    assert command is not None
+    assert (command.name, command.get_short_help_str(limit=200)) == (name, COMMANDS[name][1])
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["check", "--help"], ["generate", "flux", "--help"]], ids=" ".join)
