@@ -31,7 +31,7 @@ class PathType(click.Path):
         return Path(super().convert(value, param, ctx))  # type: ignore[arg-type]
 
 
-READABLE_FILE: click.ParamType[Path] = PathType(exists=True, dir_okay=False)
+READABLE_FILE = PathType(exists=True, dir_okay=False)
 
 
 @dataclass(frozen=True, slots=True)

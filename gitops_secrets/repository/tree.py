@@ -287,12 +287,12 @@ def remotes(path: Path) -> tuple[str, ...]:
     return tuple(sorted({line.partition("\t")[2].removesuffix(" (fetch)") for line in lines if line.endswith(" (fetch)")}))
 
 
-def resolve(path: Path, revision: str) -> str:
-    """The commit id that `revision` names in the repository at `path`. Raises `UsageError` for one that is not there."""
+def resolve(root: Path, revision: str) -> str:
+    """The commit id that `revision` names in the repository at `root`. Raises `UsageError` for one that is not there."""
     try:
-        return _run(path, "rev-parse", "--verify", "--quiet", "--end-of-options", revision + "^{commit}").strip()
+        return _run(root, "rev-parse", "--verify", "--quiet", "--end-of-options", revision + "^{commit}").strip()
     except OutsideError as error:
-        raise UsageError(_not_there(repository, revision)) from error
+        raise UsageError(_not_there(root, revision)) from error
 
 
 def fork_point(root: Path, revision: str, head: str | None = None) -> str:
@@ -300,42 +300,40 @@ def fork_point(root: Path, revision: str, head: str | None = None) -> str:
 
     Raises `UsageError` for a revision that is not there, for histories that share nothing, and with what to fetch for a clone that is too shallow to tell.
     """
-    repository = _open(root)
-    if repository is None:
+    if top_level(root) is None:
         raise UsageError(f"{root} is not in a git repository, so there is no revision {revision!r} to compare with")
-    base, tip = resolve(repository, revision), resolve(repository, head or "HEAD")
+    base, tip = resolve(root, revision), resolve(root, head or "HEAD")
     try:
-        return _run(repository, "merge-base", base, tip).strip()
+        return _run(root, "merge-base", base, tip).strip()
     except OutsideError as error:
-        if _is_shallow(repository):
-            raise UsageError(_too_shallow(repository, revision, tip)) from error
+        if _is_shallow(root):
+            raise UsageError(_too_shallow(root, revision, tip)) from error
         raise UsageError(f"{head or 'HEAD'} and {revision} have no commit in common\nto compare them all the same, add --no-merge-base") from error
 
 
 def renames(root: Path, base: str, head: str | None = None) -> dict[str, str]:
     """The new path of every file that was renamed between `base` and `head` (None: the working tree), as git sees it."""
-    repository = _open(root)
-    if repository is None:
+    if top_level(root) is None:
         return {}
-    listing = _run(repository, "diff", "--name-status", "-z", "--find-renames", "--diff-filter=R", "--no-ext-diff", base, *([head] if head else []), "--")
+    listing = _run(root, "diff", "--name-status", "-z", "--find-renames", "--diff-filter=R", "--no-ext-diff", base, *([head] if head else []), "--")
     fields = listing.split("\0")
     return {fields[number + 1]: fields[number + 2] for number in range(0, len(fields) - 2, 3)}
 
 
-def _is_shallow(repository: git.Repo) -> bool:
-    return _run(repository, "rev-parse", "--is-shallow-repository").strip() == "true"
+def _is_shallow(root: Path) -> bool:
+    return _run(root, "rev-parse", "--is-shallow-repository").strip() == "true"
 
 
-def _not_there(repository: git.Repo, revision: str) -> str:
+def _not_there(root: Path, revision: str) -> str:
     branch = revision.removeprefix("origin/")
-    if not _is_shallow(repository):
+    if not _is_shallow(root):
         return f"revision {revision!r} is not in this repository\nif it is a branch of a remote, fetch it first: git fetch origin {branch}"
     fetch = f"git fetch --depth={_FIRST_DEPTH} origin {branch}:refs/remotes/origin/{branch}"
     return f"revision {revision!r} is not in this repository, which is a shallow clone\nfetch it with its history: {fetch}\n{_IN_CI}"
 
 
-def _too_shallow(repository: git.Repo, revision: str, tip: str) -> str:
-    there = int(_run(repository, "rev-list", "--count", tip).strip())
+def _too_shallow(root: Path, revision: str, tip: str) -> str:
+    there = int(_run(root, "rev-list", "--count", tip).strip())
     fetch = f"git fetch --deepen={max(_FIRST_DEPTH, 2 * there)} origin {revision.removeprefix('origin/')}"
     commits = "1 commit" if there == 1 else f"{there} commits"
     return f"this clone is shallow: it has {commits} of the history of HEAD, and none that {revision} has too\nfetch more: {fetch}\n{_IN_CI}"
