@@ -82,7 +82,7 @@ def test_every_command_that_is_shown_is_there_with_its_options(document: Path) -
 
 
 def _is_a_command(words: list[str]) -> bool:
-    command = cli.commands.get(words[0])
+    command = cli.get_command(click.Context(cli), words[0])
     if isinstance(command, click.Group):
         command = command.commands.get(words[1])
     known = {option for parameter in command.params for option in parameter.opts} if command else set()

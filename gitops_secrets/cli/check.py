@@ -26,6 +26,8 @@ FORMATS = ("text", "json", "sarif", "github", "gitlab", "junit", "markdown")
 
 def _reports(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> tuple[tuple[str, Path], ...]:
     """FORMAT=FILE, taken apart."""
+    from pathlib import Path
+
     reports = [(format_, file) for format_, _, file in (value.partition("=") for value in given)]
     for value, (format_, file) in zip(given, reports, strict=True):
         if format_ not in FORMATS or not file:
