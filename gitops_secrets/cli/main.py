@@ -29,7 +29,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "check": ("check", "Say what is wrong or missing in the order, with evidence."),
         "explain": ("check", "Show the page of a RULE; without one, list all rules."),
         "fix": ("fix", "Mend what has one right answer: write what the findings' fixes say into the files, all other bytes kept."),
-        "generate": ("generate", "Write what orders a repository that has no order yet."),
+        "generate": ("generate", "Write what orders a repository that has no order yet, or a new environment."),
         "plan": ("plan", "Show the order: levels, the dependsOn to be, what gates each edge, and what it costs at worst."),
         "render": ("render", "Show what kustomize would build of DIR, as YAML."),
         "scan": ("scan", "Build the graph of what depends on what, and show it."),

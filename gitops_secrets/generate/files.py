@@ -81,6 +81,36 @@ def listing_change(path: str, before: str | None, names: Sequence[str], removed:
     return FileChange(path, before, apply_edits(text, add_sequence_items(text, path, 0, ("resources",), missing)))
 
 
+def entries_change(
+    path: str,
+    before: str,
+    entries: Mapping[str, tuple[Sequence[Any], Collection[str]]],
+    *,
+    namespace: tuple[str | None, str | None],
+) -> FileChange:
+    """A kustomization with some entries of its lists added and others, by their path, taken out; the namespace only if it is still the first of the two.
+
+    Raises `UneditableError` as `manifest_change` does.
+    """
+    text = before
+    for field, (added, removed) in entries.items():
+        listed = [_path_of(entry) for entry in as_sequence(_first(text, path).get(field))]
+        for index in reversed(range(len(listed))):
+            if listed[index] in removed:
+                text = apply_edits(text, remove_item(text, path, 0, (field, index)))
+        text = apply_edits(text, add_sequence_items(text, path, 0, (field,), [entry for entry in added if _path_of(entry) not in listed]))
+    last, wanted = namespace
+    if last != wanted and _first(text, path).get("namespace") == last:
+        text = _updated(text, path, 0, ("namespace",), wanted)
+    return FileChange(path, before, text)
+
+
+def _path_of(entry: Any) -> str:
+    """What an entry of a kustomization names: itself, or its `path`."""
+    named = as_text(entry.get("path") if isinstance(entry, Mapping) else entry)
+    return posixpath.normpath(named) if named else ""
+
+
 def is_generated(text: str) -> bool:
     """Does a file say that it was generated?"""
     return text.startswith(MARK)

@@ -28,6 +28,7 @@ from gitops_secrets.repository.tree import join
 from gitops_secrets.syntax.spans import UneditableError
 
 DEFAULT_SOURCE = "flux-system/flux-system"
+FLUX_FOLDER = "flux"
 # Fields of a kustomization that only list what it holds; any other changes it, and a component would not be the same without it.
 _LISTING_FIELDS = frozenset({"apiVersion", "kind", "metadata", "resources", "bases", "sortOptions"})
 # Parts of a path that every kustomize repository has: they tell no component from another.
@@ -54,7 +55,7 @@ def generate_flux(repository: Repository, overlay: Path, *, source: str = DEFAUL
     A second run changes nothing; fields that are not generated keep what people wrote. Raises `UsageError` for a directory that does not build or can't be
     ordered, for a file of that folder that can't be edited, and for a source that is not `[KIND/]NAMESPACE/NAME`.
     """
-    directory = _relative(repository.root, overlay)
+    directory = relative(repository.root, overlay)
     if find_kustomization(repository.tree, directory) is None:
         raise UsageError(f"{overlay} has no kustomization.yaml\ngive the directory of an overlay, such as overlays/production")
     options = FluxOptions(_source(source), _has_expressions(repository))
@@ -80,7 +81,8 @@ def generate_flux(repository: Repository, overlay: Path, *, source: str = DEFAUL
     return Generated(changes, plan, tuple(remarks))
 
 
-def _relative(root: Path, overlay: Path) -> str:
+def relative(root: Path, overlay: Path) -> str:
+    """The path of a directory below the root. Raises `UsageError` for one that is elsewhere."""
     resolved = overlay.resolve()
     if resolved != root and root not in resolved.parents:
         raise UsageError(f"{overlay} is not in the repository {root}")
@@ -108,6 +110,11 @@ def _has_expressions(repository: Repository) -> bool:
                     minor = rest.partition(".")[0]
                     return not (major.isdigit() and minor.isdigit()) or (int(major), int(minor)) >= (2, 5)
     return True
+
+
+def build_components(repository: Repository, directories: Sequence[str], source: str) -> Plan:
+    """The plan of a cluster that applies each directory as one Kustomization. Raises `UsageError` for one that does not build."""
+    return _ordered(repository, Builder(repository.loader), directories, FluxOptions(_source(source)))
 
 
 # Components
@@ -158,7 +165,7 @@ def _is_sum(builder: Builder, directory: str, parts: Iterable[str]) -> bool:
 
 
 def _flux_folder(directory: str) -> str:
-    return f"{directory}/flux".lstrip("/")
+    return f"{directory}/{FLUX_FOLDER}".lstrip("/")
 
 
 def _refuse_broken(directory: str, build: Build) -> None:
@@ -224,15 +231,16 @@ def _name(parts: Sequence[str]) -> str:
 
 def _changes(repository: Repository, folder: str, manifests: Mapping[str, dict[str, Any]]) -> tuple[FileChange, ...]:
     tree = repository.tree
-    changes = [_edited(repository, f"{folder}/{name}.yaml", partial(manifest_change, manifest=manifest)) for name, manifest in sorted(manifests.items())]
+    changes = [edited(repository, f"{folder}/{name}.yaml", partial(manifest_change, manifest=manifest)) for name, manifest in sorted(manifests.items())]
     removed = [FileChange(path, text, None) for path, text in _generated_before(repository, folder) if posixpath.basename(path)[:-5] not in manifests]
     names = frozenset(posixpath.basename(change.path) for change in removed)
     listing = find_kustomization(tree, folder) or f"{folder}/kustomization.yaml"
-    changes.append(_edited(repository, listing, partial(listing_change, names=sorted(manifests), removed=names)))
+    changes.append(edited(repository, listing, partial(listing_change, names=sorted(manifests), removed=names)))
     return (*changes, *removed)
 
 
-def _edited(repository: Repository, path: str, edit: Callable[[str, str | None], FileChange]) -> FileChange:
+def edited(repository: Repository, path: str, edit: Callable[[str, str | None], FileChange]) -> FileChange:
+    """What `edit` makes of the text of a file, None for no file. Raises `UsageError` where that can't be."""
     try:
         return edit(path, repository.tree.read(path).decode() if repository.tree.is_file(path) else None)
     except (UneditableError, UnicodeDecodeError) as error:

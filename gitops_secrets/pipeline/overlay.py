@@ -1,0 +1,338 @@
+"""`generate overlay`: a new environment from a base, with the Flux Kustomizations that apply it in order.
+
+`overlay.yaml` in the overlay keeps what was asked for and a checksum of every file as it was written. By it, a later run tells what people changed since:
+their patches stay as they are, and in their kustomizations only the entries that this command adds or takes away are touched.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import posixpath
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from gitops_secrets.errors import UsageError
+from gitops_secrets.generate.changes import FileChange
+from gitops_secrets.generate.files import entries_change
+from gitops_secrets.generate.overlay import Component, Listing, Overlay, OverlayOptions, overlay_of
+from gitops_secrets.model.nodes import as_mapping, as_sequence, as_text
+from gitops_secrets.model.results import Severity
+from gitops_secrets.pipeline.check import check
+from gitops_secrets.pipeline.generate import DEFAULT_SOURCE, FLUX_FOLDER, Generated, build_components, edited, generate_flux, relative
+from gitops_secrets.pipeline.scan import Repository, analyse
+from gitops_secrets.rendering.kustomize import Builder, find_kustomization
+from gitops_secrets.rendering.objects import to_resource
+from gitops_secrets.repository.tree import OverlaidTree
+from gitops_secrets.syntax.emit import dump
+from gitops_secrets.syntax.yaml import parse
+
+STATE_FILE = "overlay.yaml"
+KUSTOMIZATION = "kustomization.yaml"
+_STATE_HEADER = "# What `gitops-secrets generate overlay` was asked for, and checksums of what it wrote. Run it again with other options to change it.\n"
+# https://kubernetes.io/docs/concepts/overview/working-with-objects/names/#dns-label-names
+_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+_REGION = re.compile(r"[a-z]{2,}(-[a-z]+)+-\d+")
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html
+_ROLE_ARN = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked for; None for what shall stay as it was asked for last time."""
+
+    base: str | None = None  # relative to the root
+    components: tuple[str, ...] | None = None
+    namespaces: Mapping[str, str] | None = None
+    region: str | None = None
+    role_arn: str | None = None
+    store_prefix: str | None = None
+    stores: Mapping[str, str] | None = None
+    key_prefixes: tuple[tuple[str, str], ...] | None = None
+    source: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """What an overlay was asked for, and the checksums of its files as they were written."""
+
+    base: str
+    components: tuple[str, ...]
+    options: OverlayOptions
+    source: str
+    written: Mapping[str, str]
+
+
+def generate_overlay(repository: Repository, overlay: Path, request: Request) -> Generated:
+    """The files of the overlay at `overlay`, in full.
+
+    A second run changes nothing; what people wrote stays. Raises `UsageError` for a name, base, component or option that is not right, and for a directory
+    that is there already and was not made by this command.
+    """
+    directory = relative(repository.root, overlay)
+    if not _LABEL.fullmatch(posixpath.basename(directory)):
+        raise UsageError(f"{posixpath.basename(directory)!r} can't be the name of an overlay: lower case letters, digits and dashes")
+    known = _read_state(repository, directory)
+    if known is None and repository.tree.is_directory(directory):
+        raise UsageError(f"{directory} is there already, and was not made by this command\nchoose another name, or move it away")
+    state = _merged(known, request)
+    _validate(state)
+    return _Run(repository, directory, known, state).generated()
+
+
+class _Run:
+    def __init__(self, repository: Repository, directory: str, known: _State | None, state: _State) -> None:
+        self.repository = repository
+        self.directory = directory
+        self.known = known
+        self.state = state
+        self.remarks: list[str] = []
+
+    def generated(self) -> Generated:
+        state, components = self._chosen()
+        graph = build_components(self.repository, [component.path for component in components], state.source).graph
+        overlay = overlay_of(self.directory, components, graph, state.options)
+        changes, written = self._changes(overlay)
+        changes.append(self._state_change(replace(state, written=written)))
+        contents = {change.path: change.after for change in changes if change.is_needed}
+        after = _with(self.repository, contents)
+        flux = generate_flux(after, self.repository.root / self.directory, source=state.source)
+        changes += flux.changes
+        self._judge(_with(after, {change.path: change.after for change in flux.stale}))
+        return Generated(tuple(sorted(changes, key=lambda change: change.path)), flux.plan, (*self.remarks, *flux.remarks))
+
+    def _chosen(self) -> tuple[_State, list[Component]]:
+        """The state with the components that there are, and what they build to."""
+        found = _component_paths(self.repository, self.state.base)
+        if not found:
+            raise UsageError(f"{self.state.base or '.'} has no components: directories with a kustomization.yaml")
+        names: list[str] = []
+        for asked in self.state.components or found:
+            matching = [name for name in found if name == asked or name.startswith(asked.rstrip("/") + "/")]
+            if not matching:
+                raise UsageError(f"{self.state.base} has no component {asked!r}; it has {', '.join(found)}")
+            names += matching
+        chosen = sorted(set(names))
+        builder = Builder(self.repository.loader)
+        components = []
+        for name in chosen:
+            build = builder.build(found[name])
+            nodes = (to_resource(node, self.repository.table.is_namespaced, "default") for node in build.resources)
+            components.append(Component(name, found[name], tuple(node for node in nodes if node is not None)))
+        return replace(self.state, components=tuple(chosen)), components
+
+    # Files
+
+    def _changes(self, overlay: Overlay) -> tuple[list[FileChange], dict[str, str]]:
+        """All files, and the checksums of what this command would have in them."""
+        texts = dict(overlay.files) | {posixpath.join(group, KUSTOMIZATION): listing.text() for group, listing in overlay.listings.items()}
+        old = {} if self.known is None else dict(self.known.written)
+        changes, written = [], {}
+        for path, text in sorted(texts.items()):
+            listing = overlay.listings.get(posixpath.dirname(path)) if posixpath.basename(path) == KUSTOMIZATION else None
+            changes.append(self._change(path, text, old.get(path), listing))
+            written[path] = _checksum(text)
+        for path in sorted(old.keys() - texts.keys()):
+            changes.append(self._removal(path, old[path]))
+        return changes, written
+
+    def _change(self, path: str, text: str, last: str | None, listing: Listing | None) -> FileChange:
+        target = f"{self.directory}/{path}"
+        before = self._text(target)
+        if before is None:
+            if last is None or listing is not None:
+                return FileChange(target, None, text)
+            self.remarks.append(f"{target}: somebody deleted it, so it stays away; to have it again, take its line out of {self.directory}/{STATE_FILE}")
+            return FileChange(target, None, None)
+        if before == text or _checksum(before) == last:
+            return FileChange(target, before, text)
+        if listing is not None:
+            return self._listing_change(target, posixpath.dirname(path), before, listing)
+        if _checksum(text) != last:
+            self.remarks.append(f"{target}: somebody edited it, so it stays as it is; without the edit it would be\n{_indented(text)}")
+        return FileChange(target, before, before)
+
+    def _listing_change(self, target: str, group: str, before: str, listing: Listing) -> FileChange:
+        """A kustomization that people edited, with the entries that come and go since the last run."""
+        patches = self._last_patches(group)
+        fresh = [entry for entry in listing.patches if entry["path"] not in patches]
+        gone = patches - {entry["path"] for entry in listing.patches}
+        last = self._last_listing(group)
+        return edited(
+            self.repository,
+            target,
+            lambda path, text: entries_change(
+                path,
+                text or "",
+                {
+                    "resources": ([entry for entry in listing.resources if entry not in last.resources], set(last.resources) - set(listing.resources)),
+                    "patches": (fresh, gone),
+                },
+                namespace=(last.namespace, listing.namespace),
+            ),
+        )
+
+    def _last_patches(self, group: str) -> set[str]:
+        """The patches of a group that were written last time."""
+        return {path.removeprefix(f"{group}/") for path in (self.known.written if self.known else ()) if path.startswith(f"{group}/patches/")}
+
+    def _last_listing(self, group: str) -> Listing:
+        """The resources and the namespace that a group was given last time."""
+        assert self.known is not None  # its kustomization is there, and the directory was made by this command
+        if group == "":
+            return Listing(tuple(sorted({path.partition("/")[0] for path in self.known.written if "/" in path})))
+        found = _component_paths(self.repository, self.known.base)
+        bases = [found[name] for name in self.known.components if name in found and name.partition("/")[0] == group]
+        own = ("namespace.yaml",) if f"{group}/namespace.yaml" in self.known.written else ()
+        namespaces = self.known.options.namespaces
+        return Listing((*(posixpath.relpath(base, f"{self.directory}/{group}") for base in bases), *own), (), namespaces.get(group, namespaces.get("")))
+
+    def _removal(self, path: str, last: str) -> FileChange:
+        """A file of a component that was left out, or of an option that was taken back."""
+        target = f"{self.directory}/{path}"
+        before = self._text(target)
+        if before is not None and _checksum(before) != last:
+            self.remarks.append(f"{target}: nothing needs it any more; somebody edited it, so it stays")
+            return FileChange(target, before, before)
+        return FileChange(target, before, None)
+
+    def _text(self, path: str) -> str | None:
+        if not self.repository.tree.is_file(path):
+            return None
+        try:
+            return self.repository.tree.read(path).decode()
+        except UnicodeDecodeError as error:
+            raise UsageError(f"{path} can't be brought up to date: it is not text in UTF-8") from error
+
+    def _state_change(self, state: _State) -> FileChange:
+        target = f"{self.directory}/{STATE_FILE}"
+        before = self._text(target)
+        content = _state_content(state)
+        if before is not None and _first(before, target) == content:
+            return FileChange(target, before, before)
+        return FileChange(target, before, _STATE_HEADER + dump(content))
+
+    def _judge(self, repository: Repository) -> None:
+        """Says what check would find wrong in the overlay: things that it can't know, such as a Secret that only this environment has."""
+        scoped = replace(repository, scope=f"{self.directory}/{FLUX_FOLDER}")
+        for finding in check(scoped, analyse(scoped)).findings:
+            if finding.severity is not Severity.NOTE:
+                self.remarks.append(f"{finding.place}: {finding.severity.value}: {finding.message} [{finding.rule}]")
+
+
+def _with(repository: Repository, contents: Mapping[str, str | None]) -> Repository:
+    """The repository as it will be."""
+    tree = OverlaidTree(repository.tree, {path: None if text is None else text.encode() for path, text in contents.items()})
+    return replace(repository, tree=tree, loader=repository.loader.after(tree, contents))
+
+
+def _component_paths(repository: Repository, base: str) -> dict[str, str]:
+    """The directories below a base that have a kustomization, by their path below it; what lies inside of one belongs to it."""
+    found: dict[str, str] = {}
+    pending = [base]
+    while pending:
+        directory = pending.pop()
+        for child in repository.tree.children(directory):
+            path = posixpath.join(directory, child)
+            if not repository.tree.is_directory(path):
+                continue
+            if find_kustomization(repository.tree, path) is None:
+                pending.append(path)
+            else:
+                found[posixpath.relpath(path, base or ".")] = path
+    return dict(sorted(found.items()))
+
+
+# What was asked for
+
+
+def _merged(known: _State | None, request: Request) -> _State:
+    if known is None and request.base is None:
+        raise UsageError("--from is needed: the directory whose components the new overlay is made of, such as base")
+    last = known or _State(request.base or "", (), OverlayOptions(), DEFAULT_SOURCE, {})
+    options = OverlayOptions(
+        last.options.namespaces if request.namespaces is None else request.namespaces,
+        last.options.region if request.region is None else request.region or None,
+        last.options.role_arn if request.role_arn is None else request.role_arn or None,
+        last.options.store_prefix if request.store_prefix is None else request.store_prefix,
+        last.options.stores if request.stores is None else request.stores,
+        last.options.key_prefixes if request.key_prefixes is None else request.key_prefixes,
+    )
+    return _State(
+        last.base if request.base is None else request.base,
+        last.components if request.components is None else request.components,
+        options,
+        last.source if request.source is None else request.source,
+        last.written,
+    )
+
+
+def _validate(state: _State) -> None:
+    options = state.options
+    for namespace in options.namespaces.values():
+        if not _LABEL.fullmatch(namespace):
+            raise UsageError(f"--namespace: {namespace!r} can't be the name of a namespace: lower case letters, digits and dashes, 63 at most")
+    if options.region is not None and not _REGION.fullmatch(options.region):
+        raise UsageError(f"--region: {options.region!r} is no region of AWS, such as eu-central-1")
+    if options.role_arn is not None and not _ROLE_ARN.fullmatch(options.role_arn):
+        raise UsageError(f"--role-arn: {options.role_arn!r} is no role, such as arn:aws:iam::111122223333:role/external-secrets")
+    if options.store_prefix and not _LABEL.fullmatch(options.store_prefix.rstrip("-")):
+        raise UsageError(f"--store-prefix: {options.store_prefix!r} can't begin a name: lower case letters, digits and dashes")
+    if not all(text.isprintable() for pair in (*options.key_prefixes, *options.stores.items()) for text in pair):
+        raise UsageError("--key-prefix and --store: only what prints")
+
+
+def _read_state(repository: Repository, directory: str) -> _State | None:
+    path = f"{directory}/{STATE_FILE}"
+    if not repository.tree.is_file(path):
+        return None
+    content = _first(repository.tree.read(path).decode(errors="replace"), path)
+    base, components, written = content.get("from"), as_sequence(content.get("components")), as_mapping(content.get("written"))
+    if not isinstance(base, str):
+        raise UsageError(f"{path} does not say what the overlay was made of: `from` is missing\nbring it back, or move {directory} away and make it anew")
+    options = OverlayOptions(
+        _texts(content.get("namespaces")),
+        as_text(content.get("region")) or None,
+        as_text(content.get("role-arn")) or None,
+        as_text(content.get("store-prefix")),
+        _texts(content.get("stores")),
+        tuple(_texts(content.get("key-prefixes")).items()),
+    )
+    source = as_text(content.get("source")) or DEFAULT_SOURCE
+    return _State(base, tuple(filter(None, map(as_text, components))), options, source, _texts(written))
+
+
+def _state_content(state: _State) -> dict[str, Any]:
+    options = state.options
+    content: dict[str, Any] = {
+        "from": state.base,
+        "components": list(state.components),
+        "namespaces": dict(options.namespaces),
+        "region": options.region,
+        "role-arn": options.role_arn,
+        "store-prefix": options.store_prefix,
+        "stores": dict(options.stores),
+        "key-prefixes": dict(options.key_prefixes),
+        "source": state.source,
+        "written": dict(sorted(state.written.items())),
+    }
+    return {key: value for key, value in content.items() if value}
+
+
+def _texts(value: Any) -> dict[str, str]:
+    return {key: text for key, text in as_mapping(value).items() if isinstance(text, str)}
+
+
+def _first(text: str, path: str) -> Mapping[str, Any]:
+    return as_mapping(next(iter(parse(text, path).documents), None))
+
+
+def _checksum(text: str) -> str:
+    # A checkout on Windows may have other line ends.
+    return hashlib.sha256(text.replace("\r\n", "\n").encode()).hexdigest()
+
+
+def _indented(text: str) -> str:
+    return "\n".join(f"    {line}" for line in text.splitlines())
