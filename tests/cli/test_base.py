@@ -276,3 +276,22 @@ def test_workflow_commands_come_with_a_summary_of_the_step(checkout: Path, run: 
 
     assert result.stdout.startswith("::error file=apps/secret.yaml,line=")
     assert summary.read_text().startswith("before\n<!-- gitops-secrets check -->\n### gitops-secrets: 1 error")
+
+
+def test_one_run_writes_as_many_reports_as_are_wanted(checkout: Path, run: Run, tmp_path: Path) -> None:
+    break_it(checkout)
+    reports = {format_: tmp_path / f"report.{format_}" for format_ in ("json", "markdown", "text")}
+    result = run("check", "--cluster", "production", "--base", "main", *(f"--report={format_}={file}" for format_, file in reports.items()))
+
+    assert {format_: file.read_text() for format_, file in reports.items()} == {
+        format_: run("check", "--cluster", "production", "--base", "main", "--format", format_).stdout for format_ in reports
+    }
+    assert reports["text"].read_text() == result.stdout
+
+
+@pytest.mark.parametrize("report", ["report.md", "pdf=report.pdf", "json="])
+def test_a_report_that_names_no_format_or_no_file_is_wrong_usage(checkout: Path, run: Run, report: str) -> None:
+    result = run("check", "--report", report)
+
+    assert result.exit_code == 2
+    assert "is not FORMAT=FILE, with a format of text, json, sarif" in result.stderr
