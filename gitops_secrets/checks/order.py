@@ -159,7 +159,8 @@ def _meant(unit: Unit, dependency: Dependency, context: Context) -> str:
         holder = units[other[0]].parent
         instead = f"; depend on {holder}, which applies it" if holder is not None and holder.kind == target.kind else ""
         return f" ({other[0]} is, but a {target.kind} can't depend on a {other[0].kind}{instead})"
-    near, lacked = closest(target.name, (unit.name for unit in units if unit.kind == target.kind)), _sole_need(unit.id, context)
+    written = {unit.id, *(each.target for each in unit.depends_on)}
+    near, lacked = closest(target.name, (unit.name for unit in units.keys() - written if unit.kind == target.kind)), _sole_need(unit.id, context)
     return did_you_mean(near) if near is not None or lacked is None else f" (it needs {lacked}, which may be meant)"
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final
 
 _MERMAID = str.maketrans({"#": "#35;", '"': "#quot;", "&": "#amp;", "<": "#lt;", ">": "#gt;", "`": "#96;", "\\": "#92;"})
 
@@ -101,6 +102,7 @@ def workflow_property(text: str) -> str:
     return workflow_data(text).replace(":", "%3A").replace(",", "%2C")
 
 
+_EXPRESSION: Final = 50  # words that an expression has at most
 _ENDS_A_SPAN = re.compile(r"[`|\\]")
 _SIGNS = re.compile(r"[^A-Za-z0-9 /\u0080-\U0010ffff-]")
 # A word of prose, with the punctuation around it. `GH-1` would be a reference, what starts with www. a link.
@@ -108,14 +110,46 @@ _WORD = re.compile(r"(?P<before>\(?)(?P<word>(?!GH-)[^\W_]+(?:[-'\u2019][^\W_]+)
 
 
 def _spelled(text: str, code: Callable[[str], str]) -> str:
-    return " ".join(_spelled_word(word, code) for word in visible(text).split(" ") if word)
+    shown: list[str] = []
+    span: list[str] = []  # words that go into one span of code: those that follow each other
+    for word in _expressions([word for word in visible(text).split(" ") if word]):
+        before, core, after = ("", "", word) if _WORD.fullmatch(word) else _parted(word)
+        if span and (before or not core):
+            shown.append(code(" ".join(span)))
+            span = []
+        if core and after:
+            shown.append(f"{before}{code(' '.join((*span, core)))}{after}")
+            span = []
+        elif core and before:
+            shown.append(f"{before}{code(core)}")
+        elif core:
+            span.append(core)
+        else:
+            shown.append(word)
+    return " ".join([*shown, code(" ".join(span))] if span else shown)
 
 
-def _spelled_word(word: str, code: Callable[[str], str]) -> str:
-    if _WORD.fullmatch(word):
-        return word
+def _expressions(words: Sequence[str]) -> Iterator[str]:
+    """Words, those between the brackets that one of them opens joined with it: `exists(e, e.type == 'Ready')` is one."""
+    start = 0
+    while start < len(words):
+        end, depth = start + 1, _depth(words[start].removeprefix("("))
+        while depth > 0 and end < min(len(words), start + _EXPRESSION):
+            depth += _depth(words[end])
+            end += 1
+        end = end if depth <= 0 else start + 1
+        yield " ".join(words[start:end])
+        start = end
+
+
+def _depth(word: str) -> int:
+    return sum(word.count(sign) for sign in "([{") - sum(word.count(sign) for sign in ")]}")
+
+
+def _parted(word: str) -> tuple[str, str, str]:
+    """The punctuation before a word that is no prose, the word, and the punctuation after it."""
     before = "(" if word.startswith("(") and (")" not in word or word.rstrip(",;:.").endswith(")")) else ""
     core = word[len(before) :]
     after = core[len(core.rstrip(",;:.)" if before else ",;:.")) :]
     core = core[: len(core) - len(after)]
-    return f"{before}{code(core)}{after}" if core else word
+    return (before, core, after) if core else ("", "", word)

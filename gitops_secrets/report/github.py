@@ -6,22 +6,30 @@ others stay lines of its log: the worst come first.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from gitops_secrets.model.nodes import Place
 from gitops_secrets.model.results import CheckResult, Finding, Severity
 from gitops_secrets.report.escape import visible, workflow_data, workflow_property
-from gitops_secrets.report.groups import summary
+from gitops_secrets.report.groups import grouped, headline, item, summary
 from gitops_secrets.report.style import Style
 
+ANNOTATED: Final = 10
+PLACES_SHOWN: Final = 20
 _COMMANDS: Final = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE: "notice"}
 
 
 def check_github(result: CheckResult, *, notes: bool = False) -> str:
-    """A command for each error and warning, then a line that sums all up; `notes` adds a command for each note and for each file that could not be read."""
-    shown = [finding for finding in result.findings if notes or finding.severity is not Severity.NOTE]
-    lines = [_command(_COMMANDS[finding.severity], finding.place, finding.rule, "\n".join(_message(finding))) for finding in shown]
+    """A command for each error and warning, then a line that sums all up; `notes` adds a command for each note and for each file that could not be read.
+
+    Where one severity has more findings than GitHub annotates, those of one cause share a command, so that each cause has its annotation.
+    """
+    lines = []
+    for severity, command in _COMMANDS.items():
+        found = [finding for finding in result.findings if finding.severity is severity and (notes or severity is not Severity.NOTE)]
+        for group in grouped(found) if len(found) > ANNOTATED else [[finding] for finding in found]:
+            lines.append(_command(command, group[0].place, group[0].rule, "\n".join(_message(group))))
     if notes:
         told = {finding.place for finding in result.findings}
         unread = sorted({(problem.place, problem.message) for problem in result.problems if problem.place not in told})
@@ -29,8 +37,14 @@ def check_github(result: CheckResult, *, notes: bool = False) -> str:
     return "\n".join([*lines, visible(f"gitops-secrets: {summary(result, Style())}")]) + "\n"
 
 
-def _message(finding: Finding) -> Iterator[str]:
-    yield finding.message
+def _message(group: Sequence[Finding]) -> Iterator[str]:
+    yield headline(group)
+    if len(group) > 1:
+        yield from (f"{finding.place}: {item(finding)}" for finding in group[:PLACES_SHOWN])
+        if len(group) > PLACES_SHOWN:
+            yield f"… and {len(group) - PLACES_SHOWN} more"
+        return
+    (finding,) = group
     yield from (f"{related.place}: {related.message}" for related in finding.related if related.place != finding.place)
     if finding.fix is not None:
         yield f"fix: {finding.fix.description}"

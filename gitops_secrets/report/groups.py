@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Final
 
@@ -32,10 +33,11 @@ def headline(group: Sequence[Finding]) -> str:
         return first.cause
     # In several clusters, units of one id are several units.
     subjects = {(finding.subject, finding.place) for finding in group}
-    kinds = {subject.partition("/")[0].partition(".")[0] for subject, _ in subjects}
+    kinds = Counter(subject.partition("/")[0].partition(".")[0] for subject, _ in subjects).most_common()
     singular, plural = _VERBS.get(first.rule, (":", ":"))
     verb = singular if len(subjects) == 1 else plural
-    return f"{counted(len(subjects), kinds.pop() if len(kinds) == 1 else 'thing')}{verb} {first.cause}"
+    counts = [counted(number, kind) for kind, number in kinds] if len(kinds) < 3 else [counted(len(subjects), "thing")]
+    return f"{' and '.join(counts)}{verb} {first.cause}"
 
 
 def _is_about_one(finding: Finding) -> bool:

@@ -100,7 +100,13 @@ def _fixes(group: Sequence[Finding]) -> Iterator[str]:
 
 
 def _graph(findings: Sequence[Finding], plans: Sequence[Plan]) -> str:
-    """The units that errors and warnings are about, and what is between them."""
-    named = {end for finding in findings if finding.severity is not Severity.NOTE for end in (finding.subject, finding.other)}
-    drawings = [drawing for plan in plans if (drawing := part_drawing(plan, named)).arrows]
+    """The units that errors and warnings are about, and what is between them; of a finding about what is not there, there is nothing to draw."""
+    drawings = []
+    for plan in plans:
+        there = plan.graph.units.keys() | plan.graph.unit_of.keys()
+        shown = [finding for finding in findings if finding.severity is not Severity.NOTE and plan.graph.cluster.name in finding.clusters]
+        ids = set(map(str, there))
+        named = {end for finding in shown if finding.other in ids for end in (finding.subject, finding.other)}
+        drawing = part_drawing(plan, named)
+        drawings += [drawing] if drawing.arrows else []
     return folded("The part of the graph that this is about", f"```mermaid\n{flowchart(drawings)}```") if drawings else ""

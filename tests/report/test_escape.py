@@ -62,7 +62,9 @@ def test_html_holds_no_sign_of_html_or_markdown(text: str) -> None:
     [
         ("see @team, #12 and GH-12", "see `@team`, `#12` and `GH-12`"),
         ("https://example.org/x or www.example.org", "`https://example.org/x` or `www.example.org`"),
-        ("![x](y) <img src=x>", "`![x](y)` `<img` `src=x>`"),
+        ("![x](y) <img src=x>", "`![x](y) <img src=x>`"),
+        ("add it: a.exists(e, e.type == 'Ready' && e.x in ['a', 'b']) (b); now", "add it: `a.exists(e, e.type == 'Ready' && e.x in ['a', 'b'])` (b); now"),
+        ("never closed: a(b, (c.d is) e/f", "never closed: `a(b`, (`c.d` is) `e/f`"),
         ("a needs b (`c`); it isn't there.", "a needs b (<code>&#96;c&#96;</code>); it isn't there."),
         ("spec.values.a[0] (spec.b)", "`spec.values.a[0]` (`spec.b`)"),
     ],

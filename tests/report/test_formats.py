@@ -50,6 +50,20 @@ def test_workflow_commands(findings: Sequence[Finding], golden: Golden) -> None:
     golden("check.github", check_github(result(findings, suppressed=1)))
 
 
+def test_a_cause_has_one_annotation_where_github_would_not_show_one_for_each_place(findings: Sequence[Finding]) -> None:
+    one_cause = [replace(findings[0], place=Place(f"{number:02}.yaml", 1, 1), subject=f"Kustomization/flux-system/{number:02}") for number in range(1, 26)]
+    first, second, last = check_github(result([*one_cause, replace(findings[0], cause="another")])).splitlines()
+
+    assert first.startswith("::warning file=01.yaml,line=1,col=1,title=gitops-secrets%3A missing-depends-on::25 Kustomizations need ClusterSecretStore//aws")
+    assert first.count("%0A") == 21
+    assert first.endswith("%0A… and 5 more")
+    assert (second.count("%0A"), last) == (1, "gitops-secrets: 26 warnings in 2 clusters")
+
+
+def test_ten_findings_have_an_annotation_each(findings: Sequence[Finding]) -> None:
+    assert len(check_github(result(many(findings[0], 10))).splitlines()) == 11
+
+
 def test_notes_and_unread_files_are_commands_only_if_asked(findings: Sequence[Finding]) -> None:
     note = replace(findings[0], severity=Severity.NOTE)
     made = result([note], problems=(Problem("not YAML", Place("a.yaml", 3, 1)),))
@@ -98,9 +112,18 @@ def test_what_is_only_possible_fails_no_test_case(findings: Sequence[Finding]) -
 
 def test_a_comment(findings: Sequence[Finding], small_plan: Plan, golden: Golden) -> None:
     gone = replace(findings[0], message="was wrong")
-    compared = [replace(finding, change=Change.WORSENED if number else Change.NEW) for number, finding in enumerate(findings)]
+    drawn = replace(findings[0], subject="Kustomization/flux-system/apps")
+    compared = [replace(finding, change=Change.WORSENED if number else Change.NEW) for number, finding in enumerate([drawn, *findings[1:]])]
 
     golden("check.md", check_markdown(result(compared, known=3, resolved=(gone,), is_compared=True, base="4f1a5b10510fa3b2"), [small_plan]))
+
+
+def test_a_comment_draws_only_the_clusters_that_show_a_finding_and_nothing_of_what_is_not_there(findings: Sequence[Finding], small_plan: Plan) -> None:
+    drawn = replace(findings[0], subject="Kustomization/flux-system/apps")
+    about_nothing = replace(drawn, other="SecretStore/weather/aws")
+
+    assert "mermaid" in check_markdown(result([drawn]), [small_plan])
+    assert "mermaid" not in check_markdown(result([replace(drawn, clusters=("staging",)), about_nothing]), [small_plan])
 
 
 def test_a_comment_without_findings_is_short_and_still_has_its_marker(small_plan: Plan) -> None:
