@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -18,10 +18,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gitops_secrets.model.results import CheckResult, Finding
+    from gitops_secrets.ordering.difference import PlanDifference
     from gitops_secrets.pipeline.scan import Analysis
+
+    Changes = Sequence[PlanDifference] | None
 
 NOT_WELL = 1
 FORMATS = ("text", "json", "sarif", "github", "gitlab", "junit", "markdown")
+# Formats that tell, beside what is wrong, what a change does.
+_WITH_CHANGES = frozenset({"markdown", "github"})
 
 
 def _reports(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> tuple[tuple[str, Path], ...]:
@@ -71,31 +76,35 @@ def check(
     Exits with 0 if nothing at or above --fail-on was found, with 1 if something was.
     """
     from gitops_secrets.pipeline.check import check as run_rules
-    from gitops_secrets.pipeline.compare import check_since, compared, read_baseline
+    from gitops_secrets.pipeline.compare import analyse_base, check_since, compared, read_baseline
+    from gitops_secrets.pipeline.scan import at_revision
 
     if base is not None and baseline is not None:
         raise click.UsageError("--base and --baseline each say what is known; give one of them")
     accepted = None if baseline is None else read_baseline(baseline)
     repository, analysis = open_and_analyse(path, call)
-    result = run_rules(repository, analysis)
+    result, changes = run_rules(repository, analysis), None
     if accepted is not None:
         result = compared(result, accepted, everything=everything)
         if result.resolved:
             note(f"{len(result.resolved)} findings of {baseline} are gone; write it again", call)
     elif base is not None:
-        from gitops_secrets.pipeline.scan import at_revision
-
         with progress_bar(call) as progress:
             earlier = at_revision(repository, base, merge_base=merge_base)
-            result = check_since(result, repository, earlier, cluster=call.cluster, everything=everything, progress=progress)
+            before = analyse_base(earlier, cluster=call.cluster, progress=progress)
+        result = check_since(result, repository, earlier, before, everything=everything)
+        if _WITH_CHANGES.intersection((format_, *(each for each, _ in reports))):
+            from gitops_secrets.pipeline.diff import diff
+
+            changes = diff(earlier, before, repository, analysis).clusters
     for each, to in (*((each, replace(call, output=file)) for each, file in reports), (format_, call)):
-        write(_written(result, analysis, each, to), to)
-    _add_to_step_summary(result, analysis, format_)
+        write(_written(result, analysis, changes, each, to), to)
+    _add_to_step_summary(result, analysis, changes, format_)
     if fails(result.findings, "never" if exit_zero else fail_on):
         context.exit(NOT_WELL)
 
 
-def _written(result: CheckResult, analysis: Analysis, format_: str, call: Call) -> str:
+def _written(result: CheckResult, analysis: Analysis, changes: Changes, format_: str, call: Call) -> str:
     from gitops_secrets.checks import RULES
 
     match format_:
@@ -122,22 +131,23 @@ def _written(result: CheckResult, analysis: Analysis, format_: str, call: Call) 
         case "markdown":
             from gitops_secrets.report.markdown import check_markdown
 
-            return check_markdown(result, plans_of(analysis))
+            return check_markdown(result, plans_of(analysis), changes)
         case _:
             from gitops_secrets.report.text import check_text
 
             return check_text(result, call.style)
 
 
-def _add_to_step_summary(result: CheckResult, analysis: Analysis, format_: str) -> None:
+def _add_to_step_summary(result: CheckResult, analysis: Analysis, changes: Changes, format_: str) -> None:
     """With workflow commands, the summary of the step as well: GitHub names the file in the environment."""
     file = os.environ.get("GITHUB_STEP_SUMMARY") if format_ == "github" else None
     if file:
         from pathlib import Path
 
-        from gitops_secrets.report.markdown import SUMMARY_LIMIT, check_markdown
+        from gitops_secrets.report.comment import SUMMARY_LIMIT
+        from gitops_secrets.report.markdown import check_markdown
 
-        append(Path(file), check_markdown(result, plans_of(analysis), limit=SUMMARY_LIMIT))
+        append(Path(file), check_markdown(result, plans_of(analysis), changes, limit=SUMMARY_LIMIT))
 
 
 def fails(findings: Iterable[Finding], fail_on: str) -> bool:

@@ -27,6 +27,7 @@ _PROGRAM_NAMES = {"kubectl-gitops_secrets": "kubectl gitops-secrets", "flux-gito
 COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         "check": ("check", "Say what is wrong or missing in the order, with evidence."),
+        "diff": ("diff", "Say what a change does to the graph: what lies between BASE and HEAD, or between BASE and the files on disk."),
         "explain": ("check", "Show the page of a RULE; without one, list all rules."),
         "fix": ("fix", "Mend what has one right answer: write what the findings' fixes say into the files, all other bytes kept."),
         "generate": ("generate", "Write what orders a repository that has no order yet, or a new environment."),

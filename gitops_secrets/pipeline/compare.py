@@ -20,17 +20,9 @@ from gitops_secrets.repository.tree import renames
 SCHEMA = "gitops-secrets/check/v1"
 
 
-def check_since(
-    result: CheckResult,
-    repository: Repository,
-    base: Repository,
-    *,
-    cluster: str | None = None,
-    everything: bool = False,
-    progress: Progress | None = None,
-) -> CheckResult:
-    """What has become of the findings since `base`, an earlier revision of `repository`: see `compared`."""
-    earlier = check(base, analyse_base(base, cluster=cluster, progress=progress)).findings
+def check_since(result: CheckResult, repository: Repository, base: Repository, before: Analysis, *, everything: bool = False) -> CheckResult:
+    """What has become of the findings since `base`, an earlier revision of `repository`, of which `before` is the analysis: see `compared`."""
+    earlier = check(base, before).findings
     first = compared(result, earlier, everything=everything)
     if first.resolved and any(finding.change is Change.NEW for finding in first.findings):
         # Only what moved can be on both sides.

@@ -6,9 +6,11 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
+from gitops_secrets.graph.difference import Fate
 from gitops_secrets.graph.graph import Graph
 from gitops_secrets.graph.trace import comes_with_platform
 from gitops_secrets.model.ids import ResourceId
+from gitops_secrets.ordering.difference import PlanDifference
 from gitops_secrets.ordering.order import OrderedEdge, Plan
 from gitops_secrets.report.names import relative_name
 
@@ -21,6 +23,9 @@ class Line(Enum):
     MISSING = "missing"  # ordering, and nobody wrote it
     IMPLIED = "implied"  # ordering, and other arrows say it already
     USES = "uses"  # something is needed, and nothing has to wait
+    ADDED = "added"  # was not there before a change
+    REMOVED = "removed"  # is gone after it
+    CHANGED = "changed"  # is written, or needed, where it was not, or the other way round
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +34,7 @@ class Box:
 
     key: str
     label: str
+    fate: str = ""  # added, removed, changed: what a change has made of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +82,22 @@ def part_drawing(plan: Plan, named: Collection[str | None]) -> Drawing:
     drawn = {end for arrow in arrows for end in (arrow.start, arrow.end)}
     frames = tuple((frame, tuple(box for box in boxes if box.key in drawn)) for frame, boxes in whole.frames)
     return Drawing(whole.title, tuple((frame, boxes) for frame, boxes in frames if boxes), arrows)
+
+
+def change_drawing(change: PlanDifference) -> Drawing:
+    """The units that a change adds, removes or joins otherwise, and what is written between them; edges that come and go as such."""
+    fates = {unit.id: unit.fate for unit in change.graph.units}
+    lines = {(edge.consumer, edge.provider): _LINES[edge.fate] for edge in change.edges}
+    units = {end for pair in lines for end in pair} | {unit for unit, fate in fates.items() if fate is not Fate.CHANGED}
+    for edge in change.graph.after.unit_edges if change.graph.after is not None else ():
+        if edge.declared is not None and edge.consumer in units and edge.provider in units:
+            lines.setdefault((edge.consumer, edge.provider), Line.WRITTEN)
+    boxes = tuple(Box(str(unit), relative_name(unit, None), fates[unit].value if unit in fates else "") for unit in sorted(units))
+    arrows = tuple(Arrow(str(consumer), str(provider), line) for (consumer, provider), line in sorted(lines.items()))
+    return Drawing(change.graph.cluster.name, (("", boxes),), arrows)
+
+
+_LINES = {Fate.ADDED: Line.ADDED, Fate.REMOVED: Line.REMOVED, Fate.CHANGED: Line.CHANGED}
 
 
 def folded_drawing(plan: Plan, boxes: int) -> Drawing:
@@ -141,7 +163,7 @@ def _folded(plan: Plan, name: Callable[[ResourceId], str]) -> Drawing:
     return Drawing(plan.graph.cluster.name, (("", boxes),), tuple(Arrow(start, end, line) for (start, end), line in sorted(arrows.items())))
 
 
-_WEIGHT = {Line.MISSING: 0, Line.UNPROVEN: 1, Line.WRITTEN: 2, Line.IMPLIED: 3, Line.USES: 4}
+_WEIGHT = {Line.ADDED: 0, Line.REMOVED: 0, Line.CHANGED: 0, Line.MISSING: 0, Line.UNPROVEN: 1, Line.WRITTEN: 2, Line.IMPLIED: 3, Line.USES: 4}
 
 
 def lightest_first_left_out(arrows: Sequence[Arrow], limit: int) -> tuple[Arrow, ...]:

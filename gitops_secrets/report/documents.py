@@ -33,7 +33,7 @@ TRACE_SCHEMA: Final = "gitops-secrets/trace/v1"
 def scan_document(plans: Iterable[Plan], problems: Iterable[Problem], revision: str | None, *, resources: bool = False) -> str:
     """The graphs of all clusters. `resources` adds every object and every edge between objects."""
     clusters = [_scanned_cluster(plan, resources) for plan in _by_name(plans)]
-    return _text({"schema": SCAN_SCHEMA, "revision": revision, "clusters": clusters, "problems": _problems(problems)})
+    return json_text({"schema": SCAN_SCHEMA, "revision": revision, "clusters": clusters, "problems": problems_json(problems)})
 
 
 def check_document(result: CheckResult) -> str:
@@ -42,7 +42,7 @@ def check_document(result: CheckResult) -> str:
     document: Json = {
         "schema": CHECK_SCHEMA,
         "findings": _findings(result.findings),
-        "problems": _problems(result.problems),
+        "problems": problems_json(result.problems),
         "summary": {**counts, "suppressed": result.suppressed},
     }
     if result.base is not None:
@@ -50,29 +50,30 @@ def check_document(result: CheckResult) -> str:
     if result.is_compared:
         document["resolved"] = _findings(result.resolved)
         document["summary"] |= {"known": result.known, "resolved": len(result.resolved)}
-    return _text(document)
+    return json_text(document)
 
 
 def plan_document(plans: Iterable[Plan], problems: Iterable[Problem], revision: str | None) -> str:
     """The order of all clusters: levels, the `dependsOn` to be, what gates each edge, what it costs."""
     clusters = [_planned_cluster(plan) for plan in _by_name(plans)]
-    return _text({"schema": PLAN_SCHEMA, "revision": revision, "clusters": clusters, "problems": _problems(problems)})
+    return json_text({"schema": PLAN_SCHEMA, "revision": revision, "clusters": clusters, "problems": problems_json(problems)})
 
 
 def teardown_document(teardowns: Iterable[Teardown], problems: Iterable[Problem], revision: str | None) -> str:
     """The reverse order of all clusters: steps, what to suspend, what stays, what has to outlive what."""
     ordered = sorted(teardowns, key=lambda each: (each.plan.graph.cluster.name, each.plan.graph.cluster.entry_point))
     clusters = [_torn_down_cluster(teardown) for teardown in ordered]
-    return _text({"schema": TEARDOWN_SCHEMA, "revision": revision, "clusters": clusters, "problems": _problems(problems)})
+    return json_text({"schema": TEARDOWN_SCHEMA, "revision": revision, "clusters": clusters, "problems": problems_json(problems)})
 
 
 def trace_document(trace: Trace, revision: str | None) -> str:
     """The chain through one thing, nested as it is walked."""
     clusters = [_traced_cluster(cluster) for cluster in sorted(trace.clusters, key=lambda cluster: cluster.cluster)]
-    return _text({"schema": TRACE_SCHEMA, "revision": revision, "thing": trace.thing, "clusters": clusters})
+    return json_text({"schema": TRACE_SCHEMA, "revision": revision, "thing": trace.thing, "clusters": clusters})
 
 
-def _text(document: Json) -> str:
+def json_text(document: Json) -> str:
+    """A document as every command writes it."""
     return json.dumps(document, indent=2) + "\n"
 
 
@@ -86,16 +87,19 @@ def _order(entry: Mapping[str, Any], *fields: str) -> tuple[object, ...]:
     return (str(entry[fields[0]]), place["file"], place["line"], place["column"], *(str(entry[field]) for field in fields[1:]))
 
 
-def _place(place: Place) -> Json:
+def place_json(place: Place) -> Json:
+    """Where something is written."""
     return {"file": place.file, "line": place.line, "column": place.column}
 
 
-def _problems(problems: Iterable[Problem]) -> list[Json]:
+def problems_json(problems: Iterable[Problem]) -> list[Json]:
+    """Each once, by place."""
     unique = sorted({(problem.place, problem.message) for problem in problems})
-    return [{"message": message, "place": _place(place)} for place, message in unique]
+    return [{"message": message, "place": place_json(place)} for place, message in unique]
 
 
-def _ids(ids: Iterable[ResourceId]) -> list[str]:
+def ids_json(ids: Iterable[ResourceId]) -> list[str]:
+    """Ids, sorted."""
     return sorted(map(str, ids))
 
 
@@ -132,7 +136,7 @@ def _unit(unit: Unit, resources: int) -> Json:
         "namespace": unit.id.namespace,
         "name": unit.id.name,
         "path": unit.path,
-        "place": _place(unit.place),
+        "place": place_json(unit.place),
         "parent": None if unit.parent is None else str(unit.parent),
         "resources": resources,
         "opaque": unit.opaque,
@@ -166,7 +170,7 @@ def _reason(edge: ResourceEdge) -> Json:
         "provider": str(edge.provision.resource),
         "requires": str(requirement.need),
         "field": requirement.field,
-        "place": _place(requirement.place),
+        "place": place_json(requirement.place),
     }
 
 
@@ -180,7 +184,7 @@ def _external(graph: Graph) -> Iterable[Json]:
                 "requires": str(requirement.need),
                 "provider": provision.note or str(provision.resource),
                 "field": requirement.field,
-                "place": _place(requirement.place),
+                "place": place_json(requirement.place),
             }
 
 
@@ -192,18 +196,18 @@ def _unmet(entries: Iterable[Unmet]) -> Iterable[Json]:
             "requires": str(requirement.need),
             "optional": requirement.optional,
             "field": requirement.field,
-            "place": _place(requirement.place),
+            "place": place_json(requirement.place),
         }
 
 
 def _opaque(opaque: Opaque) -> Json:
-    return {"thing": opaque.thing, "why": opaque.why, "place": _place(opaque.place)}
+    return {"thing": opaque.thing, "why": opaque.why, "place": place_json(opaque.place)}
 
 
 def _resources(graph: Graph) -> list[Json]:
     first = {applied.resource.id: applied.resource for applied in reversed(graph.cluster.resources)}
     entries = (
-        {"id": str(resource.id), "api_version": resource.api_version, "unit": str(graph.unit_of[resource.id]), "place": _place(resource.place)}
+        {"id": str(resource.id), "api_version": resource.api_version, "unit": str(graph.unit_of[resource.id]), "place": place_json(resource.place)}
         for resource in first.values()
     )
     return sorted(entries, key=lambda entry: _order(entry, "id"))
@@ -216,7 +220,7 @@ def _resource_edge(edge: ResourceEdge) -> Json:
         "reason": edge.requirement.reason,
         "effect": edge.requirement.effect.value,
         "field": edge.requirement.field,
-        "place": _place(edge.requirement.place),
+        "place": place_json(edge.requirement.place),
     }
 
 
@@ -233,8 +237,8 @@ def _finding(finding: Finding) -> Json:
         "severity": finding.severity.value,
         "confidence": finding.confidence.value,
         "message": finding.message,
-        "place": _place(finding.place),
-        "related": [{"message": related.message, "place": _place(related.place)} for related in finding.related],
+        "place": place_json(finding.place),
+        "related": [{"message": related.message, "place": place_json(related.place)} for related in finding.related],
         "clusters": sorted(finding.clusters),
         "subject": finding.subject,
         "object": finding.other,
@@ -273,24 +277,24 @@ def _planned_cluster(plan: Plan) -> Json:
     units = (
         {
             "id": str(unit.id),
-            "place": _place(unit.place),
+            "place": place_json(unit.place),
             "parent": None if unit.parent is None else str(unit.parent),
             "level": level_of[unit.id],
-            "depends_on": _ids(plan.depends_on.get(unit.id, ())),
-            "declared": _ids({dependency.target for dependency in unit.depends_on}),
+            "depends_on": ids_json(plan.depends_on.get(unit.id, ())),
+            "declared": ids_json({dependency.target for dependency in unit.depends_on}),
         }
         for unit in graph.units.values()
     )
     return {
         "name": graph.cluster.name,
         "entry_point": graph.cluster.entry_point,
-        "levels": [_ids(level) for level in plan.levels],
+        "levels": [ids_json(level) for level in plan.levels],
         "units": sorted(units, key=lambda entry: _order(entry, "id")),
         "edges": sorted((_planned_edge(edge, plan) for edge in plan.edges), key=lambda entry: (entry["from"], entry["to"])),
         "missing": sorted(map(_missing, plan.missing), key=lambda entry: (entry["from"], entry["to"])),
         "splits": sorted(map(_split, plan.splits), key=lambda entry: str(entry["unit"])),
         "cycles": sorted(map(_cycle, plan.cycles), key=lambda entry: list(entry["units"])),
-        "delay": {"planned": _delay(planned_delay(plan)), "present": _delay(present_delay(plan))},
+        "delay": {"planned": delay_json(planned_delay(plan)), "present": delay_json(present_delay(plan))},
     }
 
 
@@ -299,18 +303,18 @@ def _torn_down_cluster(teardown: Teardown) -> Json:
     return {
         "name": cluster.name,
         "entry_point": cluster.entry_point,
-        "suspend": _ids(teardown.suspend),
-        "steps": [_ids(step) for step in teardown.steps],
-        "engine": _ids(teardown.engine),
+        "suspend": ids_json(teardown.suspend),
+        "steps": [ids_json(step) for step in teardown.steps],
+        "engine": ids_json(teardown.engine),
         "keeps": [{"unit": str(keep.unit), "why": keep.why} for keep in teardown.keeps],
         "holds": [
             {
                 "operator": str(hold.operator),
                 "unit": str(hold.unit),
                 "finalizer": hold.finalizer,
-                "objects": [{"id": str(resource.id), "place": _place(resource.place)} for resource in hold.objects],
-                "units": _ids(hold.units),
-                "hangs": _ids(hold.hangs),
+                "objects": [{"id": str(resource.id), "place": place_json(resource.place)} for resource in hold.objects],
+                "units": ids_json(hold.units),
+                "hangs": ids_json(hold.hangs),
             }
             for hold in teardown.holds
         ],
@@ -333,7 +337,7 @@ def _gates(gates: Iterable[Gate]) -> list[Json]:
     """Each way in which something is proven, or not, once: many reasons share one."""
     unique = {(str(gate.checked), gate.place, gate.kind.value, gate.backs, gate.weakness) for gate in gates}
     return [
-        {"gate": kind, "checked": checked, "backs": backs, "weakness": weakness, "place": _place(place)}
+        {"gate": kind, "checked": checked, "backs": backs, "weakness": weakness, "place": place_json(place)}
         for checked, place, kind, backs, weakness in sorted(unique, key=lambda entry: (*entry[:4], entry[4] or ""))
     ]
 
@@ -360,7 +364,8 @@ def _cycle(cycle: Cycle) -> Json:
     }
 
 
-def _delay(delay: Delay) -> Json:
+def delay_json(delay: Delay) -> Json:
+    """The longest wait of a bring-up, and who waits for whom."""
     return {"seconds": _seconds(delay.seconds), "chain": list(map(str, delay.chain))}
 
 
@@ -374,7 +379,7 @@ def _seconds(value: float | None) -> float | int | None:
 def _traced_cluster(trace: ClusterTrace) -> Json:
     return {
         "name": trace.cluster,
-        "place": None if trace.place is None else _place(trace.place),
+        "place": None if trace.place is None else place_json(trace.place),
         "unit": None if trace.unit is None else str(trace.unit),
         "upstream": _links(trace.upstream),
         "downstream": _links(trace.downstream),
@@ -395,7 +400,7 @@ def _link(link: Link) -> Json:
         "optional": link.optional,
         "met": link.met,
         "field": link.field or None,
-        "place": _place(link.place),
+        "place": place_json(link.place),
         "unit": None if link.unit is None else str(link.unit),
         "again": link.again,
         "links": _links(link.links),

@@ -6,58 +6,44 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from gitops_secrets.model.results import CheckResult, Finding, Severity
+from gitops_secrets.ordering.difference import PlanDifference
 from gitops_secrets.ordering.order import Plan
+from gitops_secrets.report.comment import COMMENT_LIMIT, SECTION, fitting, folded
 from gitops_secrets.report.diagram import part_drawing
+from gitops_secrets.report.diff_markdown import change_parts
 from gitops_secrets.report.escape import html_sentence, markdown, markdown_code
 from gitops_secrets.report.groups import grouped, headline, item, marks, some_clusters, summary
 from gitops_secrets.report.mermaid import flowchart
 from gitops_secrets.report.style import Style, counted
 
-# A comment on GitHub may have 65,536 characters.
-COMMENT_LIMIT: Final = 65_000
-# The summary of a step may have 1 MiB; one that is longer is dropped.
-SUMMARY_LIMIT: Final = 1_000_000
 # First line of the comment: who posts it finds the one that is there by it, and edits that.
 MARKER: Final = "<!-- gitops-secrets check -->"
 
 _EVIDENCE_SHOWN: Final = 10
 _PLACES_SHOWN: Final = 20
-_SECTION: Final = 200  # characters that a section needs at least: its frame, and the line that says how much is left out
 
 
-def check_markdown(result: CheckResult, plans: Sequence[Plan], *, limit: int = COMMENT_LIMIT) -> str:
-    """All findings, each to unfold, and a graph of the units that they are about: as much as fits into `limit` characters, the worst first."""
+def check_markdown(result: CheckResult, plans: Sequence[Plan], changes: Sequence[PlanDifference] | None = None, *, limit: int = COMMENT_LIMIT) -> str:
+    """All findings, each to unfold, then what the change does, or else a graph of the units that the findings are about.
+
+    As much as fits into `limit` characters, the worst first.
+    """
     text = f"{MARKER}\n### gitops-secrets: {summary(result, Style())}\n"
     if result.base is not None:
         text += f"\nCompared with {markdown_code(result.base[:12])}.\n"
     groups = grouped(finding for finding in result.findings if finding.severity is not Severity.NOTE)
     notes = grouped(finding for finding in result.findings if finding.severity is Severity.NOTE)
-    text += fitting([_group(group, result.clusters) for group in groups], limit - len(text) - 3 * _SECTION, [len(group) for group in groups])
-    graph = _graph(result.findings, plans)
-    if len(text) + len(graph) < limit - 2 * _SECTION:
+    text += fitting([_group(group, result.clusters) for group in groups], limit - len(text) - 3 * SECTION, [len(group) for group in groups])
+    graph = _graph(result.findings, plans) if changes is None else ""
+    if len(text) + len(graph) < limit - 2 * SECTION:
         text += graph
     if notes:
-        inner = fitting([_line(group) for group in notes], limit - len(text) - 2 * _SECTION, [len(group) for group in notes])
+        inner = fitting([_line(group) for group in notes], limit - len(text) - 2 * SECTION, [len(group) for group in notes])
         text += folded(counted(sum(map(len, notes)), "note"), inner)
     if result.resolved:
         lines = [f"- {markdown(finding.message)} ({markdown_code(finding.rule)})\n" for finding in result.resolved]
-        text += folded(f"{counted(len(result.resolved), 'finding')} gone", fitting(lines, limit - len(text) - _SECTION, [1] * len(lines)))
-    return text
-
-
-def fitting(blocks: Sequence[str], room: int, weights: Sequence[int]) -> str:
-    """As many blocks as `room` characters hold, and a line that says how much is left out: `weights` are what each block stands for."""
-    text = ""
-    for number, block in enumerate(blocks):
-        if len(text) + len(block) > room:
-            return f"{text}\n… and {sum(weights[number:])} more, which the limit of a comment leaves no room for.\n"
-        text += block
-    return text
-
-
-def folded(title: str, text: str) -> str:
-    """A part to unfold. `title` is HTML."""
-    return f"\n<details>\n<summary>{title}</summary>\n\n{text.strip()}\n\n</details>\n"
+        text += folded(f"{counted(len(result.resolved), 'finding')} gone", fitting(lines, limit - len(text) - SECTION, [1] * len(lines)))
+    return text + (change_parts(changes, limit - len(text)) if changes else "")
 
 
 def _group(group: Sequence[Finding], clusters: Sequence[str]) -> str:

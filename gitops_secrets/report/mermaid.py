@@ -14,8 +14,26 @@ MOST_ARROWS: Final = 499
 MOST_CHARACTERS: Final = 50_000
 _FEWEST_ARROWS: Final = 20
 
-_ARROWS = {Line.WRITTEN: "-->", Line.UNPROVEN: "-->", Line.MISSING: "-.->", Line.IMPLIED: "-.->", Line.USES: "-.-"}
-_COLOURS = {Line.UNPROVEN: "orange", Line.MISSING: "red", Line.IMPLIED: "gray", Line.USES: "lightgray"}
+_ARROWS: Final = {
+    Line.WRITTEN: "-->",
+    Line.UNPROVEN: "-->",
+    Line.MISSING: "-.->",
+    Line.IMPLIED: "-.->",
+    Line.USES: "-.-",
+    Line.ADDED: "==>",
+    Line.REMOVED: "-.->",
+    Line.CHANGED: "-->",
+}
+_COLOURS: Final = {
+    Line.UNPROVEN: "orange",
+    Line.MISSING: "red",
+    Line.IMPLIED: "gray",
+    Line.USES: "lightgray",
+    Line.ADDED: "green",
+    Line.REMOVED: "red",
+    Line.CHANGED: "orange",
+}
+_FATES: Final = {"added": "stroke:green,stroke-width:3px", "removed": "stroke:red,stroke-dasharray:4", "changed": "stroke:orange,stroke-width:3px"}
 
 
 def mermaid(plans: Sequence[Plan], *, resources: bool = False) -> str:
@@ -40,13 +58,14 @@ def flowchart(drawings: Sequence[Drawing], characters: int = MOST_CHARACTERS) ->
 
 def _flowchart(drawings: Sequence[Drawing], limit: int, total: int) -> str:
     names: dict[tuple[int, str], str] = {}
+    fates: dict[str, list[str]] = {}
     lines = ["flowchart LR"]
     placed = [(number, arrow) for number, drawing in enumerate(drawings) for arrow in drawing.arrows]
     kept = set(map(id, lightest_first_left_out([arrow for _, arrow in placed], limit)))
     if len(kept) < total:
         lines.append(f"  %% {total - len(kept)} arrows left out; see the formats dot and json")
     for number, drawing in enumerate(drawings):
-        lines.extend(_boxes(drawing, number, names))
+        lines.extend(_boxes(drawing, number, names, fates))
     colours: dict[str, list[int]] = {}
     drawn = 0
     for number, arrow in placed:
@@ -56,15 +75,19 @@ def _flowchart(drawings: Sequence[Drawing], limit: int, total: int) -> str:
                 colours.setdefault(_COLOURS[arrow.line], []).append(drawn)
             drawn += 1
     lines.extend(f"  linkStyle {','.join(map(str, indices))} stroke:{colour}" for colour, indices in colours.items())
+    for fate, boxes in sorted(fates.items()):
+        lines += [f"  classDef {fate} {_FATES[fate]}", f"  class {','.join(boxes)} {fate}"]
     return "\n".join(lines) + "\n"
 
 
-def _boxes(drawing: Drawing, number: int, names: dict[tuple[int, str], str]) -> Iterator[str]:
+def _boxes(drawing: Drawing, number: int, names: dict[tuple[int, str], str], fates: dict[str, list[str]]) -> Iterator[str]:
     # Own ids, since names may hold words of the language, `end` above all.
     yield f"  subgraph c{number}[{mermaid_quoted(drawing.title)}]"
     for _, boxes in drawing.frames:
         for box in boxes:
             names[number, box.key] = f"n{len(names)}"
+            if box.fate:
+                fates.setdefault(box.fate, []).append(names[number, box.key])
             yield f"    {names[number, box.key]}[{mermaid_quoted(box.label)}]"
     yield "  end"
 

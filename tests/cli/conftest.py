@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -105,6 +106,18 @@ spec:
 
 Run = Callable[..., Result]
 
+IDENTITY = ("-c", "user.name=Somebody", "-c", "user.email=somebody@example.org", "-c", "commit.gpgsign=false", "-c", "init.defaultBranch=main")
+
+
+def git(directory: Path, *arguments: str) -> str:
+    return subprocess.run(["git", "-C", str(directory), *IDENTITY, *arguments], check=True, capture_output=True, text=True).stdout.strip()
+
+
+def commit(directory: Path, message: str = "Change") -> str:
+    git(directory, "add", "--all")
+    git(directory, "commit", "--quiet", "--allow-empty", "--message", message)
+    return git(directory, "rev-parse", "HEAD")
+
 
 @pytest.fixture
 def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -126,3 +139,12 @@ def run() -> Run:
         return CliRunner().invoke(cli, arguments)
 
     return call
+
+
+@pytest.fixture
+def checkout(repository: Path) -> Path:
+    """The platform with a commit on main and a branch `change` that is checked out."""
+    git(repository, "init", "--quiet")
+    commit(repository, "Platform")
+    git(repository, "checkout", "--quiet", "-b", "change")
+    return repository

@@ -3,35 +3,15 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from click.testing import Result
 
+from tests.cli.conftest import commit, git
+
 Run = Callable[..., Result]
-
-IDENTITY = ("-c", "user.name=Somebody", "-c", "user.email=somebody@example.org", "-c", "commit.gpgsign=false", "-c", "init.defaultBranch=main")
-
-
-def git(directory: Path, *arguments: str) -> str:
-    return subprocess.run(["git", "-C", str(directory), *IDENTITY, *arguments], check=True, capture_output=True, text=True).stdout.strip()
-
-
-def commit(directory: Path, message: str = "Change") -> str:
-    git(directory, "add", "--all")
-    git(directory, "commit", "--quiet", "--allow-empty", "--message", message)
-    return git(directory, "rev-parse", "HEAD")
-
-
-@pytest.fixture
-def checkout(repository: Path) -> Path:
-    """The platform with a commit on main and a branch `change` that is checked out."""
-    git(repository, "init", "--quiet")
-    commit(repository, "Platform")
-    git(repository, "checkout", "--quiet", "-b", "change")
-    return repository
 
 
 def break_it(repository: Path) -> None:

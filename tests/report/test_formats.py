@@ -15,10 +15,11 @@ from gitops_secrets.model.facts import Confidence, Problem
 from gitops_secrets.model.nodes import Place
 from gitops_secrets.model.results import Change, CheckResult, Finding, Related, Severity
 from gitops_secrets.ordering.order import Plan
+from gitops_secrets.report.comment import COMMENT_LIMIT
 from gitops_secrets.report.github import check_github
 from gitops_secrets.report.gitlab import check_gitlab
 from gitops_secrets.report.junit import check_junit
-from gitops_secrets.report.markdown import COMMENT_LIMIT, check_markdown
+from gitops_secrets.report.markdown import check_markdown
 
 Golden = Callable[[str, str], None]
 

@@ -1,0 +1,481 @@
+"""Two graphs of one cluster: what was added, removed and changed, and how far that reaches.
+
+Says nothing of order or time: that is for plans, one room up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from functools import cached_property
+from re import compile as pattern
+from typing import Final
+
+from gitops_secrets.graph.fields import FieldChange, field_changes
+from gitops_secrets.graph.graph import Graph, UnitEdge
+from gitops_secrets.graph.restarts import WORKLOADS, Effects, effect_of, own_effect, template_of
+from gitops_secrets.graph.trace import comes_with_platform
+from gitops_secrets.model.facts import KindNeed, ObjectNeed, Opaque, RemoteNeed, Requirement, Resource, When
+from gitops_secrets.model.ids import ResourceId, crd_id
+from gitops_secrets.model.nodes import Place, as_mapping
+from gitops_secrets.model.results import Cluster, Unit
+
+
+class Fate(Enum):
+    """What has become of a thing."""
+
+    ADDED = "added"
+    REMOVED = "removed"
+    CHANGED = "changed"
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectChange:
+    """A unit or another object that is applied. `earlier` is its old name, where only a hash behind it changed."""
+
+    id: ResourceId
+    fate: Fate
+    unit: ResourceId  # that applies it; that did, if it is gone
+    place: Place
+    fields: tuple[FieldChange, ...] = ()
+    telling: frozenset[str] = frozenset()  # of the fields, those that are references, names or keys
+    moved_from: ResourceId | None = None  # the unit that applied it before
+    earlier: ResourceId | None = None
+
+    @property
+    def shown(self) -> tuple[FieldChange, ...]:
+        """The changes of references, names and keys."""
+        return tuple(change for change in self.fields if change.field in self.telling)
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeChange:
+    """What one unit needs of another. `written` and `needed`: is it declared, is there a reason; before and after."""
+
+    consumer: ResourceId
+    provider: ResourceId
+    fate: Fate
+    written: tuple[bool, bool]
+    needed: tuple[bool, bool]
+    reasons: tuple[str, ...]  # words for the reasons that came or went
+
+
+@dataclass(frozen=True, slots=True)
+class SecretChange:
+    """A Secret as its consumers find it."""
+
+    id: ResourceId
+    fate: Fate
+    owners: tuple[tuple[ResourceId, ...], tuple[ResourceId, ...]]  # who makes it, before and after
+    keys_added: tuple[str, ...] = ()
+    keys_removed: tuple[str, ...] = ()
+    why: str = ""  # its values may change
+
+
+@dataclass(frozen=True, slots=True)
+class Impact:
+    """A workload or release, and what it does because of `cause`; None: because of its own manifest."""
+
+    id: ResourceId
+    unit: ResourceId
+    effect: Effects
+    cause: ResourceId | None
+
+
+@dataclass(frozen=True, slots=True)
+class Touched:
+    """A unit that applies something else than before, and why."""
+
+    unit: ResourceId
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteKeyChange:
+    """A key at a provider that is needed now and was not before, or the other way round."""
+
+    need: RemoteNeed
+    fate: Fate
+    readers: tuple[ResourceId, ...]
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Prune:
+    """Something that goes although `consumers` stay and need it. `possible` names what may make it all the same."""
+
+    thing: ResourceId  # what is needed
+    provider: ResourceId  # what brought it
+    unit: ResourceId | None
+    consumers: tuple[Requirement, ...]
+    possible: Opaque | None
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What a change does to one cluster. `before` or `after` is None for a cluster that comes or goes."""
+
+    before: Graph | None
+    after: Graph | None
+    units: tuple[ObjectChange, ...]
+    edges: tuple[EdgeChange, ...]
+    resources: tuple[ObjectChange, ...]
+    secrets: tuple[SecretChange, ...]
+    remote_keys: tuple[RemoteKeyChange, ...]
+    touched: tuple[Touched, ...]
+    waiting: tuple[ResourceId, ...]  # units that depend on those that are touched
+    impacts: tuple[Impact, ...]
+    prunes: tuple[Prune, ...]
+
+    @property
+    def cluster(self) -> Cluster:
+        """As it is after the change, or was before it."""
+        graph = self.after or self.before
+        assert graph is not None  # a difference has at least one side
+        return graph.cluster
+
+    @cached_property
+    def workloads(self) -> tuple[ObjectChange, ...]:
+        """Those of the resources that run pods."""
+        return tuple(change for change in self.resources if change.id[:2] in WORKLOADS)
+
+    @property
+    def is_empty(self) -> bool:
+        """Does the change do nothing to this cluster?"""
+        return not (self.units or self.edges or self.resources or self.secrets or self.remote_keys or self.touched or self.impacts or self.prunes)
+
+
+_RELEASE: Final = "HelmRelease"
+_KEYED: Final = frozenset({("", "ConfigMap"), ("", "Secret")})
+# kustomize puts a hash of the content behind the names that it generates: ten of these characters.
+_HASH: Final = pattern(r"-[2456789bcdfghkmt]{10}$")
+# Names, references and keys by their fields, for kinds of Flux and External Secrets Operator.
+_TELLING: Final = pattern(
+    r"apiVersion$|metadata\.(?:name|namespace)$|spec\.(?:dependsOn|path|sourceRef|wait|health\w+|prune|suspend|targetNamespace|chart|chartRef|deletionPolicy"
+    r"|interval|retryInterval|timeout|postBuild\.substituteFrom|decryption|valuesFrom|serviceAccountName|secretStoreRef|refresh\w+|target|data|dataFrom)(?![\w-])"
+)
+_NAMING: Final = pattern(r"apiVersion$|metadata\.(?:name|namespace)$")
+_DATA: Final = pattern(r"(?:data|stringData|binaryData)(?:\.|\[)")
+_CONTENT: Final = pattern(r"spec\.(?:externalSecretSpec\.)?(?:data|dataFrom|target|secretStoreRef)(?![\w-])")
+# The gravest first.
+_WEIGHT: Final = {effect: number for number, effect in enumerate((Effects.RELOADED, Effects.STALE, Effects.UPDATED, Effects.NEXT_RUN))}
+# What stands beside a name and belongs to the reference.
+_BESIDE: Final = frozenset({"name", "kind", "namespace", "key", "property", "version", "optional", "apiVersion", "group", "apiGroup"})
+
+
+def difference(before: Graph | None, after: Graph | None, changed_files: Collection[str] = ()) -> Difference:
+    """What lies between two graphs of one cluster. A pure function.
+
+    `changed_files` are paths whose bytes differ: the values of a Secret are in neither graph, so whether they changed can't be seen.
+    """
+    return _Difference(before, after, changed_files).difference()
+
+
+class _Side:
+    """One of the two graphs, by what the other one is asked for."""
+
+    def __init__(self, graph: Graph | None) -> None:
+        self.graph = graph
+        self.units: Mapping[ResourceId, Unit] = graph.units if graph is not None else {}
+        self.unit_of: Mapping[ResourceId, ResourceId] = graph.unit_of if graph is not None else {}
+        self.resources: dict[ResourceId, Resource] = {}
+        self.edges: dict[tuple[ResourceId, ResourceId], UnitEdge] = {}
+        self.requirements: dict[ResourceId, list[Requirement]] = {}
+        self.remote: dict[RemoteNeed, list[Requirement]] = {}
+        if graph is None:
+            return
+        self.resources = {applied.resource.id: applied.resource for applied in reversed(graph.cluster.resources)}
+        self.edges = {(edge.consumer, edge.provider): edge for edge in graph.unit_edges}
+        for requirement in (*(edge.requirement for edge in graph.resource_edges), *(entry.requirement for entry in graph.unmet), *graph.remote_keys):
+            self.requirements.setdefault(requirement.resource, []).append(requirement)
+        for requirement in graph.remote_keys:
+            if isinstance(requirement.need, RemoteNeed):
+                self.remote.setdefault(requirement.need, []).append(requirement)
+
+    @cached_property
+    def secrets(self) -> dict[ResourceId, tuple[tuple[ResourceId, ...], frozenset[str] | None]]:
+        """Who makes each Secret, and its keys, if they are known."""
+        found = {}
+        for target, provisions in (self.graph.provisions if self.graph is not None else {}).items():
+            made = [provision for provision in provisions if provision.when is not When.BEFORE]
+            if (target.group, target.kind) == ("", "Secret") and made:
+                keys: frozenset[str] | None = frozenset()
+                for provision in made:
+                    keys = None if keys is None or provision.keys is None else keys | provision.keys
+                found[target] = (tuple(sorted({provision.resource for provision in made})), keys)
+        return found
+
+    @cached_property
+    def dependents(self) -> dict[ResourceId, list[ResourceId]]:
+        """Units by the unit that they are written to depend on."""
+        found: dict[ResourceId, list[ResourceId]] = {}
+        for unit, targets in (self.graph.dependencies if self.graph is not None else {}).items():
+            for target in targets:
+                found.setdefault(target, []).append(unit)
+        return found
+
+
+class _Difference:
+    def __init__(self, before: Graph | None, after: Graph | None, changed_files: Collection[str]) -> None:
+        self.before, self.after = _Side(before), _Side(after)
+        self.changed_files = changed_files
+
+    def difference(self) -> Difference:
+        objects = {change.id: change for change in self._objects()}
+        units = tuple(change for id, change in sorted(objects.items()) if self._is_unit(id))
+        resources = tuple(change for id, change in sorted(objects.items()) if not self._is_unit(id))
+        contents = self._contents(objects)
+        secrets = tuple(self._secrets(contents))
+        impacts = tuple(sorted(set(self._impacts(objects, contents)), key=lambda impact: (impact.id, impact.effect.value, impact.cause or impact.id)))
+        touched = self._touched(objects, contents)
+        return Difference(
+            before=self.before.graph,
+            after=self.after.graph,
+            units=units,
+            edges=tuple(self._edges()),
+            resources=resources,
+            secrets=secrets,
+            remote_keys=tuple(self._remote_keys()),
+            touched=touched,
+            waiting=self._waiting({entry.unit for entry in touched}),
+            impacts=impacts,
+            prunes=tuple(self._prunes()),
+        )
+
+    def _is_unit(self, id: ResourceId) -> bool:
+        return id in self.after.units or id in self.before.units
+
+    # Objects
+
+    def _objects(self) -> Iterator[ObjectChange]:
+        old, new = self.before.resources, self.after.resources
+        renamed = self._rehashed()
+        for id, resource in new.items():
+            unit = self.after.unit_of[id]
+            earlier = id if id in old else renamed.get(id)
+            if earlier is None:
+                yield ObjectChange(id, Fate.ADDED, unit, resource.place)
+                continue
+            moved = self.before.unit_of[earlier] if self.before.unit_of[earlier] != unit else None
+            fields = () if old[earlier].data is resource.data else field_changes(old[earlier].data, resource.data)
+            if fields or moved is not None:
+                telling = self._telling(id, earlier, fields)
+                yield ObjectChange(id, Fate.CHANGED, unit, resource.place, fields, telling, moved, None if earlier == id else earlier)
+        gone = set(renamed.values())
+        for id, resource in old.items():
+            if id not in new and id not in gone:
+                yield ObjectChange(id, Fate.REMOVED, self.before.unit_of[id], resource.place)
+        # An entry point's own unit, or an overlay, is written in no manifest that something applies.
+        for id in sorted(self.after.units.keys() - new.keys()):
+            if id not in self.before.units:
+                yield ObjectChange(id, Fate.ADDED, id, self.after.units[id].place)
+        for id in sorted(self.before.units.keys() - old.keys()):
+            if id not in self.after.units:
+                yield ObjectChange(id, Fate.REMOVED, id, self.before.units[id].place)
+
+    def _rehashed(self) -> dict[ResourceId, ResourceId]:
+        """New names of generated objects with their old ones, where only the hash differs."""
+        gone: dict[ResourceId, list[ResourceId]] = {}
+        for id in self.before.resources.keys() - self.after.resources.keys():
+            if _HASH.search(id.name):
+                gone.setdefault(_unhashed(id), []).append(id)
+        come = (id for id in self.after.resources.keys() - self.before.resources.keys() if _HASH.search(id.name))
+        return {id: gone[_unhashed(id)][0] for id in sorted(come) if len(gone.get(_unhashed(id), ())) == 1}
+
+    def _telling(self, id: ResourceId, earlier: ResourceId, fields: Iterable[FieldChange]) -> frozenset[str]:
+        """Those of the fields that are references, names or keys."""
+        named = {requirement.field for side, name in ((self.before, earlier), (self.after, id)) for requirement in side.requirements.get(name, ())}
+        parents = {_parent(field) for field in named}
+        own = id.group.endswith(".toolkit.fluxcd.io") or id.group == "external-secrets.io"
+        return frozenset(change.field for change in fields if _is_telling(change, id, own, named, parents))
+
+    # Edges
+
+    def _edges(self) -> Iterator[EdgeChange]:
+        for pair in sorted(self.before.edges.keys() | self.after.edges.keys()):
+            old, new = self.before.edges.get(pair), self.after.edges.get(pair)
+            written = (old is not None and old.declared is not None, new is not None and new.declared is not None)
+            needed = (old is not None and bool(old.reasons), new is not None and bool(new.reasons))
+            if old is None or new is None or written[0] != written[1] or needed[0] != needed[1]:
+                fate = Fate.ADDED if old is None else Fate.REMOVED if new is None else Fate.CHANGED
+                words = _words(old) ^ _words(new)
+                yield EdgeChange(*pair, fate, written, needed, tuple(sorted(words)))
+
+    # Secrets
+
+    def _contents(self, objects: Mapping[ResourceId, ObjectChange]) -> dict[ResourceId, str]:
+        """ConfigMaps and Secrets of before and after whose values change, or may, and why. A new name is no change of what the old one holds."""
+        found: dict[ResourceId, str] = {}
+        for id, change in objects.items():
+            if change.fate is Fate.CHANGED and id[:2] in _KEYED and change.earlier is None and any(_DATA.match(field.field) for field in change.fields):
+                found[id] = "its keys change" if id.kind == "Secret" else "its data changes"
+        for id, resource in self.after.resources.items():
+            if id[:2] == ("", "Secret") and id in self.before.resources and id not in found and resource.place.file in self.changed_files:
+                found[id] = f"{resource.place.file} changes"
+        for target, (owners, _) in self.after.secrets.items():
+            if target in self.before.secrets and target not in found:
+                # What is in the Secrets of a chart, the chart knows.
+                makers = [owner for owner in owners if owner.kind != _RELEASE and owner in objects and _makes_other_content(objects[owner])]
+                if makers:
+                    found[target] = f"{makers[0]} changes"
+        return found
+
+    def _secrets(self, contents: Mapping[ResourceId, str]) -> Iterator[SecretChange]:
+        old, new = self.before.secrets, self.after.secrets
+        for id in sorted(old.keys() | new.keys()):
+            owners = (old[id][0] if id in old else (), new[id][0] if id in new else ())
+            if id not in old or id not in new:
+                yield SecretChange(id, Fate.ADDED if id in new else Fate.REMOVED, owners)
+                continue
+            before, after = old[id][1], new[id][1]
+            added = tuple(sorted(after - before)) if before is not None and after is not None else ()
+            removed = tuple(sorted(before - after)) if before is not None and after is not None else ()
+            if added or removed or owners[0] != owners[1] or id in contents:
+                yield SecretChange(id, Fate.CHANGED, owners, added, removed, contents.get(id, ""))
+
+    def _remote_keys(self) -> Iterator[RemoteKeyChange]:
+        for fate, there, other in ((Fate.ADDED, self.after.remote, self.before.remote), (Fate.REMOVED, self.before.remote, self.after.remote)):
+            for need in sorted(there.keys() - other.keys(), key=lambda need: (str(need), str(need.store))):
+                readers = there[need]
+                yield RemoteKeyChange(need, fate, tuple(sorted({reader.resource for reader in readers})), readers[0].place)
+
+    # How far it reaches
+
+    def _touched(self, objects: Mapping[ResourceId, ObjectChange], contents: Mapping[ResourceId, str]) -> tuple[Touched, ...]:
+        reasons: dict[ResourceId, list[str]] = {}
+        counts: dict[ResourceId, dict[Fate, int]] = {}
+        for id, change in sorted(objects.items()):
+            if id in self.after.units and (change.fate is Fate.ADDED or _has_new_content(change)):
+                reasons.setdefault(id, []).append("it is new" if change.fate is Fate.ADDED else "its manifest changes")
+            for unit in {change.unit, change.moved_from or change.unit}:
+                if unit != id:
+                    by_fate = counts.setdefault(unit, {})
+                    by_fate[change.fate] = by_fate.get(change.fate, 0) + 1
+        for unit, by_fate in counts.items():
+            if unit in self.after.units:
+                parts = [f"{by_fate[fate]} {fate.value}" for fate in Fate if fate in by_fate]
+                reasons.setdefault(unit, []).append(f"objects: {', '.join(parts)}")
+        for unit in self.after.units:
+            for requirement in self.after.requirements.get(unit, ()):
+                need = requirement.need
+                if isinstance(need, ObjectNeed) and unit in self.before.units:
+                    if need.id in contents:
+                        reasons.setdefault(unit, []).append(f"it reads {need.id}")
+                    elif _is_new_source(requirement, objects):
+                        reasons.setdefault(unit, []).append(f"its source {need.id} changes")
+        return tuple(Touched(unit, tuple(dict.fromkeys(why))) for unit, why in sorted(reasons.items()))
+
+    def _waiting(self, touched: Collection[ResourceId]) -> tuple[ResourceId, ...]:
+        """Units that are held up while what they depend on reconciles."""
+        found: set[ResourceId] = set()
+        pending = list(touched)
+        while pending:
+            for unit in self.after.dependents.get(pending.pop(), ()):
+                if unit not in found and unit not in touched:
+                    found.add(unit)
+                    pending.append(unit)
+        return tuple(sorted(found))
+
+    def _impacts(self, objects: Mapping[ResourceId, ObjectChange], contents: Mapping[ResourceId, str]) -> Iterator[Impact]:
+        for id, resource in self.after.resources.items():
+            unit, earlier = self.after.unit_of[id], self.before.resources.get(id)
+            if earlier is None or (id.kind != _RELEASE and id[:2] not in WORKLOADS):
+                continue
+            if id.kind == _RELEASE:
+                if id in objects and _has_new_content(objects[id]):
+                    yield Impact(id, unit, Effects.UPGRADED, None)
+                for requirement in self.after.requirements.get(id, ()):
+                    need = requirement.need
+                    if isinstance(need, ObjectNeed) and (need.id in contents or _is_new_source(requirement, objects)):
+                        yield Impact(id, unit, Effects.UPGRADED, need.id)
+                continue
+            if id in objects and template_of(earlier) != template_of(resource):
+                yield Impact(id, unit, own_effect(resource), None)
+                continue
+            effects: dict[ResourceId, Effects] = {}
+            for requirement in self.after.requirements.get(id, ()):
+                need = requirement.need
+                if isinstance(need, ObjectNeed) and need.id in contents:
+                    effect = effect_of(resource, need.id, requirement.field)
+                    known = effects.get(need.id)
+                    effects[need.id] = effect if known is None else min(known, effect, key=_WEIGHT.__getitem__)
+            yield from (Impact(id, unit, effect, cause) for cause, effect in effects.items())
+
+    def _prunes(self) -> Iterator[Prune]:
+        """What goes from under a consumer that stays and finds nobody else for it."""
+        if self.after.graph is None or self.before.graph is None:
+            return
+        unmet: dict[tuple[ResourceId, object], Opaque | None] = {}
+        for entry in self.after.graph.unmet:
+            if not entry.requirement.optional:
+                unmet[entry.requirement.resource, _needed(entry.requirement)] = entry.possible
+        found: dict[tuple[ResourceId, ResourceId], list[Requirement]] = {}
+        doubts: dict[tuple[ResourceId, ResourceId], list[Opaque | None]] = {}
+        for edge in self.before.graph.resource_edges:
+            thing, provider = _needed(edge.requirement), edge.provision.resource
+            consumer = (edge.requirement.resource, thing)
+            if thing is None or comes_with_platform(edge.provision) or consumer not in unmet or edge.requirement.optional or self._stays(provider):
+                continue
+            requirements = found.setdefault((thing, provider), [])
+            if edge.requirement.resource not in {requirement.resource for requirement in requirements}:
+                requirements.append(edge.requirement)
+                doubts.setdefault((thing, provider), []).append(unmet[consumer])
+        for (thing, provider), requirements in sorted(found.items(), key=lambda item: item[0]):
+            # Doubt about one consumer is none about the others.
+            possible = next((doubt for doubt in doubts[thing, provider] if doubt is None), doubts[thing, provider][0])
+            yield Prune(thing, provider, self.before.unit_of.get(provider), tuple(requirements), possible)
+
+    def _stays(self, id: ResourceId) -> bool:
+        """Does it stay in the cluster when it is gone from the repository?"""
+        resource, unit = self.before.resources.get(id), self.before.units.get(self.before.unit_of.get(id, id))
+        annotations = as_mapping(as_mapping(resource.data.get("metadata") if resource is not None else None).get("annotations"))
+        kept = annotations.get("kustomize.toolkit.fluxcd.io/prune") == "disabled"
+        return kept or (unit is not None and as_mapping(unit.data.get("spec")).get("prune") is False)
+
+
+def _unhashed(id: ResourceId) -> ResourceId:
+    return id._replace(name=_HASH.sub("", id.name))
+
+
+def _parent(field: str) -> str:
+    return field.rpartition(".")[0]
+
+
+def _is_telling(change: FieldChange, id: ResourceId, own: bool, named: Collection[str], parents: Collection[str]) -> bool:
+    field = change.field
+    if field in named or (_TELLING if own else _NAMING).match(field):
+        return True
+    if id[:2] in _KEYED and _DATA.match(field):
+        return change.before is None or change.after is None
+    parent, _, last = field.rpartition(".")
+    return last in _BESIDE and parent in parents and parent.count(".") > 0
+
+
+def _words(edge: UnitEdge | None) -> set[str]:
+    return set() if edge is None else {reason.requirement.reason for reason in edge.reasons}
+
+
+def _has_new_content(change: ObjectChange) -> bool:
+    """Does an object that was there before ask for something else? Labels and annotations only say something about it."""
+    return change.fate is Fate.CHANGED and any(not field.field.startswith("metadata.") for field in change.fields)
+
+
+def _is_new_source(requirement: Requirement, objects: Mapping[ResourceId, ObjectChange]) -> bool:
+    """Does something come from a source or chart that was there before and is another one now?"""
+    need = requirement.need
+    return requirement.reason in ("source", "chart") and isinstance(need, ObjectNeed) and need.id in objects and _has_new_content(objects[need.id])
+
+
+def _makes_other_content(change: ObjectChange) -> bool:
+    """Does what makes a Secret put something else into it?"""
+    if change.id.group != "external-secrets.io":
+        return _has_new_content(change)
+    return change.fate is Fate.CHANGED and any(_CONTENT.match(field.field) for field in change.fields)
+
+
+def _needed(requirement: Requirement) -> ResourceId | None:
+    need = requirement.need
+    if isinstance(need, ObjectNeed):
+        return need.id
+    return crd_id(need.group, need.plural) if isinstance(need, KindNeed) else None

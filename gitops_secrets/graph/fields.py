@@ -1,0 +1,140 @@
+"""Two rendered objects field by field: what was added, removed or changed, as far as it may be shown."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from gitops_secrets.kinds.paths import Way, field_text, place_in
+from gitops_secrets.manifests.secrets import REDACTED
+from gitops_secrets.model.nodes import EMPTY_MAPPING, MappingNode, Place, SequenceNode
+
+# Longer ones are texts of their own: scripts, patches, certificates.
+_LONGEST: Final = 200
+# What stands under such a name is as good as a password, wherever it is.
+_PRIVATE: Final = re.compile(r"(?:pass(?:word|phrase|wd)?|secret|token|(?:api|private|access|secret|client)[-_]?key(?:[-_]?id)?|credentials?|dsn)$", re.I)
+# By what people tell the items of a list apart.
+_NAMES: Final = ("name", "secretKey", "key", "mountPath", "containerPort")
+
+
+@dataclass(frozen=True, slots=True)
+class FieldChange:
+    """A scalar of an object. `before` and `after` are as YAML would write them, `***` where they must not be shown, None where there is none."""
+
+    field: str
+    before: str | None
+    after: str | None
+    place: Place  # where it is written; where it was, if it is gone
+
+
+def field_changes(before: MappingNode, after: MappingNode) -> tuple[FieldChange, ...]:
+    """Every scalar that two objects do not share, in the order of the manifests."""
+    return tuple(_changes(before, after, None, after if after else before))
+
+
+_ABSENT: Final = object()
+
+
+def _changes(before: Any, after: Any, way: Way, parent: Any) -> Iterator[FieldChange]:
+    if before is after or (before is not _ABSENT and after is not _ABSENT and type(before) is type(after) and before == after):
+        return
+    kinds = {type(value) for value in (before, after) if value is not _ABSENT}
+    if kinds == {MappingNode}:
+        yield from _mapping_changes(before, after, way)
+    elif kinds == {SequenceNode}:
+        yield from _sequence_changes(before, after, way)
+    elif kinds & {MappingNode, SequenceNode}:
+        yield from _changes(before, _ABSENT, way, parent)
+        yield from _changes(_ABSENT, after, way, parent)
+    else:
+        step = way[1] if way is not None else ""
+        yield FieldChange(field_text(way), _shown(before, way, parent), _shown(after, way, parent), place_in(parent, step))
+
+
+def _mapping_changes(before: Any, after: Any, way: Way) -> Iterator[FieldChange]:
+    old = EMPTY_MAPPING if before is _ABSENT else before
+    new = EMPTY_MAPPING if after is _ABSENT else after
+    if not old and not new:
+        gone = after is _ABSENT
+        yield FieldChange(field_text(way), "{}" if gone else None, None if gone else "{}", (old if gone else new).place())
+    for key in new:
+        yield from _changes(old.get(key, _ABSENT), new[key], (way, key), new)
+    for key in old:
+        if key not in new:
+            yield from _changes(old[key], _ABSENT, (way, key), old)
+
+
+def _sequence_changes(before: Any, after: Any, way: Way) -> Iterator[FieldChange]:
+    old: Sequence[Any] = () if before is _ABSENT else before
+    new: Sequence[Any] = () if after is _ABSENT else after
+    for old_index, new_index in _aligned(old, new):
+        if new_index is None:
+            yield from _changes(old[old_index or 0], _ABSENT, (way, old_index or 0), before)
+        else:
+            yield from _changes(_ABSENT if old_index is None else old[old_index], new[new_index], (way, new_index), after)
+
+
+def _aligned(old: Sequence[Any], new: Sequence[Any]) -> Iterator[tuple[int | None, int | None]]:
+    """Which item has become which: by name where all have one, else those that are equal, else in their order."""
+    left = {_key(item, position): index for index, (item, position) in enumerate(zip(old, _ordinals(old), strict=True))}
+    pending: list[int] = []
+    pairs: dict[int, int | None] = {}
+    for index, (item, position) in enumerate(zip(new, _ordinals(new), strict=True)):
+        match = left.pop(_key(item, position), None)
+        if match is None:
+            pending.append(index)
+        pairs[index] = match
+    # Items without a name that were changed in place.
+    rest = sorted(index for key, index in left.items() if key[0] == "value")
+    for index in pending:
+        if _key(new[index], 0)[0] == "value" and rest and not isinstance(new[index], str):
+            pairs[index] = rest.pop(0)
+    used = {match for match in pairs.values() if match is not None}
+    yield from ((match, index) for index, match in pairs.items())
+    yield from ((index, None) for index in range(len(old)) if index not in used)
+
+
+def _ordinals(items: Sequence[Any]) -> Iterator[int]:
+    """The number of each item among those of one key."""
+    seen: dict[tuple[str, str], int] = {}
+    for item in items:
+        key = _key(item, 0)[:2]
+        seen[key] = seen.get(key, -1) + 1
+        yield seen[key]
+
+
+def _key(item: Any, ordinal: int) -> tuple[str, str, int]:
+    if isinstance(item, MappingNode):
+        for name in _NAMES:
+            value = item.get(name)
+            if isinstance(value, str | int):
+                return name, str(value), ordinal
+    return "value", repr(item), ordinal
+
+
+def _shown(value: Any, way: Way, parent: Any) -> str | None:
+    if value is _ABSENT:
+        return None
+    text = _written(value)
+    return REDACTED if isinstance(value, str) and (len(text) > _LONGEST or "\n" in text or _is_private(way, parent)) else text
+
+
+def _is_private(way: Way, parent: Any) -> bool:
+    step = way[1] if way is not None else ""
+    siblings = parent if isinstance(parent, MappingNode) else EMPTY_MAPPING
+    if step == "value":
+        # Of a variable; or of a patch, which may be one of a Secret.
+        return bool(_PRIVATE.search(str(siblings.get("name", ""))) or "op" in siblings)
+    if step == "secretKey" and ("remoteRef" in siblings or "sourceRef" in siblings):
+        return False  # the name of a key of an ExternalSecret
+    return step == "patch" or (isinstance(step, str) and _PRIVATE.search(step) is not None)
+
+
+def _written(value: Any) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)
