@@ -55,6 +55,7 @@ EXTRACTOR_NAMES: Final = (
     "stateful-set",
     "text-hosts",
     "trust-bundle",
+    "written-secrets",
 )
 
 

@@ -22,6 +22,9 @@ TLS_KEYS: Final = frozenset({"tls.crt", "tls.key", "ca.crt"})
 _SHIM: Final = ("cert-manager.io/issuer", "cert-manager.io/cluster-issuer", "kubernetes.io/tls-acme")
 
 
+_PODS: Final = (("spec",), ("spec", "template", "spec"), ("spec", "jobTemplate", "spec", "template", "spec"))
+
+
 def custom_resource_definition(collector: Collector) -> None:
     """A CustomResourceDefinition serves its kind in each version that says so."""
     spec = as_mapping(collector.resource.data.get("spec"))
@@ -97,9 +100,28 @@ def network_annotation(collector: Collector) -> None:
                     collector.require(ObjectNeed(id), "network", found)
 
 
+def written_secrets(collector: Collector) -> None:
+    """Secrets whose names a container is given to write them: by the tool that makes certificates for webhooks, and by variables called `…SECRET_NAME`."""
+    for pod in _PODS:
+        for container in find(collector.resource.data, (*pod, "containers", "[]")):
+            for found in find(container.value, ("args", "[]"), container.way):
+                name = as_text(found.value).removeprefix("--secret-name=")
+                if name != found.value and _NAMESPACE.match(name):
+                    collector.provide(_secret(collector, name), place=found.place, confidence=Confidence.LIKELY, note="its container writes it")
+            for found in find(container.value, ("env", "[]", "value"), container.way):
+                name = as_text(found.value)
+                if as_text(as_mapping(found.parent).get("name")).endswith("SECRET_NAME") and _NAMESPACE.match(name):
+                    note = "its container is told the name"
+                    collector.provide(_secret(collector, name), place=found.place, owns=False, confidence=Confidence.POSSIBLE, note=note)
+
+
+def _secret(collector: Collector, name: str) -> ObjectNeed:
+    return ObjectNeed(ResourceId("", "Secret", collector.resource.id.namespace, name))
+
+
 def service_hosts(collector: Collector) -> None:
     """Services that environment variables and arguments of a pod name as hosts."""
-    for pod in (("spec",), ("spec", "template", "spec"), ("spec", "jobTemplate", "spec", "template", "spec")):
+    for pod in _PODS:
         for container in find(collector.resource.data, (*pod, "containers", "[]")):
             values = [(as_text(as_mapping(found.parent).get("name")), found) for found in find(container.value, ("env", "[]", "value"), container.way)]
             values += [("", found) for field in ("command", "args") for found in find(container.value, (field, "[]"), container.way)]
@@ -238,5 +260,6 @@ EXTRACTORS: Final[Mapping[str, Callable[[Collector], None]]] = MappingProxyType(
         "stateful-set": stateful_set,
         "text-hosts": text_hosts,
         "trust-bundle": trust_bundle,
+        "written-secrets": written_secrets,
     }
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from gitops_secrets.kinds.catalogue import Catalogue
+from gitops_secrets.kinds.catalogue import Catalogue, bundle_facts
 from gitops_secrets.kinds.extract import facts_of
 from gitops_secrets.kinds.table import KindTable
 from gitops_secrets.model.facts import KindNeed, ObjectNeed, Provision, When
@@ -30,6 +30,19 @@ _EVERYWHERE_ON_OPENSHIFT: tuple[_Made, ...] = (
     ("ServiceAccount", "builder", None),
     ("ServiceAccount", "deployer", None),
     ("ConfigMap", "openshift-service-ca.crt", frozenset({"service-ca.crt"})),
+)
+# What its cluster version operator makes; those of further operators (openshift-logging, openshift-storage) are the user's to make.
+_OPENSHIFT_NAMESPACES = (
+    "openshift",
+    *(
+        f"openshift-{name}"
+        for name in (
+            "apiserver authentication cloud-credential-operator cluster-version config config-managed config-operator console console-operator"
+            " controller-manager dns etcd host-network image-registry infra ingress ingress-canary ingress-operator insights kube-apiserver"
+            " kube-controller-manager kube-scheduler machine-api machine-config-operator marketplace monitoring multus network-operator node"
+            " operator-lifecycle-manager operators ovn-kubernetes service-ca user-workload-monitoring"
+        ).split()
+    ),
 )
 _FLUX_GROUPS = (".toolkit.fluxcd.io", "fluxcd.controlplane.io")
 FLUX_MANIFESTS = "https://github.com/fluxcd/flux2"
@@ -58,6 +71,8 @@ def given_provisions(cluster: Cluster, table: KindTable, catalogue: Catalogue) -
     everywhere = _EVERYWHERE
     if any(applied.resource.id.group.endswith("openshift.io") for applied in cluster.resources):
         everywhere += _EVERYWHERE_ON_OPENSHIFT
+        for name in _OPENSHIFT_NAMESPACES:
+            yield Provision(KUBERNETES, ObjectNeed(ResourceId("", "Namespace", "", name)), When.BEFORE, place)
     for namespace in used_namespaces(cluster):
         for kind, name, keys in everywhere:
             yield Provision(KUBERNETES, ObjectNeed(ResourceId("", kind, namespace, name)), When.BEFORE, place, keys)
@@ -71,6 +86,11 @@ def given_provisions(cluster: Cluster, table: KindTable, catalogue: Catalogue) -
             for version in defined.get((group, kind)) or _served(group, kind, cluster.flux_version, catalogue):
                 yield Provision(engine, KindNeed(group, kind, version, table.plural(group, kind)), When.BEFORE, place)
     yield from _flux_objects(cluster, place)
+    networks = [chart for chart in catalogue.charts if chart.network]
+    if not any(release.chart == chart.name for release in cluster.releases for chart in networks):
+        # The cluster was made with a network, which may be any: no pod of the engine would run without.
+        for chart in networks:
+            yield from bundle_facts(chart, KUBERNETES, place, table, When.BEFORE).provisions
 
 
 def _defined(cluster: Cluster, table: KindTable) -> Mapping[tuple[str, str], tuple[str, ...]]:

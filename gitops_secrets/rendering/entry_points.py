@@ -44,6 +44,7 @@ from gitops_secrets.repository.ignore import FilteredTree, ignored
 from gitops_secrets.repository.tree import join
 
 KUSTOMIZATION_FILES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
+_ARCHIVE_FOLDERS = frozenset({"archive", ".archive", "_archive", "archived", "deprecated"})
 _TEMPLATE_FOLDERS = frozenset({"template", "templates"})
 _ENGINE_GROUPS = (".toolkit.fluxcd.io", ".extensions.fluxcd.io")
 
@@ -168,6 +169,8 @@ class _Discovery:
         if not entry.stray and any(entry.path == known.path and ids.intersection(root.id for root in known.roots) for known, _ in self.clusters):
             return
         cluster, expansion = self._expanded(entry)
+        if _ARCHIVE_FOLDERS.intersection(entry.file.lower().split("/")):
+            entry = replace(entry, stray=True)
         if not cluster.resources and _TEMPLATE_FOLDERS.intersection(entry.file.lower().split("/")):
             # People copy it for a new cluster, and write that one's path into the copy.
             entry = replace(entry, stray=True)

@@ -248,7 +248,7 @@ class _Expansion:
             self.opaque.append(replace(opaque, applied_by=resource.id, foreign=opaque.foreign or self.sources.is_foreign_url(opaque.thing, self.by_id)))
         if build.failed and not build.resources:
             self.opaque.append(Opaque(owner, "it does not build", resource.place, broken_unit=resource.id))
-        variables = self.variables.of(resource)
+        variables, complete = self.variables.of(resource), not self.variables.may_be_more(resource)
         metadata = as_mapping(_spec(resource).get("commonMetadata"))
         nodes = []
         for node in build.resources:
@@ -258,7 +258,7 @@ class _Expansion:
                 node = node.copy()
                 node.remove("sops")
             if variables is not None and is_substituted(node):
-                node = self._substitute(node, variables, owner)
+                node = self._substitute(node, variables, owner, complete=complete)
             nodes.append(node)
         return self._resources(nodes, owner)
 
@@ -273,8 +273,8 @@ class _Expansion:
                 rendered.append(child)
         return rendered
 
-    def _substitute(self, node: MappingNode, variables: Mapping[str, str | None], owner: str) -> MappingNode:
-        result = substitute(node, variables)
+    def _substitute(self, node: MappingNode, variables: Mapping[str, str | None], owner: str, *, complete: bool) -> MappingNode:
+        result = substitute(node, variables, complete=complete)
         if result.error is not None:
             self.problems.append(replace(result.error, subject=owner))
         for name, place in result.undefined:

@@ -29,6 +29,10 @@ class Variables:
         """Does a Kustomization name something that is not there yet?"""
         return any(not optional and self._given_by(target) is None for target, optional in _substitute_from(resource))
 
+    def may_be_more(self, resource: Resource) -> bool:
+        """Does a Kustomization name something optional that is not in the repository? Where it is there, it may define any variable."""
+        return any(optional and self._given_by(target) is None for target, optional in _substitute_from(resource))
+
     def of(self, resource: Resource) -> Mapping[str, str | None] | None:
         """The variables of a Kustomization by name, None for a value that is secret; None where Flux would not substitute at all."""
         post_build = _post_build(resource)

@@ -159,3 +159,16 @@ def test_what_the_definitions_of_flux_say_wins_over_its_release() -> None:
     found = [refused(f"notification.toolkit.fluxcd.io/{version}", "Alert", components) for version in ("v1beta3", "v1beta2")]
 
     assert found == [False, True]
+
+
+@pytest.mark.parametrize(("namespace", "given"), [("openshift-monitoring", True), ("openshift-logging", False)])
+def test_openshift_makes_the_namespaces_of_its_own_operators_and_no_others(namespace: str, given: bool) -> None:
+    missing = unmet({"clusters/test/route.yaml": ROUTE, "clusters/test/pod.yaml": POD.format(namespace=namespace, account="default")})
+
+    assert (f"Namespace//{namespace}" not in missing) is given
+
+
+def test_the_network_of_the_pods_is_there_before_the_engine() -> None:
+    policy = "apiVersion: cilium.io/v2\nkind: CiliumNetworkPolicy\nmetadata: {name: web, namespace: default}\nspec: {endpointSelector: {}}\n"
+
+    assert unmet({"clusters/test/policy.yaml": policy}) == []

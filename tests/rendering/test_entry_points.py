@@ -244,6 +244,12 @@ def test_directories_that_render_one_kustomization_each_in_its_own_way_are_clust
     assert {cluster.name: [unit.path for unit in cluster.units] for cluster in clusters(files)} == {"east": ["apps/east"], "west": ["apps/west"]}
 
 
+def test_what_lies_in_an_archive_is_stray() -> None:
+    found = clusters({"archive/clusters/apps.yaml": unit("apps", "./apps"), "apps/settings.yaml": SETTINGS})
+
+    assert [cluster.stray for cluster in found] == [True]
+
+
 def test_a_directory_that_an_engine_does_not_reach_is_stray() -> None:
     files = {"clusters/apps.yaml": unit("apps", "./apps"), "apps/settings.yaml": SETTINGS, "old/kustomization.yaml": "resources: [settings.yaml]\n"}
     found = clusters(files | {"old/settings.yaml": SETTINGS})
