@@ -44,7 +44,8 @@ from gitops_secrets.repository.ignore import FilteredTree, ignored
 from gitops_secrets.repository.tree import join
 
 KUSTOMIZATION_FILES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
-_ARCHIVE_FOLDERS = frozenset({"archive", ".archive", "_archive", "archived", "deprecated"})
+# Nobody runs what lies here any more, or a pipeline sets up beforehand what it needs.
+_SHELVES = frozenset({"archive", ".archive", "_archive", "archived", "deprecated", "ci", "e2e", "testdata"})
 _TEMPLATE_FOLDERS = frozenset({"template", "templates"})
 _ENGINE_GROUPS = (".toolkit.fluxcd.io", ".extensions.fluxcd.io")
 
@@ -71,6 +72,10 @@ def find_clusters(
     """
     discovery = _Discovery(loader, scope_of, remote_urls, external_sources, not_overlays, checkouts, provisions_of)
     return discovery.run_configured(settings) if settings else discovery.run()
+
+
+def _is_shelved(entry: EntryPoint) -> bool:
+    return entry.stray or bool(_SHELVES.intersection(entry.file.lower().split("/")))
 
 
 class _Discovery:
@@ -108,14 +113,14 @@ class _Discovery:
         names = unique_suffixes([entry.path for entry, _ in self.clusters])
         # One whose path is not there says nothing of what else is in use.
         bootstrapped = any(entry.bootstrapped and cluster.resources for entry, cluster in self.clusters)
-        engine = any(entry.engine != "none" and not entry.stray and cluster.resources for entry, cluster in self.clusters)
+        engine = any(entry.engine != "none" and not _is_shelved(entry) and cluster.resources for entry, cluster in self.clusters)
         version = bootstrapped_version(self.loader, self._kustomizations())
         found = (
             replace(
                 cluster,
                 name=name,
                 # An engine makes directories that it does not reach parts of something else, or of nothing.
-                stray=entry.stray or (bootstrapped and not entry.bootstrapped) or (engine and entry.engine == "none"),
+                stray=_is_shelved(entry) or (bootstrapped and not entry.bootstrapped) or (engine and entry.engine == "none"),
                 guessed=not entry.bootstrapped,
                 flux_version=cluster.flux_version or version,
             )
@@ -169,8 +174,6 @@ class _Discovery:
         if not entry.stray and any(entry.path == known.path and ids.intersection(root.id for root in known.roots) for known, _ in self.clusters):
             return
         cluster, expansion = self._expanded(entry)
-        if _ARCHIVE_FOLDERS.intersection(entry.file.lower().split("/")):
-            entry = replace(entry, stray=True)
         if not cluster.resources and _TEMPLATE_FOLDERS.intersection(entry.file.lower().split("/")):
             # People copy it for a new cluster, and write that one's path into the copy.
             entry = replace(entry, stray=True)

@@ -13,7 +13,8 @@ from gitops_secrets.manifests.load import Loader
 from gitops_secrets.model.facts import Release, When
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import EMPTY_MAPPING, MappingNode, Place, as_mapping, as_sequence, as_text
-from gitops_secrets.rendering.templated import known, read_templated, with_release
+from gitops_secrets.rendering.commands import resolve
+from gitops_secrets.rendering.templated import UNKNOWN, known, read_templated, with_release
 from gitops_secrets.repository.tree import join
 
 MAX_INCLUDES = 20
@@ -208,7 +209,10 @@ class _Reader:
             if isinstance(item, MappingNode):
                 found = merge(found, item)
                 continue
-            path = join(state.directory, known(item)) if known(item) else None
+            if isinstance(item, str) and item.startswith(UNKNOWN):
+                path = resolve(self.tree, item, state.path)  # below a directory that the environment names
+            else:
+                path = join(state.directory, known(item)) if known(item) else None
             if path is None or not self.tree.is_file(path):
                 continue
             if path.endswith(".gotmpl"):

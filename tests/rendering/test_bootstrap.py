@@ -293,6 +293,15 @@ def test_scripts_that_install_charts(command: str, expected: tuple[Any, ...]) ->
     assert (release.resource.kind, release.when, release.place) == ("Helm", When.BEFORE, Place("up.sh", 2, 1))
 
 
+def test_values_of_a_helmfile_may_lie_below_a_directory_of_the_environment() -> None:
+    helmfile = (
+        "releases:\n- name: cert-manager\n  chart: jetstack/cert-manager\n  values: ['{{ requiredEnv \"ROOT_DIR\" }}/kubernetes/cert-manager/values.yaml']\n"
+    )
+    files = {"bootstrap/helmfile.yaml": helmfile, "kubernetes/cert-manager/values.yaml": "crds: {enabled: true}\n"}
+
+    assert releases(files)["cert-manager"].values["crds"]["enabled"] is True
+
+
 def test_values_of_a_helm_command() -> None:
     files = {
         "up.sh": "helm install a b/c -f values.yaml --set crds.enabled=true,x=y --set 'l[0]=z'\n",
