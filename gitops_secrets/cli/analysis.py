@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import gc
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Hashable
+from typing import TYPE_CHECKING, NamedTuple
 
 from gitops_secrets.cli.options import Call
 from gitops_secrets.cli.output import note
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gitops_secrets.ordering.order import Plan
+    from gitops_secrets.pipeline.checkout import Checkout
     from gitops_secrets.pipeline.scan import Analysis, Repository
 
 NO_ENTRY_POINT = """\
@@ -27,14 +29,59 @@ clusters:
     engine: flux"""
 
 
+class Answer(NamedTuple):
+    """What a command writes, and the exit status that goes with it."""
+
+    text: str
+    status: int = 0
+
+
+def answered(path: Path, call: Call, question: tuple[Hashable, ...], answer: Callable[[Repository, Analysis], Answer]) -> Answer:
+    """The answer to a question about the repository at `path`: from the cache if it was given before to the same files, else by `answer`.
+
+    `question` tells it from all others that calls with the same shared options ask. It may rest on nothing but the repository and these options.
+    """
+    from gitops_secrets.pipeline.checkout import Answers, open_checkout
+    from gitops_secrets.repository.cache import user_cache
+
+    checkout = open_checkout(path, call.revision)
+    cache = user_cache() if call.cache else None
+    if cache is None:
+        return answer(*_analyse(checkout, call))
+    answers, asked = Answers(cache, checkout), (*question, *_reading(call))
+    known = answers.recall(asked)
+    if known is not None:
+        return Answer(*known)
+    repository, analysis = _analyse(checkout, call)
+    found = answer(repository, analysis)
+    if analysis.clusters and repository.is_whole:
+        answers.remember(asked, tuple(found))
+    return found
+
+
+def _reading(call: Call) -> tuple[Hashable, ...]:
+    """The shared options that an answer rests on."""
+    try:
+        config = None if call.config is None else (str(call.config), call.config.read_bytes())
+    except OSError:
+        config = None  # said when it is read
+    return (config, call.cluster, *call.look)
+
+
 def open_and_analyse(path: Path, call: Call) -> tuple[Repository, Analysis]:
     """The repository at `path` and all that is known of it, for the one command of a process. Says so where it has no entry point: that is no error."""
-    from gitops_secrets.pipeline.scan import analyse, open_repository
+    from gitops_secrets.pipeline.checkout import open_checkout
+
+    return _analyse(open_checkout(path, call.revision), call)
+
+
+def _analyse(checkout: Checkout, call: Call) -> tuple[Repository, Analysis]:
+    from gitops_secrets.pipeline.scan import analyse, repository_at
 
     # A run makes millions of nodes and next to no cycles among them: looking for garbage took a third of the time (1,000 Kustomizations of 8 manifests:
     # 3.6 s of CPU with the collector, 2.4 s without), for 2 MiB.
     gc.disable()
-    repository = open_repository(path, revision=call.revision, config=call.config)
+    repository = repository_at(checkout, config=call.config)
     with progress_bar(call) as progress:
         analysis = analyse(repository, cluster=call.cluster, progress=progress)
     if not analysis.clusters:

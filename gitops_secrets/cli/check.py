@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
 
-from gitops_secrets.cli.analysis import open_and_analyse, plans_of
+from gitops_secrets.cli.analysis import Answer, answered, open_and_analyse, plans_of
 from gitops_secrets.cli.options import READABLE_FILE, Call, common_options, format_option, merge_base_option, output_options, path_argument
 from gitops_secrets.cli.output import append, note, write
 from gitops_secrets.cli.progress import progress_bar
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from gitops_secrets.model.results import CheckResult, Finding
     from gitops_secrets.ordering.difference import PlanDifference
-    from gitops_secrets.pipeline.scan import Analysis
+    from gitops_secrets.pipeline.scan import Analysis, Repository
 
     Changes = Sequence[PlanDifference] | None
 
@@ -75,12 +75,36 @@ def check(
 
     Exits with 0 if nothing at or above --fail-on was found, with 1 if something was.
     """
+    if base is not None and baseline is not None:
+        raise click.UsageError("--base and --baseline each say what is known; give one of them")
+    limit = "never" if exit_zero else fail_on
+    if base is None and baseline is None and not reports and format_ != "github":
+
+        def answer(repository: Repository, analysis: Analysis) -> Answer:
+            from gitops_secrets.pipeline.check import check as run_rules
+
+            result = run_rules(repository, analysis)
+            return Answer(_written(result, analysis, None, format_, call), NOT_WELL if fails(result.findings, limit) else 0)
+
+        text, status = answered(path, call, ("check", format_, limit), answer)
+        write(text, call)
+        context.exit(status)
+    result, analysis, changes = _compared(path, call, base, merge_base, baseline, everything=everything, formats={format_, *(each for each, _ in reports)})
+    for each, to in (*((each, replace(call, output=file)) for each, file in reports), (format_, call)):
+        write(_written(result, analysis, changes, each, to), to)
+    _add_to_step_summary(result, analysis, changes, format_)
+    if fails(result.findings, limit):
+        context.exit(NOT_WELL)
+
+
+def _compared(
+    path: Path, call: Call, base: str | None, merge_base: bool, baseline: Path | None, *, everything: bool, formats: Set[str]
+) -> tuple[CheckResult, Analysis, Changes]:
+    """The findings beside those of an earlier state, if there is one, and what changed since if it is to be shown."""
     from gitops_secrets.pipeline.check import check as run_rules
     from gitops_secrets.pipeline.compare import analyse_base, check_since, compared, read_baseline
     from gitops_secrets.pipeline.scan import at_revision
 
-    if base is not None and baseline is not None:
-        raise click.UsageError("--base and --baseline each say what is known; give one of them")
     accepted = None if baseline is None else read_baseline(baseline)
     repository, analysis = open_and_analyse(path, call)
     result, changes = run_rules(repository, analysis), None
@@ -93,15 +117,11 @@ def check(
             earlier = at_revision(repository, base, merge_base=merge_base)
             before = analyse_base(earlier, cluster=call.cluster, progress=progress)
         result = check_since(result, repository, earlier, before, everything=everything)
-        if _WITH_CHANGES.intersection((format_, *(each for each, _ in reports))):
+        if _WITH_CHANGES & formats:
             from gitops_secrets.pipeline.diff import diff
 
             changes = diff(earlier, before, repository, analysis).clusters
-    for each, to in (*((each, replace(call, output=file)) for each, file in reports), (format_, call)):
-        write(_written(result, analysis, changes, each, to), to)
-    _add_to_step_summary(result, analysis, changes, format_)
-    if fails(result.findings, "never" if exit_zero else fail_on):
-        context.exit(NOT_WELL)
+    return result, analysis, changes
 
 
 def _written(result: CheckResult, analysis: Analysis, changes: Changes, format_: str, call: Call) -> str:

@@ -52,13 +52,18 @@ class Call:
     @property
     def style(self) -> Style:
         """How text for people is to look where the result of this call goes."""
-        import shutil
-
         from gitops_secrets.report.style import Style
+
+        return Style(*self.look)
+
+    @property
+    def look(self) -> tuple[bool, int, bool, bool]:
+        """The same, before anything is to be laid out: coloured, columns, verbose, quiet."""
+        import shutil
 
         on_terminal = self.output is None and sys.stdout is not None and sys.stdout.isatty()
         width = shutil.get_terminal_size((WIDTH_OFF_TERMINAL, 40)).columns if on_terminal else WIDTH_OFF_TERMINAL
-        return Style(self.is_coloured(on_terminal), width, self.verbose, self.quiet)
+        return self.is_coloured(on_terminal), width, self.verbose, self.quiet
 
     def is_coloured(self, on_terminal: bool) -> bool:
         """The flag wins over NO_COLOR (https://no-color.org), that over FORCE_COLOR, that over what the output is."""

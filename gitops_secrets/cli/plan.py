@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gitops_secrets.cli.analysis import open_and_analyse, plans_of
+from gitops_secrets.cli.analysis import Answer, answered, plans_of
 from gitops_secrets.cli.options import Call, common_options, format_option, path_argument
 from gitops_secrets.cli.output import write
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from gitops_secrets.pipeline.scan import Analysis, Repository
 
 
 @click.command()
@@ -24,22 +26,33 @@ def plan(path: Path, format_: str, teardown: bool, call: Call) -> None:
 
     The order is shown as it should be: with + what is not written yet, with ! what is written and proves nothing.
     """
-    repository, analysis = open_and_analyse(path, call)
-    plans = plans_of(analysis)
-    if teardown:
-        from gitops_secrets.ordering.teardown import teardown as reverse
-        from gitops_secrets.report.documents import teardown_document
-        from gitops_secrets.report.teardown_text import teardown_text
 
-        reversed_plans = [reverse(plan, repository.table) for plan in plans]
-        as_json = format_ == "json"
-        text = teardown_document(reversed_plans, analysis.problems, analysis.revision) if as_json else teardown_text(reversed_plans, call.style)
-    elif format_ == "json":
+    def answer(repository: Repository, analysis: Analysis) -> Answer:
+        written = _teardown if teardown else _plan
+        return Answer(written(repository, analysis, call, as_json=format_ == "json"))
+
+    write(answered(path, call, ("plan", format_, teardown), answer).text, call)
+
+
+def _plan(_: Repository, analysis: Analysis, call: Call, *, as_json: bool) -> str:
+    plans = plans_of(analysis)
+    if as_json:
         from gitops_secrets.report.documents import plan_document
 
-        text = plan_document(plans, analysis.problems, analysis.revision)
-    else:
-        from gitops_secrets.report.plan_text import plan_text
+        return plan_document(plans, analysis.problems, analysis.revision)
+    from gitops_secrets.report.plan_text import plan_text
 
-        text = plan_text(plans, call.style)
-    write(text, call)
+    return plan_text(plans, call.style)
+
+
+def _teardown(repository: Repository, analysis: Analysis, call: Call, *, as_json: bool) -> str:
+    from gitops_secrets.ordering.teardown import teardown
+
+    plans = [teardown(plan, repository.table) for plan in plans_of(analysis)]
+    if as_json:
+        from gitops_secrets.report.documents import teardown_document
+
+        return teardown_document(plans, analysis.problems, analysis.revision)
+    from gitops_secrets.report.teardown_text import teardown_text
+
+    return teardown_text(plans, call.style)

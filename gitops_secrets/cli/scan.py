@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gitops_secrets.cli.analysis import open_and_analyse, plans_of
+from gitops_secrets.cli.analysis import Answer, answered, plans_of
 from gitops_secrets.cli.options import Call, common_options, format_option, path_argument
 from gitops_secrets.cli.output import write
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from gitops_secrets.pipeline.scan import Analysis, Repository
 
 
 @click.command()
@@ -24,28 +26,35 @@ def scan(path: Path, format_: str, resources: bool, call: Call) -> None:
 
     PATH is any folder of the repository; what is shown is limited to entry points below it.
     """
-    repository, analysis = open_and_analyse(path, call)
+
+    def answer(repository: Repository, analysis: Analysis) -> Answer:
+        return Answer(_written(repository, analysis, format_, call, resources=resources))
+
+    write(answered(path, call, ("scan", format_, resources), answer).text, call)
+
+
+def _written(repository: Repository, analysis: Analysis, format_: str, call: Call, *, resources: bool) -> str:
     plans = plans_of(analysis)
-    if format_ == "json":
-        from gitops_secrets.report.documents import scan_document
+    match format_:
+        case "json":
+            from gitops_secrets.report.documents import scan_document
 
-        text = scan_document(plans, analysis.problems, analysis.revision, resources=resources)
-    elif format_ == "dot":
-        from gitops_secrets.report.dot import dot
+            return scan_document(plans, analysis.problems, analysis.revision, resources=resources)
+        case "dot":
+            from gitops_secrets.report.dot import dot
 
-        text = dot(plans, resources=resources)
-    elif format_ == "mermaid":
-        from gitops_secrets.report.mermaid import mermaid
+            return dot(plans, resources=resources)
+        case "mermaid":
+            from gitops_secrets.report.mermaid import mermaid
 
-        text = mermaid(plans, resources=resources)
-    elif format_ == "html":
-        from gitops_secrets.pipeline.check import check
-        from gitops_secrets.report.html import html_page
+            return mermaid(plans, resources=resources)
+        case "html":
+            from gitops_secrets.pipeline.check import check
+            from gitops_secrets.report.html import html_page
 
-        result = check(repository, analysis)
-        text = html_page(repository.root.name, plans, result.findings, result.problems, analysis.revision)
-    else:
-        from gitops_secrets.report.tree import scan_tree
+            result = check(repository, analysis)
+            return html_page(repository.root.name, plans, result.findings, result.problems, analysis.revision)
+        case _:
+            from gitops_secrets.report.tree import scan_tree
 
-        text = scan_tree(plans, analysis.problems, call.style, resources=resources)
-    write(text, call)
+            return scan_tree(plans, analysis.problems, call.style, resources=resources)

@@ -23,13 +23,14 @@ from gitops_secrets.model.facts import Problem, Provision, When
 from gitops_secrets.model.results import Cluster
 from gitops_secrets.ordering.order import Plan, plan
 from gitops_secrets.pipeline.bootstrap import bootstrap_provisions
+from gitops_secrets.pipeline.checkout import Checkout, open_checkout
 from gitops_secrets.pipeline.facts import cluster_facts, known_remotes
 from gitops_secrets.pipeline.given import given_provisions
 from gitops_secrets.rendering.artifacts import folder_loader
 from gitops_secrets.rendering.bootstrap import bootstrap_directories
 from gitops_secrets.rendering.entry_points import find_clusters
 from gitops_secrets.repository.ignore import FilteredTree, ignored, ignored_by_default
-from gitops_secrets.repository.tree import JoinedTree, MemoryTree, RevisionTree, Tree, WorkingTree, fork_point, remotes, top_level
+from gitops_secrets.repository.tree import JoinedTree, MemoryTree, RevisionTree, Tree, WorkingTree, fork_point
 
 CONFIGURATION_FILE = ".gitops-secrets.yaml"
 # Problems that leave something out of the graph; others are only findings.
@@ -73,6 +74,7 @@ class Repository:
     table: KindTable
     catalogue: Catalogue
     urls: tuple[str, ...] = ()  # under which this repository is known
+    is_whole: bool = True  # False: it reads folders beside its own files
     around: Loader | None = None  # reads the scripts as well that sources leave out; None: `loader` reads everything
 
 
@@ -81,18 +83,13 @@ def open_repository(path: Path, *, revision: str | None = None, config: Path | N
 
     Raises `UsageError` for a path, revision or configuration that is not there or not right.
     """
-    if not path.exists():
-        raise UsageError(f"{path} does not exist")
-    folder = (path if path.is_dir() else path.parent).resolve()
-    root = _root_of(folder)
-    commit = None
-    if revision is None:
-        tree: Tree = WorkingTree(root)
-    else:
-        tree = found = RevisionTree(root, revision)
-        commit = found.commit
-    scope = "" if folder == root or root not in folder.parents else folder.relative_to(root).as_posix()
-    return replace(_read(tree, root, _configuration(tree, config)), revision=commit, scope=scope, urls=remotes(root))
+    return repository_at(open_checkout(path, revision), config=config)
+
+
+def repository_at(checkout: Checkout, *, config: Path | None = None) -> Repository:
+    """The repository of a checkout. Raises `UsageError` for a configuration that is not there or not right."""
+    repository = _read(checkout.tree, checkout.root, _configuration(checkout.tree, config))
+    return replace(repository, revision=checkout.revision, scope=checkout.scope, urls=checkout.urls)
 
 
 def at_revision(repository: Repository, revision: str, *, merge_base: bool = True) -> Repository:
@@ -121,7 +118,7 @@ def _read(tree: Tree, root: Path, configuration: Configuration) -> Repository:
     left_out, never_read = ignored(tree, None), ignored_by_default(tree)
     filtered = _with_checkouts(FilteredTree(tree, left_out), root, configuration)
     around = None if left_out <= never_read else Loader(FilteredTree(tree, never_read))
-    return replace(repository_of(filtered, configuration), root=root, around=around)
+    return replace(repository_of(filtered, configuration), root=root, around=around, is_whole=not isinstance(filtered, JoinedTree))
 
 
 def repository_of(tree: Tree, configuration: Configuration | None = None) -> Repository:
@@ -129,14 +126,6 @@ def repository_of(tree: Tree, configuration: Configuration | None = None) -> Rep
     configuration = configuration or load_configuration(None, CONFIGURATION_FILE)
     table = table_with(configuration.kinds) if configuration.kinds else default_table()
     return Repository(Path(), tree, Loader(tree), configuration, None, "", table, default_catalogue())
-
-
-def _root_of(folder: Path) -> Path:
-    root = top_level(folder)
-    if root is not None:
-        return root
-    here = Path.cwd().resolve()
-    return here if here == folder or here in folder.parents else folder
 
 
 def _configuration(tree: Tree, given: Path | None) -> Configuration:

@@ -10,11 +10,12 @@ import os
 import posixpath
 import stat
 import subprocess
+import time
 from collections.abc import Iterable, Mapping
 from hashlib import sha1
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from gitops_secrets.errors import OutsideError, UsageError
 
@@ -143,27 +144,26 @@ class JoinedTree(_Index):
         return self._tree, path
 
 
-class Stamp(NamedTuple):
-    """What a file system tells of a regular file: as long as none of it changes, the content is the same. Times in nanoseconds."""
-
-    modified: int
-    changed: int
-    size: int
-    inode: int
+# Nanoseconds. File systems count times in steps of up to two seconds.
+_COARSEST_CLOCK = 2_000_000_000
+# What a file system tells of a regular file: as long as none of it changes, the content is the same. Modified, changed (nanoseconds), size, inode.
+Stamp = tuple[int, int, int, int]
 
 
 class WorkingTree(_Index):
     """What lies on disk below `root`: in a git checkout what git tracks and what is new and not ignored, elsewhere every file.
 
-    Symbolic links are followed only to regular files below the root. `stamps` has the files that are no links; `identities` what is known of contents,
-    by reading or from `recall`; `is_steady` is false once a file was seen to change.
+    Symbolic links are followed only to regular files below the root. `seen` has the ids of the contents that were asked for so far; `is_steady` is false once
+    a file was seen to change.
     """
 
     def __init__(self, root: Path) -> None:
         self.root = root.resolve()
-        self.stamps: dict[str, Stamp] = {}
-        self.identities: dict[str, str] = {}
+        self.seen: dict[str, str] = {}
         self.is_steady = True
+        self._opened = time.time_ns()
+        self._stamps: dict[str, Stamp] = {}
+        self._recalled: dict[str, str] = {}
         self._real_root = str(self.root) + os.sep
         self._inside: dict[str, bool] = {}
         listed = _git_files(self.root)
@@ -182,20 +182,35 @@ class WorkingTree(_Index):
             self.is_steady = False
             raise FileNotFoundError(path) from error
         identity = blob_id(content)
-        if self.identities.setdefault(path, identity) != identity:
+        if self.seen.setdefault(path, identity) != identity:
             self.is_steady = False
         return content
 
     def identity(self, path: str) -> str:
-        known = self.identities.get(path)
-        return blob_id(self.read(path)) if known is None else known
+        known = self.seen.get(path)
+        if known is None:
+            known = self._recalled.get(path)
+            if known is None:
+                self.read(path)
+                return self.seen[path]
+            self.seen[path] = known
+        return known
 
-    def recall(self, known: Mapping[str, tuple[Stamp, str]]) -> None:
-        """Takes the ids of contents that are known from an earlier look at the same files: where the stamp is the same, the content is."""
-        for path, stamp in self.stamps.items():
-            before = known.get(path)
-            if before is not None and before[0] == stamp:
-                self.identities[path] = before[1]
+    def holds(self, contents: Mapping[str, tuple[Stamp | None, str]]) -> bool:
+        """Are the files as `snapshot` found them? Where the stamp is the same, the content is; all others are read, up to the first that differs."""
+        for path, (stamp, identity) in contents.items():
+            if stamp is not None and self._stamps.get(path) == stamp:
+                self._recalled[path] = identity
+        try:
+            return all(blob_id(self.read(path)) == contents[path][1] for path in contents if path not in self._recalled)
+        except FileNotFoundError:
+            return False
+
+    def snapshot(self) -> dict[str, tuple[Stamp | None, str]]:
+        """The contents that were asked for, each with the stamp of the file unless that is too fresh to tell later changes from it."""
+        latest = self._opened - _COARSEST_CLOCK
+        stamps = {path: stamp for path, stamp in self._stamps.items() if max(stamp[:2]) < latest}
+        return {path: (stamps.get(path), identity) for path, identity in self.seen.items()}
 
     def _is_readable(self, path: str) -> bool:
         absolute = self._real_root + path
@@ -204,7 +219,7 @@ class WorkingTree(_Index):
         except OSError:
             return False
         if stat.S_ISREG(found.st_mode):
-            self.stamps[path] = Stamp(found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino)
+            self._stamps[path] = (found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino)
             return self._is_inside(absolute, is_link=False)
         return self._is_inside(absolute, is_link=stat.S_ISLNK(found.st_mode)) and os.path.isfile(absolute)
 
