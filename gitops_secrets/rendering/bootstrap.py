@@ -97,6 +97,7 @@ def bootstrap_objects(loader: Loader) -> tuple[BootstrapObjects, ...]:
     found = []
     for command in _script_commands(loader):
         found += [*_created(loader, command), *_templated(loader, command)]
+    found += _beside_helmfiles(loader)
     for path in loader.tree.files:
         if path.endswith((".yaml", ".yml")) and b"create secret" in (text := loader.text(path)):
             for command in _commented(text.decode(errors="replace"), path):
@@ -105,6 +106,19 @@ def bootstrap_objects(loader: Loader) -> tuple[BootstrapObjects, ...]:
         if path.endswith((".yaml", ".yml")) and "talos" in path.lower() and b"inlineManifests" in loader.tree.read(path):
             found += _inline_manifests(loader, path)
     return tuple(found)
+
+
+def _beside_helmfiles(loader: Loader) -> Iterator[BootstrapObjects]:
+    """Manifests, templates or not, below the folder of a helmfile of the bootstrap: whoever runs the one applies the others, in whatever way."""
+    helmfiles = {path for path in loader.tree.files if is_helmfile_path(path) and "/helmfile" in path.lower()}
+    folders = {path[: path.lower().index("/helmfile")] for path in helmfiles}
+    starts = tuple(f"{folder}/" for folder in folders if "bootstrap" in folder.lower())
+    for path in loader.tree.files:
+        if starts and path.startswith(starts) and path.removesuffix(".j2").endswith(_YAML) and path not in helmfiles:
+            documents = read_templated(loader, path)
+            nodes = tuple(document for document in documents if isinstance(document, MappingNode) and document.get("kind") and "metadata" in document)
+            if nodes:
+                yield BootstrapObjects(path, nodes[0].place(), nodes)
 
 
 def bootstrap_remotes(loader: Loader) -> tuple[tuple[str, Place], ...]:

@@ -172,3 +172,10 @@ def test_the_network_of_the_pods_is_there_before_the_engine() -> None:
     policy = "apiVersion: cilium.io/v2\nkind: CiliumNetworkPolicy\nmetadata: {name: web, namespace: default}\nspec: {endpointSelector: {}}\n"
 
     assert unmet({"clusters/test/policy.yaml": policy}) == []
+
+
+@pytest.mark.parametrize(("kind", "lacking"), [("AppProject", False), ("Rollout", True)])
+def test_an_argo_cd_that_flux_does_not_install_is_there(kind: str, lacking: bool) -> None:
+    text = f"apiVersion: argoproj.io/v1alpha1\nkind: {kind}\nmetadata: {{name: web, namespace: default}}\nspec: {{}}\n"
+
+    assert bool(unmet({"clusters/test/argo.yaml": text})) is lacking

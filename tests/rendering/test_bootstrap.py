@@ -302,6 +302,16 @@ def test_values_of_a_helmfile_may_lie_below_a_directory_of_the_environment() -> 
     assert releases(files)["cert-manager"].values["crds"]["enabled"] is True
 
 
+def test_manifests_beside_a_helmfile_of_the_bootstrap_are_applied_with_it() -> None:
+    secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: token, namespace: es}\nstringData: {token: op://a/b}\n"
+    files = {"bootstrap/helmfile.d/01-apps.yaml": "releases: []\n", "bootstrap/resources/es.yaml": secret, "bootstrap/values.yaml": "a: 1\n"}
+
+    (found,) = bootstrap_objects(Loader(MemoryTree(files)))
+
+    assert (found.path, [node["metadata"]["name"] for node in found.nodes]) == ("bootstrap/resources/es.yaml", ["token"])
+    assert bootstrap_objects(Loader(MemoryTree({"bootstrap/resources/es.yaml": secret}))) == ()
+
+
 def test_values_of_a_helm_command() -> None:
     files = {
         "up.sh": "helm install a b/c -f values.yaml --set crds.enabled=true,x=y --set 'l[0]=z'\n",
