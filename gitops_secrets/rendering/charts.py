@@ -52,7 +52,8 @@ def flux_release(
         namespace=target,
         values=values,
         place=resource.place,
-        create_namespace=install.get("createNamespace") is True,
+        # Where the HelmRelease itself lies, the namespace is there before helm-controller sees it.
+        create_namespace=install.get("createNamespace") is True and target != resource.id.namespace,
         crds=as_text(install.get("crds")) or "Create",
         bundled=bundled,
         source=source,

@@ -150,6 +150,7 @@ def _parted(word: str) -> tuple[str, str, str]:
     """The punctuation before a word that is no prose, the word, and the punctuation after it."""
     before = "(" if word.startswith("(") and (")" not in word or word.rstrip(",;:.").endswith(")")) else ""
     core = word[len(before) :]
-    after = core[len(core.rstrip(",;:.)" if before else ",;:.")) :]
+    # A bracket that nothing in the word opens was opened in the prose before it.
+    after = core[len(core.rstrip(",;:.?)" if before or _depth(core) < 0 else ",;:.?")) :]
     core = core[: len(core) - len(after)]
     return (before, core, after) if core else ("", "", word)

@@ -105,9 +105,13 @@ def test_the_release_has_the_name_and_namespace_that_helm_controller_gives_it(sp
     assert (found.name, found.namespace) == (name, namespace)
 
 
+def test_a_release_does_not_make_the_namespace_that_it_lies_in() -> None:
+    assert not release({**chart(), "install": {"createNamespace": True}}).create_namespace
+
+
 def test_how_it_is_installed_is_read() -> None:
     default = release(chart())
-    other = release({**chart(), "install": {"createNamespace": True, "crds": "CreateReplace"}, "values": {"replicas": 2}})
+    other = release({**chart(), "targetNamespace": "other", "install": {"createNamespace": True, "crds": "CreateReplace"}, "values": {"replicas": 2}})
 
     assert (default.create_namespace, default.crds, dict(default.values)) == (False, "Create", {})
     assert (other.create_namespace, other.crds, dict(other.values)) == (True, "CreateReplace", {"replicas": 2})

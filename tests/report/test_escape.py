@@ -64,6 +64,7 @@ def test_html_holds_no_sign_of_html_or_markdown(text: str) -> None:
         ("https://example.org/x or www.example.org", "`https://example.org/x` or `www.example.org`"),
         ("![x](y) <img src=x>", "`![x](y) <img src=x>`"),
         ("add it: a.exists(e, e.type == 'Ready' && e.x in ['a', 'b']) (b); now", "add it: `a.exists(e, e.type == 'Ready' && e.x in ['a', 'b'])` (b); now"),
+        ("did you mean A_B?); or (did you mean x/y?)", "did you mean `A_B`?); or (did you mean `x/y`?)"),
         ("never closed: a(b, (c.d is) e/f", "never closed: `a(b`, (`c.d` is) `e/f`"),
         ("a needs b (`c`); it isn't there.", "a needs b (<code>&#96;c&#96;</code>); it isn't there."),
         ("spec.values.a[0] (spec.b)", "`spec.values.a[0]` (`spec.b`)"),
