@@ -1,6 +1,6 @@
 """A correct platform with one fault sown into it at a time: what a rule must say of it, in which file, and how little else.
 
-`mutations.yaml` is the table. Each entry changes files of `repositories/platform`:
+`mutations.yaml` is the table. Each entry changes files of `repositories/platform`, or of the platform that `of` names:
 
 - `changes` by file: each `find` must stand in the file just once, or `count` times, and is replaced by `replace` (`""` deletes it); `append` adds a
   document; `delete: true` removes the file, `create` makes one.
@@ -25,15 +25,16 @@ from gitops_secrets.pipeline.scan import analyse, repository_of
 from gitops_secrets.repository.tree import MemoryTree
 
 TESTS = Path(__file__).parent
-PLATFORM = TESTS / "repositories" / "platform"
+PLATFORMS = ("platform", "argo-platform")
 MUTATIONS: list[dict[str, Any]] = yaml.safe_load((TESTS / "mutations.yaml").read_text(encoding="utf-8"))
 FURTHER = 2
 MOST_EXCEPTIONS = 0.05  # of all mutations
 
 
 @cache
-def platform() -> dict[str, str]:
-    return {path.relative_to(PLATFORM).as_posix(): path.read_text(encoding="utf-8") for path in sorted(PLATFORM.rglob("*")) if path.is_file()}
+def platform(name: str) -> dict[str, str]:
+    root = TESTS / "repositories" / name
+    return {path.relative_to(root).as_posix(): path.read_text(encoding="utf-8") for path in sorted(root.rglob("*")) if path.is_file()}
 
 
 def findings_of(files: dict[str, str]) -> list[Finding]:
@@ -43,7 +44,7 @@ def findings_of(files: dict[str, str]) -> list[Finding]:
 
 def mutated(mutation: dict[str, Any]) -> dict[str, str]:
     """The platform with the changes of a mutation. A change that doesn't fit the platform any more is a mistake of the table."""
-    files = dict(platform())
+    files = dict(platform(mutation.get("of", "platform")))
     for path, changes in mutation["changes"].items():
         for change in changes if isinstance(changes, list) else [changes]:
             if "create" in change:
@@ -59,8 +60,9 @@ def mutated(mutation: dict[str, Any]) -> dict[str, str]:
     return files
 
 
-def test_the_platform_has_no_finding() -> None:
-    assert findings_of(platform()) == []
+@pytest.mark.parametrize("name", PLATFORMS)
+def test_a_platform_has_no_finding(name: str) -> None:
+    assert findings_of(platform(name)) == []
 
 
 def test_there_are_enough_mutations_and_none_twice() -> None:

@@ -37,6 +37,7 @@ WITH_ORDER = ["fargate-and-gke", "flux-instance", "flux-irsa", "nested-flux", "p
 # What each repository is there for: severity, confidence, rule, place, subject and object, less the kind and namespace that go without saying.
 FINDINGS: Mapping[str, list[str]] = {
     "platform": [],
+    "argo-platform": [],
     "flux-instance": [],
     "nested-flux": [
         "warning certain missing-depends-on kubernetes/utility/apps/home/notes/ks.yaml:4 Kustomization/home/notes -> Kustomization/external-secrets/onepassword"

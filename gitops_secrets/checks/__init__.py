@@ -1,5 +1,16 @@
 """The rules, written out by hand."""
 
+from gitops_secrets.checks.applications import (
+    ApplicationContainsItself,
+    MissingProject,
+    NeverSynced,
+    PermanentlyOutOfSync,
+    ProjectForbids,
+    PrunedWithOperator,
+    RegeneratedSecret,
+    SharedResource,
+    TrackingCopied,
+)
 from gitops_secrets.checks.base import Context, Rule
 from gitops_secrets.checks.deadlocks import DependencyCycle, ParentWaitsForChild, UnitNeedsSplit
 from gitops_secrets.checks.definitions import MissingCustomResourceDefinition, UnservedVersion
@@ -9,6 +20,7 @@ from gitops_secrets.checks.order import DanglingDependsOn, MissingDependsOn, Red
 from gitops_secrets.checks.reading import BuildFailed, DuplicateKey, InvalidYaml, MissingPath, PatchMatchesNothing, UndefinedVariable
 from gitops_secrets.checks.references import MissingKey, WrongNamespace
 from gitops_secrets.checks.secrets import DuplicateOwner, StoreNotAllowed
+from gitops_secrets.checks.waves import DegradedFailsSync, HookRemovesProvider, MissingSyncOption, MissingSyncWave, SyncWaveNotGated, WrongSyncWave
 
 RULES: tuple[type[Rule], ...] = (
     MissingDependsOn,
@@ -40,6 +52,21 @@ RULES: tuple[type[Rule], ...] = (
     PatchMatchesNothing,
     InvalidYaml,
     DuplicateKey,
+    MissingSyncWave,
+    WrongSyncWave,
+    SyncWaveNotGated,
+    MissingSyncOption,
+    DegradedFailsSync,
+    HookRemovesProvider,
+    ApplicationContainsItself,
+    SharedResource,
+    ProjectForbids,
+    MissingProject,
+    NeverSynced,
+    TrackingCopied,
+    PermanentlyOutOfSync,
+    PrunedWithOperator,
+    RegeneratedSecret,
 )
 
 __all__ = ["RULES", "Context", "Rule"]

@@ -89,7 +89,7 @@ class UnitNeedsSplit(Rule):
         for split in context.plan.splits:
             if _is_mutual(split, context.graph):
                 if not any(_only_admits([edge]) for edge in split.edges):
-                    yield self._mutual(split)
+                    yield self._mutual(split, context.graph)
                 continue
             earlier = _earlier(split.unit, context.graph)
             for provider, edges in _by_provider(split).items():
@@ -114,7 +114,7 @@ class UnitNeedsSplit(Rule):
                 confidence = Confidence.POSSIBLE if earlier is not None else first.provision.confidence
                 yield self.finding(message, first.requirement.place, split.unit, other=provider, confidence=confidence, related=evidence(edges))
 
-    def _mutual(self, split: Split) -> Finding:
+    def _mutual(self, split: Split, graph: Graph) -> Finding:
         consumers = sorted({str(edge.consumer_unit) for edge in split.edges})
         if len(consumers) > 1:
             fault, advice = f"{' and '.join(consumers)} need something of each other, so that no dependsOn can be right", "split one of them"
@@ -123,9 +123,15 @@ class UnitNeedsSplit(Rule):
                 f"{consumers[0]} needs something of {split.edges[0].provider_unit}, which depends on it",
                 "that dependsOn can't stay, or one of them is to be split",
             )
+        severity = None
+        if graph.units[split.unit].sync is not None:
+            # One object that is refused keeps the others of its wave from nothing.
+            severity, fault, advice = Severity.WARNING, fault.replace("dependsOn", "sync wave"), "only retries get both there; split one of them"
         message = f"{fault}: {'; '.join(map(sentence, split.edges[:2]))}; {advice}"
         first, related = split.edges[0], evidence(split.edges)
-        return self.finding(message, first.requirement.place, split.unit, other=first.provider_unit, confidence=Confidence.LIKELY, related=related)
+        return self.finding(
+            message, first.requirement.place, split.unit, other=first.provider_unit, severity=severity, confidence=Confidence.LIKELY, related=related
+        )
 
 
 def _earlier(unit: ResourceId, graph: Graph) -> ResourceId | None:

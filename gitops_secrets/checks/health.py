@@ -107,7 +107,7 @@ def _unproven_edges(context: Context, *, misread: bool) -> Iterator[tuple[Ordere
     found = []
     for edge in context.plan.edges:
         gates = [gate for gate in edge.unbacked_gates if (gate.kind is GateKind.MISREAD) is misread]
-        if gates and (edge.consumer, edge.provider) not in missing and _is_written(edge, context):
+        if gates and context.graph.units[edge.provider].sync is None and (edge.consumer, edge.provider) not in missing and _is_written(edge, context):
             found.append((edge, gates))
     behind = {edge.consumer: reached(edge.consumer, context.graph) for edge, _ in found}
     shown: dict[ResourceId, list[tuple[ResourceId, set[ResourceId]]]] = {}

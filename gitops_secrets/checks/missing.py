@@ -16,6 +16,9 @@ from gitops_secrets.model.results import Finding, Related, Remedy, Severity
 _BY_HAND = frozenset({"decryption"})
 _STORES = frozenset({"SecretStore", "ClusterSecretStore"})
 
+# Argo CD's own rule tells of it.
+_PROJECT = ("argoproj.io", "AppProject")
+
 
 class _MissingObject(Rule):
     """A required object that nothing brings. Subclasses say which."""
@@ -200,7 +203,7 @@ class MissingObject(_MissingObject):
     severity = Severity.NOTE
 
     def _is_mine(self, entry: Unmet, target: ResourceId) -> bool:
-        named_elsewhere = (target.group, target.kind) in {("", kind) for kind in ("Secret", "ConfigMap", "ServiceAccount", "Namespace")}
+        named_elsewhere = (target.group, target.kind) in {("", kind) for kind in ("Secret", "ConfigMap", "ServiceAccount", "Namespace")} | {_PROJECT}
         return not named_elsewhere and entry.requirement.reason not in ("secret-store", "source", "chart", "webhook")
 
 

@@ -39,7 +39,7 @@ class MissingDependsOn(Rule):
         for entry in context.plan.missing:
             edge = entry.edge
             unit = graph.units[edge.consumer]
-            if _is_meant(edge, context):
+            if unit.sync is not None or _is_meant(edge, context):
                 continue
             related = list(evidence(edge.edge.reasons))
             for implied in entry.implied:

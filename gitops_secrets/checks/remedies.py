@@ -11,12 +11,13 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from gitops_secrets.graph.graph import Graph
 from gitops_secrets.kinds.table import KindTable
-from gitops_secrets.model.facts import ObjectNeed, Requirement
+from gitops_secrets.model.facts import ObjectNeed, Requirement, Resource
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import Place, as_mapping
 from gitops_secrets.model.results import AddItems, Dependency, Remedy, RemoveAt, SetField, SetKey, SetValue, Unit
 from gitops_secrets.ordering.gates import Gate, GateKind, health_check
 from gitops_secrets.ordering.order import Cycle, OrderedEdge
+from gitops_secrets.rendering.argo.applications import WAVE
 
 _SLIP = 0.85
 _SEPARATORS = re.compile(r"[-_.]")
@@ -218,6 +219,32 @@ def _is_own(unit: Unit, field: str) -> bool:
     """Is a field of `spec` the object's own: written in its file, or not there?"""
     spec = as_mapping(unit.data.get("spec"))
     return field not in spec or spec.place(field).file == unit.place.file
+
+
+# Argo CD
+
+
+def set_wave(resource: Resource, wave: int) -> Remedy | None:
+    """Puts an object into a wave; not where a patch or template writes its annotations."""
+    annotations = as_mapping(as_mapping(resource.data.get("metadata")).get("annotations"))
+    if WAVE in annotations and annotations.place(WAVE).file != resource.place.file:
+        return None
+    return Remedy(f"put {resource.id} into wave {wave}", (SetField(resource.place, ("metadata", "annotations", WAVE), str(wave)),))
+
+
+def add_sync_option(unit: Unit, option: str) -> Remedy | None:
+    """Adds a sync option to an Application that is written in a file of its own."""
+    if unit.parent is not None and unit.parent.kind == "ApplicationSet":
+        return None
+    return Remedy(f"add {option} to {unit.id}", (AddItems(unit.place, ("spec", "syncPolicy", "syncOptions"), (option,)),))
+
+
+def create_once(resource: Resource) -> Remedy | None:
+    """Lets an ExternalSecret keep the value that it made first."""
+    spec = as_mapping(resource.data.get("spec"))
+    if "refreshPolicy" in spec and spec.place("refreshPolicy").file != resource.place.file:
+        return None
+    return Remedy(f"set refreshPolicy: CreatedOnce on {resource.id}", (SetField(resource.place, ("spec", "refreshPolicy"), "CreatedOnce"),))
 
 
 # References

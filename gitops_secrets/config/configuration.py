@@ -31,6 +31,16 @@ class SourceSetting:
 
 
 @dataclass(frozen=True, slots=True)
+class DestinationSetting:
+    """A cluster that Argo CD knows by name."""
+
+    server: str
+    labels: Mapping[str, str]
+    annotations: Mapping[str, str]
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
 class BootstrapChart:
     """A chart that is installed before the engine starts."""
 
@@ -84,6 +94,7 @@ class Configuration:
     """All that a user can say about a repository. `kinds` are rows as written, for the table of kinds to check."""
 
     clusters: Mapping[str, ClusterSetting] = field(default_factory=lambda: MappingProxyType({}))
+    destinations: Mapping[str, DestinationSetting] = field(default_factory=lambda: MappingProxyType({}))
     sources: Mapping[str, SourceSetting] = field(default_factory=lambda: MappingProxyType({}))
     bootstrap: Bootstrap = Bootstrap()
     accept_retry: bool | frozenset[str] = False  # True: whatever the reason
@@ -127,10 +138,11 @@ def load_configuration(text: bytes | None, file: str) -> Configuration:
 
 
 def _configuration(content: MappingNode) -> Configuration:
-    clusters, sources, rules = (as_mapping(content.get(key)) for key in ("clusters", "sources", "rules"))
+    clusters, destinations, sources, rules = (as_mapping(content.get(key)) for key in ("clusters", "destinations", "sources", "rules"))
     retry = content.get("accept-retry", False)
     return Configuration(
         clusters=MappingProxyType({name: ClusterSetting(_path(entry, "path"), entry.get("engine"), clusters.place(name)) for name, entry in clusters.items()}),
+        destinations=MappingProxyType({name: _destination(entry, destinations.place(name)) for name, entry in destinations.items()}),
         sources=MappingProxyType({name: _source(name, entry, sources.place(name)) for name, entry in sources.items()}),
         bootstrap=_bootstrap(content.get("bootstrap")),
         accept_retry=frozenset(retry) if isinstance(retry, SequenceNode) else retry,
@@ -150,9 +162,14 @@ def _path(entry: MappingNode, key: str) -> str:
     return path.rstrip("/") if path not in (".", "/") else ""
 
 
+def _destination(entry: MappingNode, place: Place) -> DestinationSetting:
+    labels, annotations = (MappingProxyType(dict(as_mapping(entry.get(key)))) for key in ("labels", "annotations"))
+    return DestinationSetting(entry.get("server", ""), labels, annotations, place)
+
+
 def _source(name: str, entry: MappingNode, place: Place) -> SourceSetting:
-    if name.count("/") != 2:
-        raise UsageError(f"{place}: sources are named kind/namespace/name, as in GitRepository/flux-system/other, not {name!r}")
+    if name.count("/") != 2 and "://" not in name and not name.startswith("git@"):
+        raise UsageError(f"{place}: sources are named kind/namespace/name, as in GitRepository/flux-system/other, or by their url, not {name!r}")
     external = entry.get("external", False)
     if external == ("path" in entry):
         raise UsageError(f"{place}: sources.{name} needs either 'path' or 'external: true'")

@@ -53,7 +53,7 @@ class _Build:
             for provision in fact.provisions:
                 self._add(provision, unit)
             self.opaque.extend(fact.opaque)
-        self.lineage = {unit: self._ancestors(unit) for unit in self.units}
+        self.lineage = {unit: frozenset(self.ancestors(unit)) for unit in self.units}
         self.release_namespaces = {release.chart: release.namespace for release in cluster.releases if release.chart}
 
     def graph(self) -> Graph:
@@ -94,13 +94,14 @@ class _Build:
         else:
             self.kinds.setdefault((provides.group, provides.kind), []).append((provision, unit))
 
-    def _ancestors(self, unit: ResourceId) -> frozenset[ResourceId]:
-        found: set[ResourceId] = set()
+    def ancestors(self, unit: ResourceId) -> list[ResourceId]:
+        """The unit that applies `unit`, the one that applies that, and so on."""
+        found: list[ResourceId] = []
         parent = self.units[unit].parent
         while parent is not None and parent not in found and parent in self.units:
-            found.add(parent)
+            found.append(parent)
             parent = self.units[parent].parent
-        return frozenset(found)
+        return found
 
     def _requirements(self) -> Iterable[tuple[ResourceId, Requirement]]:
         """Every requirement with the unit of who needs it; a store's credential without namespace stands once for each consumer's namespace."""
@@ -201,7 +202,7 @@ class _Build:
         inherited = self._inherited(declared, reasons)
         for consumer, provider in sorted({*reasons, *declared}):
             pair = (consumer, provider)
-            yield UnitEdge(consumer, provider, declared.get(pair), tuple(reasons.get(pair, ())) or inherited.get(pair, ()))
+            yield UnitEdge(consumer, provider, declared.get(pair) or self._by_wave(consumer, provider), tuple(reasons.get(pair, ())) or inherited.get(pair, ()))
 
     def _pairs(self, edge: ResourceEdge) -> Iterable[tuple[ResourceId, ResourceId]]:
         """The units that an edge between resources joins: those that apply both ends, and two releases of one Kustomization.
@@ -220,6 +221,16 @@ class _Build:
         first, second = edge.requirement.resource, edge.provision.resource
         if first != second and first in self.units and second in self.units and first.kind == second.kind == "HelmRelease" and consumer == provider:
             yield first, second
+
+    def _by_wave(self, consumer: ResourceId, provider: ResourceId) -> Dependency | None:
+        """The wave that puts one Application after another one: of the two that the unit above both of them applies."""
+        above = [consumer, *self.ancestors(consumer)]
+        below = [provider, *self.ancestors(provider)]
+        common = next((unit for unit in above if unit in below), None)
+        if common is None or common in (consumer, provider) or self.units[common].sync is None:
+            return None
+        later, first = (self.units[chain[chain.index(common) - 1]].sync for chain in (above, below))
+        return Dependency(provider, later.place) if later is not None and first is not None and later.wave > first.wave else None
 
     def _inherited(
         self, declared: Mapping[tuple[ResourceId, ResourceId], Dependency], reasons: Mapping[tuple[ResourceId, ResourceId], Sequence[ResourceEdge]]

@@ -204,4 +204,5 @@ class Release:
     bundled: tuple[Resource, ...] = ()  # CustomResourceDefinitions in the crds/ folder of a chart in this repository
     source: ResourceId | None = None  # the HelmRepository, OCIRepository, … it comes from
     extra: Mapping[str, str] = field(default_factory=dict)
+    unit: ResourceId | None = None  # that applies what the chart makes; None: the one that applies `resource`
     values_complete: bool = True  # False: more values come from what is not in the repository, or is secret

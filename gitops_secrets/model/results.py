@@ -43,6 +43,37 @@ class HealthExpression:
 
 
 @dataclass(frozen=True, slots=True)
+class Sync:
+    """How Argo CD applies an Application, or what an ApplicationSet makes (API v1alpha1)."""
+
+    wave: int  # among what its parent applies, smaller ones first; of what an ApplicationSet makes its step of a RollingSync
+    place: Place  # where a person would write the wave
+    namespace: str  # of the destination: where objects go that name none
+    automated: bool
+    retries: int  # of one sync; below zero: for ever
+    options: frozenset[str]  # as written: `CreateNamespace=true`
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """A cluster that Argo CD applies to, as it is registered."""
+
+    name: str
+    server: str = ""  # "" if it is not known
+    labels: Mapping[str, str] = dataclass_field(default_factory=dict, compare=False)
+    annotations: Mapping[str, str] = dataclass_field(default_factory=dict, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ArgoSettings:
+    """What the repository says of an Argo CD: its ConfigMap `argocd-cm`, or the values of its chart."""
+
+    place: Place
+    data: Mapping[str, object]  # keys of argocd-cm
+    version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Unit:
     """What an engine applies and reports on as one. Durations in seconds; None where not written."""
 
@@ -61,6 +92,7 @@ class Unit:
     source: ResourceId | None = None
     remote: bool = False  # its objects belong to another cluster
     opaque: str | None = None  # why its content is not known
+    sync: Sync | None = None  # None for units that Argo CD does not apply
     data: MappingNode = dataclass_field(default_factory=lambda: EMPTY_MAPPING)  # rendered manifest
 
     @property
@@ -96,6 +128,7 @@ class Cluster:
     problems: tuple[Problem, ...] = ()
     flux_version: str | None = None  # "2.9", if the repository tells
     given: tuple[Resource, ...] = ()  # Flux objects beside the entry point's units that are no units themselves: sources, generators
+    argo: ArgoSettings | None = None  # None: the repository does not tell how its Argo CD is set up
     stray: bool = False  # nothing reaches it, beside clusters that are bootstrapped: an archive, or applied by hand
     guessed: bool = False  # what starts together is told by the folders alone
 
@@ -166,7 +199,7 @@ class AddItems(NamedTuple):
 
     place: Place
     path: tuple[str, ...]
-    items: tuple[Mapping[str, str], ...]
+    items: tuple[Mapping[str, str] | str, ...]
 
 
 class SetField(NamedTuple):

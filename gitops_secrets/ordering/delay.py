@@ -14,6 +14,7 @@ from typing import Final
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.results import Unit
 from gitops_secrets.ordering.order import OrderedEdge, Plan
+from gitops_secrets.ordering.waves import longest_retry
 
 REQUEUE_SECONDS: Final = 30.0
 
@@ -37,6 +38,8 @@ def delay_of(edge: OrderedEdge, plan: Plan) -> float | None:
 
 def retry_seconds(unit: Unit) -> float | None:
     """Seconds until a refused unit is tried again; None where its manifest does not tell."""
+    if unit.sync is not None:
+        return longest_retry(unit)
     return unit.retry_interval if unit.retry_interval is not None else unit.interval
 
 

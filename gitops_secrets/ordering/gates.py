@@ -12,6 +12,7 @@ from gitops_secrets.model.facts import Effect, KindNeed, ObjectNeed, Provision, 
 from gitops_secrets.model.ids import BUILT_IN_GROUPS, ResourceId, crd_id
 from gitops_secrets.model.nodes import Place, as_text
 from gitops_secrets.model.results import HealthExpression, Unit
+from gitops_secrets.ordering.waves import has_health
 
 _WORKLOADS = frozenset({"Deployment", "StatefulSet", "DaemonSet"})
 _AWAITED = _WORKLOADS | {"ReplicaSet", "Pod", "Job", "PersistentVolumeClaim", "Service", "PodDisruptionBudget", "CustomResourceDefinition", "APIService"}
@@ -28,6 +29,7 @@ class GateKind(Enum):
     RUNTIME = "run time"  # made by a running controller: no object of the unit proves it
     MISREAD = "misread"  # waited for, but plain kstatus takes it for ready at once
     NOT_WAITING = "not waiting"  # the release itself doesn't wait for its objects
+    NO_HEALTH = "no health"  # Argo CD does not know the health of its kind: fine once applied
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,8 @@ def gate_of(edge: ResourceEdge, unit: Unit, graph: Graph, table: KindTable) -> G
     if not needs_health(edge, table):
         return Gate(edge, GateKind.APPLIED, checked, unit.place)
     crd = _needed_crd(edge)
+    if unit.sync is not None:
+        return _health_gate(edge, unit, graph, crd)
     if crd is not None and checks(unit, crd):
         return Gate(edge, GateKind.HEALTH_CHECK, crd, unit.place)
     if not edge.provision.ready_signal and not _follows_soon_enough(edge):
@@ -87,6 +91,16 @@ def gate_of(edge: ResourceEdge, unit: Unit, graph: Graph, table: KindTable) -> G
 def is_awaited(target: ResourceId) -> bool:
     """Can an object keep a unit that waits from being Ready? Of the built-in kinds kstatus knows these; all others count as ready once applied."""
     return target.group not in BUILT_IN_GROUPS or target.kind in _AWAITED
+
+
+def _health_gate(edge: ResourceEdge, unit: Unit, graph: Graph, crd: ResourceId | None) -> Gate:
+    """An Application is healthy when all that it applies is, as far as Argo CD knows the health of it."""
+    checked = edge.provision.resource
+    if not edge.provision.ready_signal:
+        return Gate(edge, GateKind.RUNTIME, crd or checked, unit.place)
+    if checked == unit.id or has_health(checked, graph.cluster):
+        return Gate(edge, GateKind.WAIT, checked, unit.place)
+    return Gate(edge, GateKind.NO_HEALTH, checked, unit.place)
 
 
 def checks(unit: Unit, target: ResourceId) -> bool:

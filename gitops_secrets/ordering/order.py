@@ -12,6 +12,7 @@ from gitops_secrets.model.facts import Confidence, Effect, Healing, When
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.results import Unit
 from gitops_secrets.ordering.gates import Gate, checks, gate_of, is_awaited
+from gitops_secrets.ordering.waves import earlier
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +129,7 @@ class _Planner:
         self.graph = graph
         self.table = table
         self.numbers = {unit: number for number, unit in enumerate(sorted(graph.units))}
+        self.earlier = earlier(graph)
         self.declared = {unit: tuple(dict.fromkeys(targets)) for unit, targets in graph.dependencies.items()}
 
     def plan(self) -> Plan:
@@ -193,7 +195,7 @@ class _Planner:
             parent = self.graph.units[unit].parent
             if parent is not None:
                 bits |= visit(parent)
-            for target in depends_on.get(unit, ()):
+            for target in (*depends_on.get(unit, ()), *self.earlier.get(unit, ())):
                 bits |= 1 << self.numbers[target] | visit(target) | wait_of(target)
             open_units.discard(unit)
             guaranteed[unit] = bits
@@ -221,7 +223,7 @@ class _Planner:
         found = self.graph.units[unit]
         if unit.kind == "HelmRelease":
             return ()
-        if found.wait:
+        if found.wait or found.sync is not None:
             return self.graph.children.get(unit, ())
         return [check.target for check in found.health_checks if check.target in self.graph.units and check.target != unit]
 
@@ -286,7 +288,8 @@ class _Planner:
         for edge in self.graph.resource_edges:
             if edge.provider_unit is None or edge.before is not None or not orders(edge, self.graph, self.table):
                 continue
-            if edge.requirement.effect is not Effect.APPLY or _only_admits(edge):
+            # Argo CD applies the waves of an Application one after the other.
+            if edge.requirement.effect is not Effect.APPLY or _only_admits(edge) or self.graph.units[edge.consumer_unit].sync is not None:
                 continue
             inside = edge.provider_unit == edge.consumer_unit and edge.provision.when is When.LATER
             # What a child brings is applied after the whole of its parent.
@@ -358,6 +361,7 @@ class _Planner:
         for found in self.graph.units.values():
             if found.parent is not None and found.parent in self.graph.units:
                 waits.setdefault(found.id, set()).add(found.parent)
+            waits.setdefault(found.id, set()).update(self.earlier.get(found.id, ()))
         levels = []
         remaining = {unit: set(waits.get(unit, ())) & self.graph.units.keys() for unit in self.graph.units}
         while remaining:

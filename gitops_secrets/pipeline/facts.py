@@ -20,10 +20,10 @@ from gitops_secrets.kinds.external_secret import LabelledNamespace, expand_clust
 from gitops_secrets.kinds.extract import facts_of
 from gitops_secrets.kinds.table import KindTable
 from gitops_secrets.kinds.webhooks import served_webhooks
-from gitops_secrets.model.facts import Facts, Opaque, Provision, Release, Resource
+from gitops_secrets.model.facts import Facts, ObjectNeed, Opaque, Provision, Release, Resource, When
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import as_mapping, as_text
-from gitops_secrets.model.results import Cluster
+from gitops_secrets.model.results import Cluster, Unit
 from gitops_secrets.pipeline.given import FLUX_MANIFESTS, used_namespaces
 from gitops_secrets.rendering.units import is_source
 
@@ -84,9 +84,12 @@ def cluster_facts(cluster: Cluster, table: KindTable, catalogue: Catalogue) -> I
     for unit, resource in selecting:
         for child in expand_cluster_external_secret(resource, namespaces):
             yield unit, facts_of(child, table)
+    for applying in cluster.units:
+        if applying.sync is not None and not applying.remote:
+            yield applying.id, Facts(provisions=tuple(_made_namespace(applying)))
     used = used_namespaces(cluster)
     for release in cluster.releases:
-        unit = unit_of.get(release.resource, release.resource)
+        unit = release.unit or unit_of.get(release.resource, release.resource)
         yield unit, release_facts(release, catalogue, table)
         yield unit, Facts(provisions=(*_bundled(release, table), *distributed_objects(release, used, catalogue)))
 
@@ -98,3 +101,14 @@ def _bundled(release: Release, table: KindTable) -> Iterable[Provision]:
     for resource in release.bundled:
         for provision in facts_of(resource, table).provisions:
             yield replace(provision, resource=release.resource, when=release.when)
+
+
+def _made_namespace(unit: Unit) -> Iterable[Provision]:
+    """The namespace of its destination, which Argo CD makes before a sync where an Application asks for it."""
+    if unit.sync is None or not unit.sync.namespace or "CreateNamespace=true" not in unit.sync.options:
+        return
+    policy = as_mapping(as_mapping(unit.data.get("spec")).get("syncPolicy"))
+    written = as_mapping(as_mapping(policy.get("managedNamespaceMetadata")).get("labels"))
+    labels = {"kubernetes.io/metadata.name": unit.sync.namespace, **{key: str(value) for key, value in written.items()}}
+    need = ObjectNeed(ResourceId("", "Namespace", "", unit.sync.namespace))
+    yield Provision(unit.id, need, When.NOW, policy.place("syncOptions"), labels=tuple(sorted(labels.items())), note="CreateNamespace=true")

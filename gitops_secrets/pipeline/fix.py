@@ -248,7 +248,7 @@ def _touch(first: Edit, second: Edit) -> bool:
 
 def _joined(steps: Iterable[Step]) -> Iterable[Step]:
     """Each step once, those that add to one list as one."""
-    lists: dict[AddItems, list[Mapping[str, str]]] = {}
+    lists: dict[AddItems, list[Mapping[str, str] | str]] = {}
     order: dict[Step, None] = {}
     for step in steps:
         if isinstance(step, AddItems):

@@ -47,6 +47,10 @@ _OPENSHIFT_NAMESPACES = (
 _ARGO_CD = frozenset({"Application", "ApplicationSet", "AppProject"})  # and not the kinds of its sisters, Rollouts and Workflows
 _FLUX_GROUPS = (".toolkit.fluxcd.io", "fluxcd.controlplane.io")
 FLUX_MANIFESTS = "https://github.com/fluxcd/flux2"
+_ARGO_ACCOUNTS = tuple(
+    f"argocd-{part}"
+    for part in ("application-controller", "applicationset-controller", "server", "repo-server", "notifications-controller", "dex-server", "redis")
+)
 _FLUX_ACCOUNTS = (
     "kustomize-controller",
     "helm-controller",
@@ -95,6 +99,7 @@ def given_provisions(cluster: Cluster, table: KindTable, catalogue: Catalogue) -
         # The cluster was made with a network, which may be any: no pod of the engine would run without.
         for chart in networks:
             yield from bundle_facts(chart, KUBERNETES, place, table, When.BEFORE).provisions
+    yield from _argo_objects(cluster, place)
 
 
 def _defined(cluster: Cluster, table: KindTable) -> Mapping[tuple[str, str], tuple[str, ...]]:
@@ -120,7 +125,7 @@ def _flux_objects(cluster: Cluster, place: Place) -> Iterable[Provision]:
     applied = {entry.resource.id: entry.resource for entry in cluster.resources}
     applied.update((resource.id, resource) for resource in cluster.given)
     for unit in cluster.units:
-        if unit.parent is None and not unit.is_overlay:
+        if unit.parent is None and not unit.is_overlay and unit.sync is None:
             # The bootstrap made the root, its namespace and its source; nothing in the repository has to.
             namespaces.add(unit.id.namespace)
             yield Provision(FLUX, ObjectNeed(unit.id), When.BEFORE, place)
@@ -135,7 +140,23 @@ def _flux_objects(cluster: Cluster, place: Place) -> Iterable[Provision]:
         credential = as_text(as_mapping(as_mapping(resource.data.get("spec")).get("sync")).get("pullSecret")) if resource.id.kind == "FluxInstance" else ""
         if credential:
             yield Provision(FLUX, ObjectNeed(ResourceId("", "Secret", resource.id.namespace, credential)), When.BEFORE, place)
+    if cluster.engine == "argo" and not any(unit.id.group.endswith(_FLUX_GROUPS) for unit in cluster.units):
+        return
     for namespace in sorted(namespaces):
         yield Provision(FLUX, ObjectNeed(ResourceId("", "Namespace", "", namespace)), When.BEFORE, place)
         for account in _FLUX_ACCOUNTS:
             yield Provision(FLUX, ObjectNeed(ResourceId("", "ServiceAccount", namespace, account)), When.BEFORE, place)
+
+
+def _argo_objects(cluster: Cluster, place: Place) -> Iterable[Provision]:
+    """What an Argo CD has by itself: its namespace, its project `default`, its accounts, and the roots that somebody gave it."""
+    units = [unit for unit in cluster.units if unit.sync is not None]
+    for unit in units:
+        if unit.parent is None:
+            yield Provision(ARGO, ObjectNeed(unit.id), When.BEFORE, place)
+    for namespace in sorted({unit.id.namespace for unit in units}):
+        yield Provision(ARGO, ObjectNeed(ResourceId("argoproj.io", "AppProject", namespace, "default")), When.BEFORE, place)
+        if cluster.engine == "argo":
+            yield Provision(ARGO, ObjectNeed(ResourceId("", "Namespace", "", namespace)), When.BEFORE, place)
+            for account in _ARGO_ACCOUNTS:
+                yield Provision(ARGO, ObjectNeed(ResourceId("", "ServiceAccount", namespace, account)), When.BEFORE, place)

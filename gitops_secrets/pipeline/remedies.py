@@ -70,7 +70,7 @@ class Remedies:
             raise UneditableError("the object is named elsewhere")
         target = (*path[:-2], *step.path)
         if isinstance(step, AddItems):
-            return add_sequence_items(text, file, document, target, [dict(item) for item in step.items])
+            return add_sequence_items(text, file, document, target, [item if isinstance(item, str) else dict(item) for item in step.items])
         return set_scalar(text, file, document, target, step.value)
 
     def _set(self, step: SetValue | SetKey, document: int, path: Path) -> Sequence[Edit]:

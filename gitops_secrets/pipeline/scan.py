@@ -20,7 +20,7 @@ from gitops_secrets.kinds.extract import facts_of
 from gitops_secrets.kinds.table import KindTable, default_table, table_with
 from gitops_secrets.manifests.load import Loader
 from gitops_secrets.model.facts import Problem, Provision, When
-from gitops_secrets.model.results import Cluster
+from gitops_secrets.model.results import Cluster, Destination
 from gitops_secrets.ordering.order import Plan, plan
 from gitops_secrets.pipeline.bootstrap import bootstrap_provisions
 from gitops_secrets.pipeline.checkout import Checkout, open_checkout
@@ -164,6 +164,7 @@ def analyse(repository: Repository, *, cluster: str | None = None, progress: Pro
         checkouts={name: folder_loader(repository.loader, folder) for name, folder in checkouts.items()},
         settings=repository.configuration.clusters,
         provisions_of=lambda resource: facts_of(resource, repository.table).provisions,
+        destinations=[Destination(name, each.server, each.labels, each.annotations) for name, each in repository.configuration.destinations.items()],
     )
     clusters = [entry for entry in found if _in_scope(entry, repository.scope)]
     if cluster is not None:

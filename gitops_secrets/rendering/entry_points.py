@@ -17,15 +17,21 @@ from gitops_secrets.manifests.load import YAML_SUFFIXES, Loader
 from gitops_secrets.model.facts import Opaque, Problem, Resource
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import MappingNode, Place, as_mapping, as_sequence, as_text
-from gitops_secrets.model.results import AppliedResource, Cluster, Unit, overlay_id
+from gitops_secrets.model.results import AppliedResource, Cluster, Destination, Unit, overlay_id
+from gitops_secrets.rendering.argo.applications import ARGO_GROUP, ARGO_NAMESPACE, destination_of, is_argo_unit, sources_of
+from gitops_secrets.rendering.argo.discovery import Reach, entry_point, find_objects, own_urls, registered_cluster, root_groups, settings_of
+from gitops_secrets.rendering.argo.engine import ArgoEngine
+from gitops_secrets.rendering.argo.repositories import Repositories
 from gitops_secrets.rendering.artifacts import EXTENSIONS_GROUP, folder_loader
 from gitops_secrets.rendering.cluster_names import unique_suffixes
-from gitops_secrets.rendering.flux import Expansion, build_directory, expand
+from gitops_secrets.rendering.engines import Root, expand
+from gitops_secrets.rendering.expansion import Elsewhere, Expansion, State
+from gitops_secrets.rendering.flux import build_directory
 from gitops_secrets.rendering.flux_version import applied_version, bootstrapped_version
 from gitops_secrets.rendering.kustomize import Build, Builder, find_kustomization
 from gitops_secrets.rendering.objects import FLUX_NAMESPACE, ProvisionsOf, ScopeOf, no_provisions, to_resource
 from gitops_secrets.rendering.resource_set import is_resource_set
-from gitops_secrets.rendering.sources import Sources, normalised_url
+from gitops_secrets.rendering.sources import Sources
 from gitops_secrets.rendering.starts import (
     EntryPoint,
     bootstraps,
@@ -40,6 +46,7 @@ from gitops_secrets.rendering.starts import (
     written_path,
 )
 from gitops_secrets.rendering.units import KUSTOMIZE_GROUP, OPERATOR_GROUP, SOURCE_GROUP, is_kustomization, source_of, to_unit
+from gitops_secrets.rendering.urls import normalised_url
 from gitops_secrets.repository.ignore import FilteredTree, ignored
 from gitops_secrets.repository.tree import join
 
@@ -59,18 +66,19 @@ def find_clusters(
     checkouts: Mapping[str, Loader] = MappingProxyType({}),
     settings: Mapping[str, ClusterSetting] = MappingProxyType({}),
     provisions_of: ProvisionsOf = no_provisions,
+    destinations: Iterable[Destination] = (),
 ) -> tuple[Cluster, ...]:
     """All clusters of a tree, rendered, sorted by name.
 
     `remote_urls` are the urls under which this repository is known; `external_sources` ids of sources that are elsewhere for certain; `not_overlays`
     directories that somebody applies before the engine starts, with a `/` at the end if all below is meant too; `checkouts` what to read for sources that
     are other repositories. `settings` are entry points by name: if there are any, these are the clusters, and no others. `provisions_of` tells what Secrets
-    controllers make of a resource, and with which keys.
+    controllers make of a resource, and with which keys; `destinations` are clusters that Argo CD knows.
 
     Raises:
         UsageError: for a setting whose path is not there, or is no entry point.
     """
-    discovery = _Discovery(loader, scope_of, remote_urls, external_sources, not_overlays, checkouts, provisions_of)
+    discovery = _Discovery(loader, scope_of, remote_urls, external_sources, not_overlays, checkouts, provisions_of, destinations)
     return discovery.run_configured(settings) if settings else discovery.run()
 
 
@@ -88,6 +96,7 @@ class _Discovery:
         not_overlays: Iterable[str],
         checkouts: Mapping[str, Loader],
         provisions_of: ProvisionsOf,
+        destinations: Iterable[Destination],
     ) -> None:
         self.loader = loader
         self.tree = loader.tree
@@ -100,6 +109,8 @@ class _Discovery:
         self.not_below = tuple(directory for directory in self.not_overlays if directory.endswith("/"))
         self.checkouts = checkouts
         self.provisions_of = provisions_of
+        self.destinations = tuple(destinations)
+        self.registered: tuple[Destination, ...] = ()  # by Secrets of the repository
         self.reached: set[Place] = set()
         self.built: set[str] = set()
         self.clusters: list[tuple[EntryPoint, Cluster]] = []
@@ -109,6 +120,7 @@ class _Discovery:
         for entry in self._bootstraps(documents):
             self._add(entry)
         self._add_unreached(documents)
+        self._add_applications()
         self._add_overlays()
         names = unique_suffixes([entry.path for entry, _ in self.clusters])
         # One whose path is not there says nothing of what else is in use.
@@ -142,11 +154,11 @@ class _Discovery:
         """What starts at a file with Flux objects, at a directory that Flux syncs, or (engine `none`) at a directory that is applied as it is."""
         path, engine, called = setting.path, setting.engine, f"{setting.place}: clusters.{name}"
         is_file = self.tree.is_file(path)
-        if engine == "argo":
-            raise UsageError(f"{called}: the engine argo is not read yet")
         if not is_file and not self.tree.is_directory(path):
             raise UsageError(f"{called}: {path} is not in the repository")
         build = None if is_file else build_directory(self.builder, self.tree, path)
+        if engine == "argo":
+            return self._configured_applications(path, called, build)
         if engine != "none":
             documents = build.resources if build is not None else self.loader.load(path).documents
             bootstrap = next((entry for entry in known if path == entry.file), None) or next((entry for entry in known if path == entry.path), None)
@@ -174,6 +186,7 @@ class _Discovery:
         if not entry.stray and any(entry.path == known.path and ids.intersection(root.id for root in known.roots) for known, _ in self.clusters):
             return
         cluster, expansion = self._expanded(entry)
+        cluster = self._with_settings(cluster)
         if not cluster.resources and _TEMPLATE_FOLDERS.intersection(entry.file.lower().split("/")):
             # People copy it for a new cluster, and write that one's path into the copy.
             entry = replace(entry, stray=True)
@@ -181,11 +194,39 @@ class _Discovery:
         self.reached |= {applied.resource.place for applied in expansion.resources if applied.resource.id.group.endswith(_ENGINE_GROUPS)}
         self.reached |= {unit.place for unit in expansion.units} | {root.place for root in entry.roots}
         self.clusters.append((entry, replace(cluster, problems=(*cluster.problems, *problems))))
-        if not entry.bootstrapped:
+        self.clusters += self._spokes(entry, cluster, expansion)
+        if not entry.bootstrapped and entry.engine == "flux":
             # The folder that a bootstrap would sync; what lies there to install the engine itself is no overlay.
             self.built.add(f"{entry.path}/{FLUX_NAMESPACE}/" if entry.path else f"{FLUX_NAMESPACE}/")
 
-    def _expanded(self, entry: EntryPoint) -> tuple[Cluster, Expansion]:
+    def _spokes(self, entry: EntryPoint, hub: Cluster, expansion: Expansion) -> Iterable[tuple[EntryPoint, Cluster]]:
+        """The other clusters that Applications are for, each with what goes there, below the units of the hub that these come from."""
+        repositories = self._repositories(entry, self.urls)
+        waiting: dict[Destination, list[Elsewhere]] = {}
+        for other in expansion.elsewhere:
+            waiting.setdefault(repositories.registered(destination_of(other.resource)), []).append(other)
+        for destination, others in sorted(waiting.items(), key=lambda item: (item[0].name, item[0].server)):
+            name = destination.name or destination.server.rpartition("//")[2].partition("/")[0]
+            spoke = replace(entry, path=f"{entry.path}/{name}".lstrip("/"), given=())
+            made, within = self._expanded(spoke, [(other.resource, other.parent) for other in others], destination)
+            known = {unit.id: unit for unit in expansion.units}
+            above = {unit.id for unit in within.units}
+            pending = [other.parent for other in others]
+            units = list(made.units)
+            while pending:
+                parent = pending.pop()
+                if parent in known and parent not in above:
+                    above.add(parent)
+                    units.append(replace(known[parent], remote=True))
+                    pending.append(known[parent].parent)
+            self.built |= within.built
+            yield spoke, replace(made, units=tuple(sorted(units, key=lambda unit: unit.id)), argo=hub.argo)
+
+    def _with_settings(self, cluster: Cluster) -> Cluster:
+        """`cluster` with how its Argo CD is set up, if it has one."""
+        return replace(cluster, argo=settings_of(cluster)) if any(unit.sync is not None for unit in cluster.units) else cluster
+
+    def _expanded(self, entry: EntryPoint, roots: Sequence[Root] = (), here: Destination | None = None) -> tuple[Cluster, Expansion]:
         urls = self.urls | ({normalised_url(entry.url)} if entry.url else frozenset())
         loader, builder = self._without_ignored(entry.ignore)
         folder = self._source_root(entry)
@@ -193,13 +234,20 @@ class _Discovery:
             loader = folder_loader(loader, folder)
             builder = Builder(loader)
         sources = Sources(entry.source, urls, self.external, self.checkouts)
-        expansion = expand(entry.roots, entry.given, sources, loader, builder, self.scope_of, self.provisions_of)
+        repositories = self._repositories(entry, urls, here)
+        expansion = expand(
+            roots or [(root, None) for root in entry.roots], entry.given, sources, repositories, loader, builder, self.scope_of, self.provisions_of
+        )
         return _to_cluster(entry, expansion), expansion
 
     def _source_root(self, entry: EntryPoint) -> str:
         """The folder that is a repository of its own within this one, if the paths of an entry point are relative to such: "" for the root."""
-        units = [unit for root in entry.roots if (unit := to_unit(root, None)).source == entry.source]
-        paths = [path for unit in units if (path := join("", written_path(unit.data))) is not None]
+        if entry.engine == "argo":
+            written = [source.path for root in entry.roots for source in sources_of(root) if source.path and not source.chart]
+            paths = [path for path in (join("", path.strip("/")) for path in written) if path is not None]
+        else:
+            units = [unit for root in entry.roots if (unit := to_unit(root, None)).source == entry.source]
+            paths = [path for unit in units if (path := join("", written_path(unit.data))) is not None]
         if not paths or any(self.tree.is_directory(path) for path in paths):
             return ""
         folder = entry.file.rpartition("/")[0]
@@ -324,6 +372,64 @@ class _Discovery:
         """The directory of this repository that a Kustomization would build, if it is there."""
         path = join("", written_path(resource.data))
         return path if path is not None and self.tree.is_directory(path) else None
+
+    # Applications that nothing reaches
+
+    def _add_applications(self) -> None:
+        found = find_objects(self.loader, self.scope_of)
+        units = {place: pair for place, pair in found.units.items() if place not in self.reached and pair[0] not in self.built}
+        if not units:
+            return
+        for resource in self._listed_units():
+            if resource.place in units:
+                units[resource.place] = (units[resource.place][0], resource)
+        urls = own_urls((resource for _, resource in units.values()), self.urls, self.tree)
+        self.registered = tuple(cluster for _, resource in found.beside if (cluster := registered_cluster(resource)) is not None)
+        groups = root_groups(units, lambda root, frontier: self._reach(root, frontier, urls))
+        for folder, group in groups:
+            self._add(entry_point(folder, group, found, alone=len(groups) == 1))
+
+    def _configured_applications(self, path: str, called: str, build: Build | None) -> Cluster:
+        """What starts at the Applications of a file, or of a directory: as its kustomization renders them, or all below it."""
+        found = find_objects(self.loader, self.scope_of)
+        prefix = f"{path}/" if path else ""
+        group = [(file, resource) for file, resource in found.units.values() if file == path or (build is not None and file.startswith(prefix))]
+        if build is not None and find_kustomization(self.tree, path) is not None:
+            listed = (to_resource(node, self.scope_of, ARGO_NAMESPACE) for node in build.resources)
+            group = [(path, resource) for resource in listed if resource is not None and is_argo_unit(resource)]
+        if not group:
+            raise UsageError(f"{called}: {path or '.'} holds no Application")
+        self.registered = tuple(known for _, resource in found.beside if (known := registered_cluster(resource)) is not None)
+        entry = replace(entry_point(path, group, found), file=path or ".", path=path)
+        cluster, _ = self._expanded(entry)
+        return self._with_settings(cluster)
+
+    def _listed_units(self) -> Iterable[Resource]:
+        """Applications as the kustomize directories that list them render them."""
+        for directory in self._unreferenced_directories():
+            for node in self.builder.build(directory).resources:
+                if as_text(node.get("apiVersion")).startswith(ARGO_GROUP):
+                    resource = to_resource(node, self.scope_of, ARGO_NAMESPACE)
+                    if resource is not None:
+                        yield resource
+
+    def _reach(self, root: Resource, frontier: frozenset[Place], urls: frozenset[str]) -> Reach:
+        state = State(self.loader, self.builder, self.scope_of)
+        state.engines = (ArgoEngine(state, self._repositories(None, urls), frontier),)
+        state.enqueue(root, None)
+        expansion = state.run()
+        places = frozenset(applied.resource.place for applied in expansion.resources if is_argo_unit(applied.resource))
+        away = {str(destination_of(other.resource)) for other in expansion.elsewhere}
+        claims = {("", applied.resource.id) for applied in expansion.resources if applied.resource.id.kind != "Namespace"}
+        return Reach(places, frozenset(claims | {(where, root.id) for where in away}))
+
+    def _repositories(self, entry: EntryPoint | None, urls: frozenset[str], here: Destination | None = None) -> Repositories:
+        """What Applications read from this repository."""
+        roots = entry.roots if entry is not None else ()
+        own = own_urls((root for root in roots if is_argo_unit(root)), urls, self.tree) | urls
+        checkouts = {normalised_url(name): loader for name, loader in self.checkouts.items()}
+        external = frozenset(normalised_url(name) for name in self.external)
+        return Repositories(own, external, checkouts, (*self.destinations, *self.registered), here)
 
     # Directories without an engine
 

@@ -47,7 +47,7 @@ def release_values(resource: Resource, resources: Mapping[ResourceId, Resource],
         if key not in data:
             # The release fails, or goes without it where it is optional.
             continue
-        values = _at_path(path, data[key], entry.place("targetPath")) if path else _values(as_text(data[key]), data.place(key), loader)
+        values = value_at_path(path, data[key], entry.place("targetPath")) if path else _values(as_text(data[key]), data.place(key), loader)
         if values is None:
             complete = False
         else:
@@ -99,7 +99,7 @@ def _block_indent(place: Place, loader: Loader) -> str | None:
     return first[: len(first) - len(first.lstrip())]
 
 
-def _at_path(path: str, value: object, place: Place) -> MappingNode | None:
+def value_at_path(path: str, value: object, place: Place) -> MappingNode | None:
     """A value at a `targetPath`, as `helm --set` would read both; None for paths into lists."""
     steps = [step.replace("\\.", ".") for step in re.split(r"(?<!\\)\.", path)]
     if not all(steps) or any("[" in step for step in steps):

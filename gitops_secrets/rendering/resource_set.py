@@ -19,12 +19,12 @@ from gitops_secrets.model.facts import Problem, Resource
 from gitops_secrets.model.ids import ResourceId, split_api_version
 from gitops_secrets.model.nodes import MappingNode, Place, SequenceNode, as_mapping, as_sequence, as_text, pack
 from gitops_secrets.rendering.objects import place_of_field, with_common_metadata
+from gitops_secrets.rendering.selectors import is_selected
 from gitops_secrets.rendering.units import OPERATOR_GROUP
 from gitops_secrets.syntax.emit import dump
-from gitops_secrets.syntax.go_template import TemplateError, render_lines
+from gitops_secrets.syntax.go_template import FLUX_OPERATOR, TemplateError, render_lines
 from gitops_secrets.syntax.yaml import parse
 
-_DELIMITERS = ("<<", ">>")
 _MOST_PERMUTATIONS = 10_000  # the operator's own limit
 _MOST_RENDERED = 20_000  # texts for one ResourceSet: many inputs times many templates
 _RECONCILE = "fluxcd.controlplane.io/reconcile"
@@ -125,7 +125,7 @@ def _providers(resource: Resource, entry: MappingNode, resources: Mapping[Resour
     if not isinstance(selector, MappingNode):
         return "its inputsFrom names no provider"
     candidates = (known for known in resources.values() if (known.id.group, known.id.kind) == (OPERATOR_GROUP, "ResourceSetInputProvider"))
-    return [known for known in candidates if known.id.namespace == resource.id.namespace and _is_selected(known, selector)]
+    return [known for known in candidates if known.id.namespace == resource.id.namespace and is_selected(_labels(known), selector)]
 
 
 def _provider_id(resource: Resource, entry: MappingNode) -> ResourceId | None:
@@ -133,20 +133,8 @@ def _provider_id(resource: Resource, entry: MappingNode) -> ResourceId | None:
     return ResourceId(OPERATOR_GROUP, "ResourceSetInputProvider", resource.id.namespace, name) if name else None
 
 
-def _is_selected(resource: Resource, selector: MappingNode) -> bool:
-    """Kubernetes' label selectors: all of it must hold."""
-    labels = as_mapping(as_mapping(resource.data.get("metadata")).get("labels"))
-    if any(labels.get(key) != value for key, value in as_mapping(selector.get("matchLabels")).items()):
-        return False
-    for entry in as_sequence(selector.get("matchExpressions")):
-        expression = as_mapping(entry)
-        key, operator, values = as_text(expression.get("key")), expression.get("operator"), as_sequence(expression.get("values"))
-        holds = key in labels
-        if operator in ("In", "NotIn"):
-            holds = holds and labels[key] in values
-        if holds is (operator in ("NotIn", "DoesNotExist")):
-            return False
-    return True
+def _labels(resource: Resource) -> MappingNode:
+    return as_mapping(as_mapping(resource.data.get("metadata")).get("labels"))
 
 
 def _static_inputs(provider: Resource) -> _Inputs:
@@ -296,7 +284,7 @@ class _Steps:
 
     def _render_all(self, template: _Template) -> Iterator[MappingNode]:
         # Without an expression it is the same for all inputs.
-        combined = self.combined if _DELIMITERS[0] in template.text else self.combined[:1]
+        combined = self.combined if FLUX_OPERATOR.delimiters[0] in template.text else self.combined[:1]
         for inputs in combined or [{}]:
             self.rendered += 1
             if self.rendered > _MOST_RENDERED:
@@ -310,7 +298,7 @@ class _Steps:
                 self.made.unknown = self.made.unknown or f"a template of it can't be rendered here: {error.message}"
 
     def _render(self, template: _Template, inputs: _Inputs) -> list[MappingNode]:
-        rendered = render_lines(template.text, {"inputs": inputs}, delimiters=_DELIMITERS)
+        rendered = render_lines(template.text, {"inputs": inputs}, FLUX_OPERATOR)
         if _UNKNOWN in rendered.text:
             self.made.unknown = "a template of it uses the id of an input provider, which only the cluster knows"
             return []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -11,8 +10,7 @@ from gitops_secrets.manifests.load import Loader
 from gitops_secrets.model.facts import Resource
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import as_mapping, as_text
-
-_SCP = re.compile(r"^(?:[^@/]+@)?([^:/]+):(?!//)(.+)$")
+from gitops_secrets.rendering.urls import normalised_url, owner_of
 
 
 class Origin(Enum):
@@ -56,30 +54,9 @@ class Sources:
     def is_foreign_url(self, url: str, resources: Mapping[ResourceId, Resource]) -> bool:
         """Does an address belong to other people, as far as it and the addresses of this repository tell?"""
         own = {normalised_url(own) for own in [_url_of(self.entry, resources)] if own} | self.urls
-        return "/" in url and bool(own) and _owner(normalised_url(url)) not in map(_owner, own)
+        return "/" in url and bool(own) and owner_of(normalised_url(url)) not in map(owner_of, own)
 
 
 def _url_of(source: ResourceId | None, resources: Mapping[ResourceId, Resource]) -> str:
     declared = resources.get(source) if source is not None else None
     return as_text(as_mapping(declared.data.get("spec")).get("url")) if declared is not None else ""
-
-
-def _owner(url: str) -> str:
-    """Host and first part of the path of a normalised url, without what tells registries of a forge from the forge."""
-    host, _, path = url.partition("/")
-    return f"{'github.com' if host == 'ghcr.io' else host}/{path.partition('/')[0]}"
-
-
-def normalised_url(url: str) -> str:
-    """Host and path of a git or OCI url, so that ssh, https and scp-like forms of one repository are equal."""
-    url = url.strip()
-    if "://" in url:
-        url = url.partition("://")[2]
-        url = url.rpartition("@")[2] if "@" in url.partition("/")[0] else url
-        host, _, path = url.partition("/")
-        host = host.partition(":")[0]
-    elif match := _SCP.match(url):
-        host, path = match[1], match[2]
-    else:
-        host, path = "", url
-    return f"{host.lower()}/{path.strip('/').removesuffix('.git').lower()}"

@@ -1,9 +1,14 @@
-"""Shell patterns as Go's `path.Match` reads them: `*`, `?`, `[a-z]`, `[^a-z]`, and a backslash before a literal character."""
+"""Shell patterns as Go's `path.Match` reads them: `*`, `?`, `[a-z]`, `[^a-z]`, and a backslash before a literal character.
+
+Argo CD's patterns over paths (gobwas/glob, doublestar) also know `{a,b}` and `**`.
+"""
 
 from __future__ import annotations
 
 import re
 from functools import lru_cache
+
+_BRACES = re.compile(r"\{([^{}]*)\}")
 
 
 @lru_cache(maxsize=1024)
@@ -43,6 +48,75 @@ def compile_glob(pattern: str) -> re.Pattern[str] | None:
     *middle, last = others
     # Between two stars the leftmost match is as good as any: atomic groups spare the backtracking.
     return re.compile(first + "".join(f"(?>.*?{chunk})" for chunk in middle if chunk) + f".*{last}\\Z", re.DOTALL)
+
+
+# More would take a matcher too long, or too much memory.
+_MOST_ALTERNATIVES = 64
+_MOST_DEEP_STARS = 4
+
+
+@lru_cache(maxsize=1024)
+def compile_path_glob(pattern: str, *, separated: bool = False) -> re.Pattern[str] | None:
+    """An expression whose `match` takes the whole of a path; None for a malformed pattern, or one that nobody writes, which matches nothing.
+
+    A star takes `/` as well, as gobwas/glob without separators does, unless they are `separated`.
+
+    >>> bool(compile_path_glob("{config.yaml,env-usw2/*}").match("env-usw2/a/b.yaml")), bool(compile_path_glob("apps/*", separated=True).match("apps/a/b"))
+    (True, False)
+    """
+    alternatives = _without_braces(pattern)
+    expressions = [_path_expression(each, "[^/]" if separated else ".") for each in alternatives]
+    if len(alternatives) > _MOST_ALTERNATIVES or any(each is None for each in expressions):
+        return None
+    return re.compile("(?:" + "|".join(each or "" for each in expressions) + ")\\Z", re.DOTALL)
+
+
+def _without_braces(pattern: str) -> list[str]:
+    """The patterns that one with `{a,b}` stands for."""
+    done: list[str] = []
+    pending = [pattern]
+    while pending and len(done) + len(pending) <= _MOST_ALTERNATIVES:
+        current = pending.pop()
+        innermost = _BRACES.search(current)
+        if innermost is None:
+            done.append(current)
+        else:
+            pending += [current[: innermost.start()] + choice + current[innermost.end() :] for choice in innermost[1].split(",")]
+    return done + pending
+
+
+def _path_expression(pattern: str, one: str) -> str | None:
+    expression, chunk, position, open_star, deep = "", "", 0, False, 0
+    while position < len(pattern):
+        character = pattern[position]
+        position += 1
+        if character == "*":
+            # Between two stars the leftmost match is as good as any, see above; not so where a star may take `/` and a later one may not.
+            expression += f"(?>{one}*?{chunk})" if open_star else chunk
+            chunk, open_star = "", True
+            if pattern[position : position + 1] == "*":
+                position += 1
+                deep += 1
+                slash = pattern[position : position + 1] == "/"
+                position += slash
+                expression += "(?:.*/)?" if slash else ".*"
+                open_star = False
+        elif character == "?":
+            chunk += one
+        elif character == "[":
+            closed = _class(pattern, position)
+            if closed is None:
+                return None
+            ranges, position = closed
+            chunk += ranges
+        elif character == "\\" and position < len(pattern):
+            chunk += re.escape(pattern[position])
+            position += 1
+        else:
+            chunk += re.escape(character)
+    if deep > _MOST_DEEP_STARS:
+        return None
+    return expression + (f"{one}*" if open_star else "") + chunk
 
 
 def _class(pattern: str, position: int) -> tuple[str, int] | None:

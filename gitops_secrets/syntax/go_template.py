@@ -1,13 +1,13 @@
 """Go's text/template with configurable delimiters, evaluated safely: `<<` and `>>` in the ResourceSets of Flux Operator, `{{` and `}}` in ApplicationSets.
 
 A template sees the data that it is given and nothing else, and what it may take of time and memory is bounded. Its functions are in `sprig`.
-Semantics are those of Go 1.26 with `missingkey=error`, as Flux Operator 0.59 and Argo CD's `goTemplateOptions` ask for.
+Semantics are those of Go 1.26, with `missingkey=error` unless a dialect says otherwise: Flux Operator 0.59 asks for it, and most `goTemplateOptions`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
 from gitops_secrets.syntax.go_syntax import (
@@ -28,15 +28,32 @@ from gitops_secrets.syntax.go_syntax import (
     error_at,
     parse_template,
 )
-from gitops_secrets.syntax.sprig import FUNCTIONS, UNSUPPORTED, FunctionError, go_text, is_true, type_name
+from gitops_secrets.syntax.sprig import ARGO_FUNCTIONS, ARGO_UNSUPPORTED, FUNCTIONS, UNSUPPORTED, FunctionError, go_text, is_true, type_name
+from gitops_secrets.syntax.sprig import Function as SprigFunction
 
-__all__ = ["Rendered", "TemplateError", "render", "render_lines"]
+__all__ = ["ARGO_CD", "ARGO_CD_LENIENT", "FLUX_OPERATOR", "Dialect", "Rendered", "TemplateError", "render", "render_lines"]
 
 MAX_OUTPUT = 4_000_000
 # Statements, operands, and values that functions walk through.
 MAX_STEPS = 1_000_000
 _TYPES: Mapping[str, tuple[type, str]] = {"s": (str, "string"), "i": (int, "int"), "m": (dict, "map"), "l": (list, "list"), "b": (bool, "bool")}
 _JUMPS = ("and", "or")
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """What those who render templates give them beside Go's own."""
+
+    functions: Mapping[str, SprigFunction]
+    unsupported: frozenset[str]
+    delimiters: tuple[str, str]
+    has_data_functions: bool  # is each key of the data a function without arguments, too (`inputs.name`)?
+    is_strict: bool = True  # missingkey=error; else a key that is not there is nothing
+
+
+FLUX_OPERATOR = Dialect(FUNCTIONS, UNSUPPORTED, ("<<", ">>"), has_data_functions=True)
+ARGO_CD = Dialect(ARGO_FUNCTIONS, ARGO_UNSUPPORTED, ("{{", "}}"), has_data_functions=False)
+ARGO_CD_LENIENT = replace(ARGO_CD, is_strict=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,27 +64,28 @@ class Rendered:
     lines: tuple[int, ...]
 
 
-def render(text: str, data: Mapping[str, Any], *, delimiters: tuple[str, str] = ("<<", ">>")) -> str:
-    """The text that a template makes of `data`, which is its dot; each key is a function without arguments, too (`inputs.name`).
+def render(text: str, data: Mapping[str, Any], dialect: Dialect = FLUX_OPERATOR) -> str:
+    """The text that a template makes of `data`, which is its dot.
 
     Raises:
         TemplateError: for what is no template, an unknown function, a key that is not there, and what takes too long or gets too big.
     """
-    return render_lines(text, data, delimiters=delimiters).text
+    return render_lines(text, data, dialect).text
 
 
-def render_lines(text: str, data: Mapping[str, Any], *, delimiters: tuple[str, str] = ("<<", ">>")) -> Rendered:
+def render_lines(text: str, data: Mapping[str, Any], dialect: Dialect = FLUX_OPERATOR) -> Rendered:
     """As `render`, with the lines of the template that the lines of the result come from."""
-    names = {*FUNCTIONS, *UNSUPPORTED, *_JUMPS, *data}
-    statements = parse_template(text, delimiters, names)
-    run = _Run(text, data)
+    names = {*dialect.functions, *dialect.unsupported, *_JUMPS, *(data if dialect.has_data_functions else ())}
+    statements = parse_template(text, dialect.delimiters, names)
+    run = _Run(text, data, dialect)
     run.execute(statements, run.data)
     return Rendered("".join(run.written), tuple(run.lines))
 
 
 class _Run:
-    def __init__(self, text: str, data: Mapping[str, Any]) -> None:
+    def __init__(self, text: str, data: Mapping[str, Any], dialect: Dialect) -> None:
         self.text = text
+        self.dialect = dialect
         self.written: list[str] = []
         self.lines = [1]
         self.size = 0
@@ -231,6 +249,8 @@ class _Run:
         for field in fields:
             if not isinstance(value, dict):
                 self._fail(offset, f"can't evaluate field {field} in type {type_name(value)}")
+            if field not in value and not self.dialect.is_strict:
+                return None
             if field not in value:
                 self._fail(offset, f"map has no entry for key {field!r}")
             value = value[field]
@@ -239,16 +259,16 @@ class _Run:
     def _call(self, function: Function, operands: Sequence[Operand], dot: Any, final: tuple[Any, ...]) -> Any:
         name, offset = function.name, function.offset
         self._spend(1, offset)
-        # What Flux Operator and Argo CD add to the functions wins over theirs.
-        if name in self.data:
+        # What Flux Operator adds to the functions wins over theirs.
+        if self.dialect.has_data_functions and name in self.data:
             if operands or final:
                 self._fail(offset, f"wrong number of arguments for {name}: it takes none")
             return self.data[name]
         if name in _JUMPS:
             return self._shortcut(function, operands, dot, final)
-        if name in UNSUPPORTED:
+        if name in self.dialect.unsupported:
             raise error_at(self.text, offset, f"function {name!r} is not supported", unsupported=True)
-        called = FUNCTIONS[name]
+        called = self.dialect.functions[name]
         arguments = [*(self._operand(operand, dot) for operand in operands), *final]
         self._check(name, called.parameters, arguments, offset)
         if called.deep:

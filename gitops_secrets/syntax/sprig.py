@@ -644,3 +644,25 @@ UNSUPPORTED = frozenset(
     regexReplaceAll mustRegexReplaceAll regexReplaceAllLiteral mustRegexReplaceAllLiteral regexSplit mustRegexSplit regexQuoteMeta
     """.split()
 )
+
+
+def _dns_name(text: str) -> str:
+    """Argo CD's `normalize`: a name as Kubernetes takes it (applicationset, `utils.SanitizeName`)."""
+    return re.sub(r"[^-a-z0-9.]", "-", text.lower())[:253].strip("-.")
+
+
+# What Argo CD 3.5 gives to ApplicationSets: all of sprig but what looks at its host, and four of its own.
+ARGO_FUNCTIONS: Mapping[str, Function] = {**{name: function for name, function in FUNCTIONS.items() if name != "inet"}, "normalize": Function(_dns_name, "s")}
+ARGO_UNSUPPORTED = (
+    UNSUPPORTED
+    | frozenset(
+        """
+    fromYaml fromYamlArray abbrev abbrevboth initials randAlphaNum randAlpha randAscii randNumeric randBytes swapcase shuffle snakecase camelcase kebabcase
+    wrap wrapWith cat nospace substr trunc untitle semver semverCompare merge mustMerge mergeOverwrite mustMergeOverwrite deepCopy mustDeepCopy
+    genPrivateKey derivePassword buildCustomCert genCA genCAWithKey genSelfSignedCert genSelfSignedCertWithKey genSignedCert genSignedCertWithKey
+    encryptAES decryptAES htpasswd bcrypt uuidv4 sha1sum sha256sum sha512sum adler32sum add1f addf subf mulf divf fromJson mustFromJson osBase
+    date dateInZone dateModify date_in_zone date_modify htmlDate htmlDateInZone now toString toStrings split splitn splitList sortAlpha join
+    """.split()
+    )
+    - FUNCTIONS.keys()
+)

@@ -4,6 +4,8 @@ A case is a small Flux repository and what the rule says of it:
 
 - `units` are Kustomizations: `stores: "dependsOn: [{name: operator}]"` is the file `clusters/test/stores.yaml`, which builds `./stores`. Its name stands
   in line 3; what is given here is the rest of its `spec`, from line 9 on.
+- `applications` are Applications of Argo CD instead, below a root that reads `apps`: `stores: {wave: 1, spec: "…"}` is the file `apps/stores.yaml`, which
+  reads `./stores`. Its name stands in line 4, its wave in line 7; `spec` is more of it.
 - `files` are all other files, by path. `given` names files of `given.yaml` that several tables use.
 - `findings` are those of the rule, as `severity file:line message`; `others` are errors and warnings of other rules, `rule file:line message`.
 """
@@ -34,6 +36,19 @@ spec:
   prune: true
   sourceRef: {{kind: GitRepository, name: flux-system}}
 """
+APPLICATION = """\
+apiVersion: argoproj.io/v1alpha1
+kind: Application
+metadata:
+  name: {name}
+  namespace: argocd
+  annotations:
+    {wave}
+spec:
+  project: default
+  source: {{repoURL: https://git.example.org/platform, path: {name}}}
+  destination: {{server: https://kubernetes.default.svc, namespace: {name}}}
+"""
 
 
 def cases() -> list[Any]:
@@ -46,8 +61,11 @@ def cases() -> list[Any]:
 
 def files_of(case: dict[str, Any]) -> dict[str, str]:
     files: dict[str, str] = {}
-    for name in ("cluster", *case.get("given", ())):
+    for name in ("argo" if "applications" in case else "cluster", *case.get("given", ())):
         files |= GIVEN[name]
+    for name, written in case.get("applications", {}).items():
+        wave = f'argocd.argoproj.io/sync-wave: "{written["wave"]}"' if "wave" in written else "example.org/owner: platform"
+        files[f"apps/{name}.yaml"] = APPLICATION.format(name=name, wave=wave) + indent(written.get("spec", "syncPolicy: {automated: {}}"), "  ")
     for name, rest in case.get("units", {}).items():
         files[f"clusters/test/{name}.yaml"] = UNIT.format(name=name) + indent(rest or "", "  ")
     return files | case.get("files", {})

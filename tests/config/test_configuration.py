@@ -85,7 +85,7 @@ def test_which_edges_may_heal_by_retry(text: str, every: bool, store: bool) -> N
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("a: 1\n", f"{FILE}:1: unknown key 'a', known are: accept-retry, bootstrap, clusters, ignore, kinds, rules, sources"),
+        ("a: 1\n", f"{FILE}:1: unknown key 'a', known are: accept-retry, bootstrap, clusters, destinations, ignore, kinds, rules, sources"),
         ("\nrule: {}\n", f"{FILE}:2: unknown key 'rule', did you mean 'rules'?"),
         ("clusters:\n  a:\n    pth: x\n", f"{FILE}:3: unknown key 'pth' in clusters.a, did you mean 'path'?"),
         ("clusters:\n  a: {engine: flux}\n", f"{FILE}:2: clusters.a needs 'path'"),
@@ -95,7 +95,10 @@ def test_which_edges_may_heal_by_retry(text: str, every: bool, store: bool) -> N
         ("clusters: {a: }\n", f"{FILE}:1: clusters.a must be a mapping, not nothing"),
         ("sources: {a/b/c: {}}\n", f"{FILE}:1: sources.a/b/c needs either 'path' or 'external: true'"),
         ("sources: {a/b/c: {external: true, path: x}}\n", f"{FILE}:1: sources.a/b/c needs either 'path' or 'external: true'"),
-        ("sources:\n  other: {external: true}\n", f"{FILE}:2: sources are named kind/namespace/name, as in GitRepository/flux-system/other, not 'other'"),
+        (
+            "sources:\n  other: {external: true}\n",
+            f"{FILE}:2: sources are named kind/namespace/name, as in GitRepository/flux-system/other, or by their url, not 'other'",
+        ),
         ("bootstrap: true\n", f"{FILE}:1: bootstrap must be a list or a mapping, not true or false"),
         ("bootstrap:\n- a\n- {b: c}\n", f"{FILE}:3: bootstrap[1] must be text, not a mapping"),
         ("bootstrap:\n  charts:\n  - {nam: x}\n", f"{FILE}:3: unknown key 'nam' in bootstrap.charts[0], did you mean 'name'?"),

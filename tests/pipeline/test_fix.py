@@ -40,6 +40,20 @@ spec:
   sourceRef: {{kind: GitRepository, name: flux-system}}
 """
 
+APPLICATION = """\
+apiVersion: argoproj.io/v1alpha1
+kind: Application
+metadata: # as all of them
+  name: {name}
+  namespace: argocd
+  annotations:
+    {wave}
+spec:
+  project: default
+  source: {{repoURL: https://git.example.org/platform, path: {name}}}
+  destination: {{server: https://kubernetes.default.svc, namespace: {name}}}
+"""
+
 Files = dict[str, str]
 
 
@@ -53,10 +67,25 @@ def units(*given: str, **specs: str) -> Files:
     return files
 
 
+def applications(case: Mapping[str, Any]) -> Files:
+    """The same for Argo CD."""
+    files: Files = {}
+    for name in ("argo", *case.get("given", ())):
+        files |= GIVEN[name]
+    for name, written in case["applications"].items():
+        wave = f'argocd.argoproj.io/sync-wave: "{written["wave"]}"' if "wave" in written else "example.org/owner: platform"
+        spec = written.get("spec", "syncPolicy: {automated: {}}")
+        files[f"apps/{name}.yaml"] = APPLICATION.format(name=name, wave=wave) + "".join(f"  {line}\n" for line in spec.splitlines())
+    return files | case.get("files", {})
+
+
 def cases() -> Iterator[Files]:
     """The repository of every case of every rule."""
     for table in sorted(TABLES.glob("*.yaml")):
         for case in yaml.safe_load(table.read_text()):
+            if "applications" in case:
+                yield applications(case)
+                continue
             yield units(*case.get("given", ()), **{name: rest or "" for name, rest in case.get("units", {}).items()}) | case.get("files", {})
 
 

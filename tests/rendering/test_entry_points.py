@@ -556,7 +556,7 @@ def test_a_configured_directory_that_does_not_build_is_a_cluster_with_its_proble
         ("apps", "flux", "apps holds no Flux Kustomization\nwith `engine: none` it is applied as it is"),
         ("apps/settings.yaml", None, "apps/settings.yaml holds no Flux Kustomization\nit must be a directory to be applied as it is"),
         ("apps/settings.yaml", "none", "apps/settings.yaml holds no Flux Kustomization\nit must be a directory to be applied as it is"),
-        ("apps", "argo", "the engine argo is not read yet"),
+        ("apps", "argo", "apps holds no Application"),
     ],
 )
 def test_a_configured_cluster_that_is_none_is_wrong_usage_with_its_place(path: str, engine: str | None, message: str) -> None:

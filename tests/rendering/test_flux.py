@@ -11,8 +11,8 @@ from gitops_secrets.manifests.load import Loader
 from gitops_secrets.model.facts import Resource
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.results import Cluster, Unit
+from gitops_secrets.rendering.directories import closest_directory
 from gitops_secrets.rendering.entry_points import find_clusters
-from gitops_secrets.rendering.flux import closest_directory
 from gitops_secrets.repository.tree import MemoryTree
 from gitops_secrets.syntax.emit import dump, dump_all
 

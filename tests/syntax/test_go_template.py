@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gitops_secrets.syntax.go_template import TemplateError, render, render_lines
+from gitops_secrets.syntax.go_template import ARGO_CD, TemplateError, render, render_lines
 
 INPUTS: dict[str, Any] = {
     "a": "x",
@@ -95,7 +95,7 @@ def test_blocks_choose_and_repeat(template: str, expected: str) -> None:
 
 
 def test_other_delimiters_leave_those_of_helm_alone() -> None:
-    assert render("{{ .name }} << .name >>", {"name": "x"}, delimiters=("{{", "}}")) == "x << .name >>"
+    assert render("{{ .name }} << .name >>", {"name": "x"}, ARGO_CD) == "x << .name >>"
     assert render("{{ .Values.x }} << inputs.a >>", DATA) == "{{ .Values.x }} x"
 
 

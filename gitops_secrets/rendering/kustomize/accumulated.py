@@ -16,6 +16,16 @@ from gitops_secrets.rendering.kustomize.texts import Texts
 from gitops_secrets.rendering.kustomize.variables import Variable
 
 
+@dataclass(frozen=True, slots=True)
+class InflatedChart:
+    """An entry of `helmCharts`, which kustomize hands to Helm where that is allowed."""
+
+    fields: MappingNode
+    directory: str  # of the kustomization: paths of values are relative to it
+    namespace: str  # of the kustomization, which wins
+    place: Place
+
+
 @dataclass(slots=True)
 class Accumulated:
     """What a kustomization and all below it come to, before hashes and references. Shared between builds once it is complete."""
@@ -25,6 +35,7 @@ class Accumulated:
     variables: dict[str, Variable] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     opaque: list[Opaque] = field(default_factory=list)
+    charts: list[InflatedChart] = field(default_factory=list)
     inputs: set[str] = field(default_factory=set)
     directories: set[str] = field(default_factory=set)
     schema: Schema | None = None  # the one that it set for all that comes after

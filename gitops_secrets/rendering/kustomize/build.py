@@ -11,7 +11,7 @@ from gitops_secrets.manifests.secrets import REDACTED
 from gitops_secrets.model.facts import Opaque, Problem
 from gitops_secrets.model.nodes import MappingNode, Place, as_mapping, as_sequence
 from gitops_secrets.rendering.kustomize import order, plugins, schema, transformers, variables
-from gitops_secrets.rendering.kustomize.accumulated import Accumulated, Kustomization, SchemaInUse
+from gitops_secrets.rendering.kustomize.accumulated import Accumulated, InflatedChart, Kustomization, SchemaInUse
 from gitops_secrets.rendering.kustomize.defaults import FieldTables, merged_defaults
 from gitops_secrets.rendering.kustomize.draft import BuildError, Draft, NotFoundError, scalar_text
 from gitops_secrets.rendering.kustomize.kustomization import FILE_NAMES, check, kustomizations, require_list, with_extra
@@ -37,6 +37,7 @@ class Build:
     opaque: tuple[Opaque, ...]  # remote bases, charts, plugins: named, never dropped silently
     inputs: frozenset[str]  # every file read and every directory listed; directories end with "/"
     failed: bool  # kustomize would exit non-zero
+    charts: tuple[InflatedChart, ...] = ()  # what it would hand to Helm; named in `opaque` as well
 
 
 class Builder:
@@ -209,7 +210,7 @@ class Builder:
             problems.append(Problem(error.message, error.place or fields.place("sortOptions"), "build-failed"))
             failed = True
         resources = tuple(self._resource(draft, metadata) for draft in drafts)
-        return Build(resources, tuple(dict.fromkeys(problems)), tuple(dict.fromkeys(state.opaque)), frozenset(state.inputs), failed)
+        return Build(resources, tuple(dict.fromkeys(problems)), tuple(dict.fromkeys(state.opaque)), frozenset(state.inputs), failed, tuple(state.charts))
 
     def _index(self, tables: FieldTables) -> ReferenceIndex:
         if tables is merged_defaults():

@@ -213,12 +213,15 @@ class _Check:
 
 
 def with_extra(fields: MappingNode, extra: MappingNode) -> MappingNode:
-    """The fields of a root kustomization with those that a Flux Kustomization adds, as fluxcd/pkg/kustomize merges them."""
+    """The fields of a root kustomization with those that a Flux Kustomization adds, as fluxcd/pkg/kustomize merges them, or an Application of Argo CD."""
     merged = fields.copy()
     for key in ("namespace", "namePrefix", "nameSuffix"):
         if extra.get(key):
             merged.put(key, extra[key], extra.place(key))
-    for key in ("patches", "components"):
+    for key in ("commonLabels", "commonAnnotations"):
+        if isinstance(extra.get(key), MappingNode):
+            merged.put(key, _with_pairs(merged.get(key), extra[key]), extra.place(key))
+    for key in ("patches", "components", "labels", "replicas"):
         added = extra.get(key)
         if isinstance(added, SequenceNode):
             merged.put(key, joined(merged.get(key), added), merged.place(key) if key in merged else extra.place(key))
@@ -233,6 +236,13 @@ def joined(items: Any, added: SequenceNode) -> SequenceNode:
     result = items.copy() if isinstance(items, SequenceNode) else SequenceNode(added.file, added.mark)
     for index, item in enumerate(added):
         result.add(item, added.place(index))
+    return result
+
+
+def _with_pairs(pairs: Any, added: MappingNode) -> MappingNode:
+    result = pairs.copy() if isinstance(pairs, MappingNode) else MappingNode(added.file, added.mark)
+    for key, value in added.items():
+        result.put(key, value, added.place(key))
     return result
 
 

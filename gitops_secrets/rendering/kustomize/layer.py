@@ -112,6 +112,7 @@ class Layer:
     def _take_notes(self, other: Accumulated) -> None:
         self.state.problems += other.problems
         self.state.opaque += other.opaque
+        self.state.charts += other.charts
         self.state.inputs |= other.inputs
         self.state.directories |= other.directories
         self.state.failed |= other.failed

@@ -8,6 +8,7 @@ from typing import Any
 from gitops_secrets.model.facts import Opaque
 from gitops_secrets.model.nodes import Place, SequenceNode, as_mapping, as_sequence
 from gitops_secrets.rendering.kustomize import generators, plugins, replacements, transformers
+from gitops_secrets.rendering.kustomize.accumulated import InflatedChart
 from gitops_secrets.rendering.kustomize.configuration import read_configuration, read_crds, read_specs
 from gitops_secrets.rendering.kustomize.defaults import FieldTables, default_tables
 from gitops_secrets.rendering.kustomize.draft import BuildError, scalar_text
@@ -76,6 +77,8 @@ def _note_charts(layer: Layer) -> None:
         for index, entry in enumerate(entries):
             chart = as_mapping(entry)
             name = scalar_text(chart.get("name")) or scalar_text(chart.get("chartName")) or "?"
+            namespace = scalar_text(layer.fields.get("namespace"))
+            layer.state.charts.append(InflatedChart(chart, layer.kustomization.directory, namespace, entries.place(index)))
             layer.state.opaque.append(Opaque(f"chart {name}", "helm chart of a kustomization, not rendered", entries.place(index), foreign=True))
 
 

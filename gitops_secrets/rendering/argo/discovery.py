@@ -1,0 +1,179 @@
+"""Where an Argo CD starts to read: Applications and ApplicationSets that nothing else applies, in files or in a kustomization for the bootstrap."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from gitops_secrets.manifests.load import YAML_SUFFIXES, Loader
+from gitops_secrets.model.facts import Resource
+from gitops_secrets.model.ids import ResourceId
+from gitops_secrets.model.nodes import MappingNode, Place, as_mapping, as_sequence, as_text
+from gitops_secrets.model.results import ArgoSettings, Cluster, Destination
+from gitops_secrets.rendering.argo.applications import ARGO_GROUP, ARGO_NAMESPACE, is_application_set, is_argo_unit, sources_of
+from gitops_secrets.rendering.objects import ScopeOf, to_resource
+from gitops_secrets.rendering.starts import EntryPoint, by_folder, common_folder, unreached
+from gitops_secrets.rendering.urls import is_placeholder, normalised_url
+from gitops_secrets.repository.tree import Tree, join
+
+_CLUSTER_SECRET: Final = ("argocd.argoproj.io/secret-type", "cluster")
+_SETTINGS: Final = "argocd-cm"
+
+
+@dataclass(slots=True)
+class Found:
+    """What the files of a repository hold for Argo CD."""
+
+    units: dict[Place, tuple[str, Resource]] = field(default_factory=dict)  # Applications and ApplicationSets, with their files
+    beside: list[tuple[str, Resource]] = field(default_factory=list)  # projects, settings and registered clusters
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """What one root makes Argo CD apply, as far as no other file of an Application says it."""
+
+    places: frozenset[Place]  # of Applications in files
+    claims: frozenset[tuple[str, ResourceId]]  # objects, with the cluster that they go to
+
+
+def find_objects(loader: Loader, scope_of: ScopeOf) -> Found:
+    """Looks through all manifests; the text is searched first, since parsing is what costs."""
+    found = Found()
+    charts = {path.removesuffix("Chart.yaml") + "templates/" for path in loader.tree.files if path.rpartition("/")[2] == "Chart.yaml"}
+    for path in loader.tree.files:
+        if not path.endswith(YAML_SUFFIXES) or any(path.startswith(prefix) for prefix in _above(path, charts)):
+            continue
+        text = loader.text(path)
+        if b"argoproj.io/" not in text and _SETTINGS.encode() not in text:
+            continue
+        for document in loader.load(path).documents:
+            resource = to_resource(document, scope_of, ARGO_NAMESPACE) if isinstance(document, MappingNode) else None
+            if resource is None:
+                continue
+            if is_argo_unit(resource):
+                found.units[resource.place] = (path, resource)
+            elif resource.id.group == ARGO_GROUP or _is_setting(resource) or registered_cluster(resource) is not None:
+                found.beside.append((path, resource))
+    return found
+
+
+def _above(path: str, prefixes: set[str]) -> Iterable[str]:
+    directory = path.rpartition("/")[0]
+    while directory:
+        if f"{directory}/" in prefixes:
+            yield f"{directory}/"
+        directory = directory.rpartition("/")[0]
+
+
+def own_urls(units: Iterable[Resource], remotes: frozenset[str], tree: Tree) -> frozenset[str]:
+    """Urls that mean this repository: those of its remotes, else the one that most sources give whose directories are here."""
+    here: Counter[str] = Counter()
+    rootless: Counter[str] = Counter()
+    for resource in units:
+        for url, path in _read(resource):
+            if url and not is_placeholder(url):
+                inside = join("", path.strip("/")) if path else None
+                if inside and tree.is_directory(inside):
+                    here[normalised_url(url)] += 1
+                elif not inside:
+                    rootless[normalised_url(url)] += 1
+    named = remotes & {*here, *rootless}
+    if named:
+        return named
+    likely = here or rootless
+    return remotes | {max(sorted(likely), key=lambda url: likely[url])} if likely else remotes
+
+
+def _read(resource: Resource) -> Iterable[tuple[str, str]]:
+    """Repositories that a unit reads, and where in them."""
+    if not is_application_set(resource):
+        yield from ((source.repository, source.path or "") for source in sources_of(resource) if not source.chart)
+        return
+    pending = list(as_sequence(as_mapping(resource.data.get("spec")).get("generators")))
+    while pending:
+        entry = as_mapping(pending.pop())
+        for kind in ("matrix", "merge"):
+            pending += as_sequence(as_mapping(entry.get(kind)).get("generators"))
+        git = as_mapping(entry.get("git"))
+        for listed in (*as_sequence(git.get("directories")), *as_sequence(git.get("files"))):
+            yield as_text(git.get("repoURL")), as_text(as_mapping(listed).get("path")).partition("*")[0].rpartition("/")[0]
+
+
+def root_groups(
+    units: Mapping[Place, tuple[str, Resource]], reach: Callable[[Resource, frozenset[Place]], Reach]
+) -> list[tuple[str, list[tuple[str, Resource]]]]:
+    """The roots of each Argo CD, with the folder that they lie in.
+
+    An Argo CD reads all that it is given, so roots of several folders belong together, unless they would apply the same objects.
+    """
+    everything = frozenset(units)
+    reaches = {place: reach(resource, everything - {place}) for place, (_, resource) in units.items()}
+    below = {place: set(found.places & everything) for place, found in reaches.items()}
+    roots = unreached(below)
+    groups = by_folder([pair for place, pair in units.items() if place in roots])
+    merged: list[tuple[list[tuple[str, Resource]], set[tuple[str, ResourceId]]]] = []
+    for _, group in groups:
+        claims = {claim for _, root in group for claim in _claims(root.place, reaches, below)} | {("", root.id) for _, root in group}
+        fitting = next((other for other in merged if not other[1] & claims), None)
+        if fitting is None:
+            merged.append((list(group), claims))
+        else:
+            fitting[0].extend(group)
+            fitting[1].update(claims)
+    return [(common_folder(group), group) for group, _ in merged]
+
+
+def _claims(root: Place, reaches: Mapping[Place, Reach], below: Mapping[Place, set[Place]]) -> set[tuple[str, ResourceId]]:
+    pending, seen = [root], {root}
+    claims: set[tuple[str, ResourceId]] = set()
+    while pending:
+        place = pending.pop()
+        claims |= reaches[place].claims
+        pending += below[place] - seen
+        seen |= below[place]
+    return claims
+
+
+def entry_point(folder: str, group: Sequence[tuple[str, Resource]], found: Found, *, alone: bool = False) -> EntryPoint:
+    """The entry point of roots in files; projects and settings are there beside them: those in their folder, or all for the only Argo CD."""
+    files = sorted({file for file, _ in group})
+    given = tuple(resource for file, resource in found.beside if alone or not folder or file.startswith(f"{folder}/"))
+    return EntryPoint(
+        files[0] if len(files) == 1 else folder or ".",
+        folder if len(files) > 1 or folder else files[0].rpartition("/")[0],
+        "argo",
+        roots=tuple(root for _, root in group),
+        given=given,
+        bootstrapped=False,
+    )
+
+
+def registered_cluster(resource: Resource) -> Destination | None:
+    """A cluster that a Secret registers. Its name and address are secret values, so the Secret's own name has to do."""
+    metadata = as_mapping(resource.data.get("metadata"))
+    labels = as_mapping(metadata.get("labels"))
+    key, value = _CLUSTER_SECRET
+    if labels.get(key) != value or resource.id.kind not in ("Secret", "ExternalSecret"):
+        return None
+    texts = ({name: text for name, text in as_mapping(metadata.get(kind)).items() if isinstance(text, str)} for kind in ("labels", "annotations"))
+    return Destination(resource.id.name, "", *texts)
+
+
+def settings_of(cluster: Cluster) -> ArgoSettings | None:
+    """How the Argo CD of a cluster is set up, by its ConfigMap or the values of its chart."""
+    for resource in (*(applied.resource for applied in cluster.resources), *cluster.given):
+        if _is_setting(resource):
+            return ArgoSettings(resource.place, as_mapping(resource.data.get("data")))
+    for release in cluster.releases:
+        if release.chart == "argo-cd":
+            configs = as_mapping(release.values.get("configs"))
+            image = as_mapping(as_mapping(release.values.get("global")).get("image"))
+            place = configs.place("cm") if "cm" in configs else release.place
+            return ArgoSettings(place, as_mapping(configs.get("cm")), as_text(image.get("tag")).removeprefix("v"))
+    return None
+
+
+def _is_setting(resource: Resource) -> bool:
+    return resource.id.kind == "ConfigMap" and resource.id.name == _SETTINGS

@@ -1,0 +1,17 @@
+"""Directories that are named and not there."""
+
+from __future__ import annotations
+
+import difflib
+
+from gitops_secrets.repository.tree import Tree
+
+
+def closest_directory(tree: Tree, path: str) -> str | None:
+    """The directory that was most likely meant by a path that is not there."""
+    parent, _, name = path.rpartition("/")
+    while parent and not tree.is_directory(parent):
+        parent, _, name = parent.rpartition("/")
+    siblings = [child for child in tree.children(parent) if tree.is_directory(f"{parent}/{child}" if parent else child)]
+    close = difflib.get_close_matches(name, siblings, 1, 0.6)
+    return (f"{parent}/{close[0]}" if parent else close[0]) if close else None
