@@ -8,7 +8,7 @@ BIN := .venv/bin
 
 .PHONY: help
 help: ## this list
-	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1@\2/p' $(MAKEFILE_LIST) | while IFS=@ read -r target text; do printf '%-16s%s\n' "$$target" "$$text"; done
+	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/make \1@\2/p' $(MAKEFILE_LIST) | while IFS=@ read -r target text; do printf '%-16s%s\n' "$$target" "$$text"; done
 
 .PHONY: environment
 environment:
@@ -25,6 +25,24 @@ test: environment ## all tests, against the real kustomize (ARGS="-k name" for s
 .PHONY: test-html
 test-html: environment ## the page of scan --format html, in the Chromium that is installed (Debian: chromium, chromium-driver)
 	@$(BIN)/python -m pytest -q -m browser tests/report/page $(ARGS)
+
+.PHONY: e2e
+e2e: environment ## on a real control plane with Flux and External Secrets Operator, which it builds once (20 CPU minutes)
+	@$(BIN)/python -m tests.e2e.bed build
+	@$(BIN)/python -m pytest -q -m "not full" --complete tests/e2e $(ARGS)
+
+.PHONY: e2e-full
+e2e-full: environment ## the same with the long ones: every edge, every permission, all faults
+	@$(BIN)/python -m tests.e2e.bed build
+	@$(BIN)/python -m pytest -q --complete tests/e2e $(ARGS)
+
+.PHONY: cluster
+cluster: environment ## a control plane that is left running, with the sample platform in a git server (ARGS="--overlay staging"); ends by make cluster-down
+	@$(BIN)/python -m tests.e2e.bed up $(or $(ARGS),--overlay development)
+
+.PHONY: cluster-down
+cluster-down: ## ends what `make cluster` left running
+	@$(BIN)/python -m tests.e2e.bed down
 
 .PHONY: lint
 lint: environment ## ruff, mypy --strict, import-linter; actionlint and zizmor for the workflows

@@ -1,0 +1,61 @@
+"""Fixtures of the tests on a real control plane, and the figures that they print."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.e2e.bed import programs
+from tests.e2e.bed.bed import Bed, running
+from tests.e2e.bed.programs import Programs
+
+FIGURES = pytest.StashKey[dict[str, str]]()
+
+# What `make e2e` has to show, each with a figure. One that did not run fails the run.
+SHOWN = ("bring-up of development with the generated order", "bring-up of development without dependsOn")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--complete", action="store_true", help="fail if one of the things to be shown was not")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[FIGURES] = {}
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if session.config.getoption("--complete") and session.exitstatus == pytest.ExitCode.OK and set(SHOWN) - session.config.stash[FIGURES].keys():
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    figures = config.stash[FIGURES]
+    missing = [what for what in SHOWN if what not in figures] if config.getoption("--complete") else []
+    if figures or missing:
+        terminalreporter.section("figures")
+        for what, figure in [*figures.items(), *((what, "NOT SHOWN") for what in missing)]:
+            terminalreporter.write_line(f"{what}: {figure}")
+
+
+@pytest.fixture
+def figure(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
+    """Notes what a test has shown, as a line under all results."""
+
+    def note(what: str, value: str) -> None:
+        request.config.stash[FIGURES][what] = value
+
+    return note
+
+
+@pytest.fixture(scope="session")
+def built() -> Programs:
+    return programs.build()
+
+
+@pytest.fixture
+def bed(built: Programs, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bed]:
+    """An empty cluster at Flux' default settings."""
+    with running(built, tmp_path_factory.mktemp("bed") / "bed") as bed:
+        yield bed
