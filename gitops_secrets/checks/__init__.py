@@ -20,6 +20,7 @@ from gitops_secrets.checks.order import DanglingDependsOn, MissingDependsOn, Red
 from gitops_secrets.checks.reading import BuildFailed, DuplicateKey, InvalidYaml, MissingPath, PatchMatchesNothing, UndefinedVariable
 from gitops_secrets.checks.references import MissingKey, WrongNamespace
 from gitops_secrets.checks.secrets import DuplicateOwner, StoreNotAllowed
+from gitops_secrets.checks.suppressions import UnusedSuppression
 from gitops_secrets.checks.waves import DegradedFailsSync, HookRemovesProvider, MissingSyncOption, MissingSyncWave, SyncWaveNotGated, WrongSyncWave
 
 RULES: tuple[type[Rule], ...] = (
@@ -67,6 +68,7 @@ RULES: tuple[type[Rule], ...] = (
     PermanentlyOutOfSync,
     PrunedWithOperator,
     RegeneratedSecret,
+    UnusedSuppression,
 )
 
 __all__ = ["RULES", "Context", "Rule"]

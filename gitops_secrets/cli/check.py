@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Iterable, Set
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
 
-from gitops_secrets.cli.analysis import Answer, answered, open_and_analyse, plans_of
+from gitops_secrets.cli.analysis import Answer, answered, open_and_analyse
+from gitops_secrets.cli.check_formats import FORMATS, WITH_CHANGES, Checked, add_to_step_summary, written
 from gitops_secrets.cli.options import READABLE_FILE, Call, common_options, format_option, merge_base_option, output_options, path_argument
-from gitops_secrets.cli.output import append, note, write
+from gitops_secrets.cli.output import note, write
 from gitops_secrets.cli.progress import progress_bar
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from gitops_secrets.model.results import CheckResult, Finding
-    from gitops_secrets.ordering.difference import PlanDifference
+    from gitops_secrets.model.results import Finding
     from gitops_secrets.pipeline.scan import Analysis, Repository
 
-    Changes = Sequence[PlanDifference] | None
-
 NOT_WELL = 1
-FORMATS = ("text", "json", "sarif", "github", "gitlab", "junit", "markdown")
-# Formats that tell, beside what is wrong, what a change does.
-_WITH_CHANGES = frozenset({"markdown", "github"})
 
 
 def _reports(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> tuple[tuple[str, Path], ...]:
@@ -84,22 +78,20 @@ def check(
             from gitops_secrets.pipeline.check import check as run_rules
 
             result = run_rules(repository, analysis)
-            return Answer(_written(result, analysis, None, format_, call), NOT_WELL if fails(result.findings, limit) else 0)
+            return Answer(written(Checked(result, repository, analysis, None), format_, call), NOT_WELL if fails(result.findings, limit) else 0)
 
         text, status = answered(path, call, ("check", format_, limit), answer)
         write(text, call)
         context.exit(status)
-    result, analysis, changes = _compared(path, call, base, merge_base, baseline, everything=everything, formats={format_, *(each for each, _ in reports)})
+    checked = _compared(path, call, base, merge_base, baseline, everything=everything, formats={format_, *(each for each, _ in reports)})
     for each, to in (*((each, replace(call, output=file)) for each, file in reports), (format_, call)):
-        write(_written(result, analysis, changes, each, to), to)
-    _add_to_step_summary(result, analysis, changes, format_)
-    if fails(result.findings, limit):
+        write(written(checked, each, to), to)
+    add_to_step_summary(checked, format_)
+    if fails(checked.result.findings, limit):
         context.exit(NOT_WELL)
 
 
-def _compared(
-    path: Path, call: Call, base: str | None, merge_base: bool, baseline: Path | None, *, everything: bool, formats: Set[str]
-) -> tuple[CheckResult, Analysis, Changes]:
+def _compared(path: Path, call: Call, base: str | None, merge_base: bool, baseline: Path | None, *, everything: bool, formats: Set[str]) -> Checked:
     """The findings beside those of an earlier state, if there is one, and what changed since if it is to be shown."""
     from gitops_secrets.pipeline.check import check as run_rules
     from gitops_secrets.pipeline.compare import analyse_base, check_since, compared, read_baseline
@@ -117,57 +109,11 @@ def _compared(
             earlier = at_revision(repository, base, merge_base=merge_base)
             before = analyse_base(earlier, cluster=call.cluster, progress=progress)
         result = check_since(result, repository, earlier, before, everything=everything)
-        if _WITH_CHANGES & formats:
+        if WITH_CHANGES & formats:
             from gitops_secrets.pipeline.diff import diff
 
             changes = diff(earlier, before, repository, analysis).clusters
-    return result, analysis, changes
-
-
-def _written(result: CheckResult, analysis: Analysis, changes: Changes, format_: str, call: Call) -> str:
-    from gitops_secrets.checks import RULES
-
-    match format_:
-        case "json":
-            from gitops_secrets.report.documents import check_document
-
-            return check_document(result)
-        case "sarif":
-            from gitops_secrets.report.sarif import check_sarif
-
-            return check_sarif(result, RULES)
-        case "github":
-            from gitops_secrets.report.github import check_github
-
-            return check_github(result, notes=call.verbose)
-        case "gitlab":
-            from gitops_secrets.report.gitlab import check_gitlab
-
-            return check_gitlab(result)
-        case "junit":
-            from gitops_secrets.report.junit import check_junit
-
-            return check_junit(result, RULES)
-        case "markdown":
-            from gitops_secrets.report.markdown import check_markdown
-
-            return check_markdown(result, plans_of(analysis), changes)
-        case _:
-            from gitops_secrets.report.text import check_text
-
-            return check_text(result, call.style)
-
-
-def _add_to_step_summary(result: CheckResult, analysis: Analysis, changes: Changes, format_: str) -> None:
-    """With workflow commands, the summary of the step as well: GitHub names the file in the environment."""
-    file = os.environ.get("GITHUB_STEP_SUMMARY") if format_ == "github" else None
-    if file:
-        from pathlib import Path
-
-        from gitops_secrets.report.comment import SUMMARY_LIMIT
-        from gitops_secrets.report.markdown import check_markdown
-
-        append(Path(file), check_markdown(result, plans_of(analysis), changes, limit=SUMMARY_LIMIT))
+    return Checked(result, repository, analysis, changes)
 
 
 def fails(findings: Iterable[Finding], fail_on: str) -> bool:

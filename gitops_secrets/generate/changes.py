@@ -42,9 +42,14 @@ def _diff(change: FileChange) -> str:
     old = "/dev/null" if change.before is None else f"a/{change.path}"
     new = "/dev/null" if change.after is None else f"b/{change.path}"
     # The lines around a change may be values of a Secret, which are never shown.
-    context = 0 if _MAY_HOLD_VALUES.search(before) else 3
+    context = 0 if may_hold_values(before) else 3
     lines = difflib.unified_diff(_LINE.findall(before), _LINE.findall(after), old, new, n=context)
     return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
+
+
+def may_hold_values(text: str) -> bool:
+    """Could values of Secrets stand in the text of a file?"""
+    return _MAY_HOLD_VALUES.search(text) is not None
 
 
 _MAY_HOLD_VALUES = re.compile(r"Secret(?:List)?[\"']?\s*(?:[,}#\n\r]|$)|secretGenerator|ENC\[|sops")

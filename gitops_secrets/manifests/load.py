@@ -13,6 +13,7 @@ from gitops_secrets.repository.tree import Tree
 from gitops_secrets.syntax.yaml import parse
 
 YAML_SUFFIXES = (".yaml", ".yml", ".json")
+SUPPRESSION = b"gitops-secrets:"
 _FOLDED = re.compile(rb">[-+0-9]*[ \t\r]*(?:#[^\n]*)?$", re.MULTILINE)
 _NUMBER = re.compile(rb"[0-9](?:\.0*|\.?[0-9]*[eE][-+]?[0-9]+)[ \t\r]*(?:[,}\]#\n]|\Z)")
 _DATE = re.compile(rb"[0-9]{4}-[0-9]{1,2}-[0-9]")
@@ -27,6 +28,7 @@ class Documents:
     problems: tuple[Problem, ...]
     # May it hold a value that kustomize writes differently: folded text, a whole number with a fraction or an exponent, a date?
     may_be_respelt: bool = True
+    may_suppress: bool = False  # may a comment in it suppress findings?
 
 
 class Loader:
@@ -66,7 +68,7 @@ class Loader:
         if not self.whole:
             for document in loaded.documents:
                 trim_definition(document)
-        return replace(loaded, may_be_respelt=may_be_respelt(text))
+        return replace(loaded, may_be_respelt=may_be_respelt(text), may_suppress=SUPPRESSION in text)
 
     def narrowed(self, tree: Tree) -> Loader:
         """The same documents for a tree with fewer files."""
@@ -87,6 +89,11 @@ class Loader:
     def origins_of(self, inputs: frozenset[str]) -> frozenset[str]:
         """The same for files and directories that a build read."""
         return inputs
+
+    @property
+    def suppressing(self) -> tuple[str, ...]:
+        """The files loaded so far that may hold a comment which suppresses findings, sorted."""
+        return tuple(path for path in sorted(self._loaded) if self._loaded[path].may_suppress)
 
     @property
     def problems(self) -> tuple[Problem, ...]:

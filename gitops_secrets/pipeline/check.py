@@ -6,17 +6,15 @@ import hashlib
 import re
 from collections.abc import Iterable
 from dataclasses import replace
-from fnmatch import fnmatchcase
 
 from gitops_secrets.checks import RULES, Context
 from gitops_secrets.config import Configuration
-from gitops_secrets.config.suppress import Suppression, suppressions_in
 from gitops_secrets.errors import UsageError
-from gitops_secrets.model.facts import Confidence, Problem
-from gitops_secrets.model.nodes import Place
+from gitops_secrets.model.facts import Confidence
 from gitops_secrets.model.results import CheckResult, Finding, Severity
 from gitops_secrets.pipeline.remedies import Remedies
 from gitops_secrets.pipeline.scan import Analysis, ClusterAnalysis, Repository
+from gitops_secrets.pipeline.suppress import Suppressions, matches
 
 # Rules that report what nothing in the cluster brings.
 _MISSING = {"dangling-depends-on"} | {rule.id for rule in RULES if rule.id.startswith("missing-")} - {"missing-depends-on", "missing-key"}
@@ -43,13 +41,19 @@ def check(repository: Repository, analysis: Analysis) -> CheckResult:
             if not stray:
                 reached.add(key)
     merged = [_merge(entries) for entries in found.values()]
+    suppressions = Suppressions(repository)
+    suppressed = [finding for finding in merged if suppressions.cover(finding)]
+    if not analysis.is_limited:
+        unused = (_graded(finding, repository.configuration, stray=False) for finding in suppressions.unused())
+        merged += [finding for finding in unused if finding is not None]
     merged.sort(key=lambda finding: (finding.severity.rank, finding.place, finding.rule, finding.subject, finding.other or "", finding.field))
-    kept, suppressions = _without_suppressed(_fingerprinted(merged), repository)
-    problems = {*analysis.problems, *(_malformed(place, suppression) for place, suppression in suppressions if suppression.problem is not None)}
+    hidden = set(map(id, suppressed))
+    kept = [named for finding, named in zip(merged, _fingerprinted(merged), strict=True) if id(finding) not in hidden]
+    problems = {*analysis.problems, *suppressions.problems()}
     ordered = tuple(sorted(problems, key=lambda problem: (problem.place, problem.message, problem.subject)))
     shown = [cluster.graph.cluster for cluster in analysis.clusters if not (bootstrapped and cluster.graph.cluster.stray)]
     names = tuple(cluster.name for cluster in shown)
-    return CheckResult(tuple(_with_fixes(kept, repository)), ordered, len(merged) - len(kept), clusters=names)
+    return CheckResult(tuple(_with_fixes(kept, repository)), ordered, len(suppressed), clusters=names)
 
 
 def _may_start_together(cluster: ClusterAnalysis, clusters: Iterable[ClusterAnalysis]) -> list[ClusterAnalysis]:
@@ -94,13 +98,9 @@ def _graded(finding: Finding, configuration: Configuration, *, stray: bool) -> F
     if finding.retried and all(configuration.accepts_retry(reason) for reason in finding.retried):
         finding = replace(finding, severity=Severity.NOTE)
     setting = configuration.rules.get(finding.rule)
-    if setting is None or (setting.paths and not any(_matches(finding.place.file, pattern) for pattern in setting.paths)):
+    if setting is None or (setting.paths and not any(matches(finding.place.file, pattern) for pattern in setting.paths)):
         return finding
     return None if setting.severity == "off" else replace(finding, severity=Severity(setting.severity))
-
-
-def _matches(file: str, pattern: str) -> bool:
-    return fnmatchcase(file, pattern) or file.startswith(pattern.rstrip("/") + "/")
 
 
 def _merge(entries: list[tuple[str, Finding]]) -> Finding:
@@ -116,31 +116,3 @@ def _fingerprinted(findings: Iterable[Finding]) -> Iterable[Finding]:
         identity = "\0".join((finding.rule, finding.subject, finding.other or "", _INDEX.sub("[]", finding.field)))
         ordinal = seen[identity] = seen.get(identity, -1) + 1
         yield replace(finding, fingerprint=hashlib.sha256(f"{identity}\0{ordinal}".encode()).hexdigest())
-
-
-def _without_suppressed(findings: Iterable[Finding], repository: Repository) -> tuple[list[Finding], list[tuple[Place, Suppression]]]:
-    """Findings that neither a comment nor the configuration suppresses, and all comments that were looked at."""
-    comments: dict[str, dict[int, Suppression]] = {}
-    kept = []
-    for finding in findings:
-        file = finding.place.file
-        if file not in comments:
-            text = repository.tree.read(file).decode(errors="replace") if repository.tree.is_file(file) else ""
-            comments[file] = suppressions_in(text)
-        comment = comments[file].get(finding.place.line)
-        if not (comment is not None and comment.covers(finding.rule)) and not _is_ignored(finding, repository.configuration):
-            kept.append(finding)
-    return kept, [(Place(file, found.line, found.column), found) for file, lines in comments.items() for found in lines.values()]
-
-
-def _is_ignored(finding: Finding, configuration: Configuration) -> bool:
-    return any(
-        entry.rule == finding.rule
-        and (entry.subject is None or entry.subject == finding.subject)
-        and (entry.path is None or _matches(finding.place.file, entry.path))
-        for entry in configuration.ignore
-    )
-
-
-def _malformed(place: Place, suppression: Suppression) -> Problem:
-    return Problem(suppression.problem or "", place)

@@ -28,7 +28,9 @@ def check_since(result: CheckResult, repository: Repository, base: Repository, b
         # Only what moved can be on both sides.
         renamed = renames(repository.root, base.revision or "", repository.revision)
         first = compared(result, earlier, everything=everything, renamed=renamed)
-    return replace(first, base=base.revision)
+    # Entries of today's configuration that were of no use then: they have come into use.
+    entries = {entry.place for entry in repository.configuration.ignore}
+    return replace(first, base=base.revision, resolved=tuple(finding for finding in first.resolved if finding.place not in entries))
 
 
 def analyse_base(base: Repository, *, cluster: str | None = None, progress: Progress | None = None) -> Analysis:

@@ -79,8 +79,16 @@ class _State:
         return Counter(map(_identity, self.findings))
 
 
-def fix(repository: Repository, *, cluster: str | None = None, rules: Collection[str] = (), splits: bool = False, progress: Progress | None = None) -> Fixed:
-    """Mends what has one right answer that is more than possible, in all clusters or in one; only findings of `rules`, if any are given.
+def fix(
+    repository: Repository,
+    *,
+    cluster: str | None = None,
+    rules: Collection[str] = (),
+    only: Iterable[Finding] | None = None,
+    splits: bool = False,
+    progress: Progress | None = None,
+) -> Fixed:
+    """Mends what has one right answer that is more than possible, in all clusters or in one; of `rules` or `only` the findings given, if any are.
 
     `splits` also splits units that can't be applied as one, where that can be done without changing what is applied. Writes nothing. A second run
     changes nothing. Raises `UsageError` for a rule or cluster that is not there.
@@ -88,15 +96,19 @@ def fix(repository: Repository, *, cluster: str | None = None, rules: Collection
     unknown = sorted(set(rules) - {rule.id for rule in RULES})
     if unknown:
         raise UsageError(f"there is no rule {unknown[0]!r}\n`gitops-secrets explain` lists them")
-    return _Fixer(repository, cluster, frozenset(rules), progress).run(splits=splits)
+    wanted = None if only is None else frozenset(map(_identity, only))
+    return _Fixer(repository, cluster, frozenset(rules), wanted, progress).run(splits=splits)
 
 
 class _Fixer:
-    def __init__(self, repository: Repository, cluster: str | None, rules: frozenset[str], progress: Progress | None = None) -> None:
+    def __init__(
+        self, repository: Repository, cluster: str | None, rules: frozenset[str], only: frozenset[Identity] | None, progress: Progress | None = None
+    ) -> None:
         # What is limited to some clusters is judged by all: they may share a base.
         self.repository = replace(repository, scope="")
         self.clusters = _names(repository, cluster) if repository.scope or cluster is not None else None
         self.rules = rules
+        self.only = only
         self.progress = progress
         self.applied: list[Applied] = []
         self.dropped: dict[Identity, Dropped] = {}
@@ -125,7 +137,7 @@ class _Fixer:
 
     def _is_asked_for(self, finding: Finding) -> bool:
         """Is it of the rules and clusters asked for, more than possible, and not given up yet?"""
-        if finding.confidence is Confidence.POSSIBLE or _identity(finding) in self.dropped:
+        if finding.confidence is Confidence.POSSIBLE or _identity(finding) in self.dropped or (self.only is not None and _identity(finding) not in self.only):
             return False
         return (finding.rule in self.rules or not (self.rules or finding.rule in _ON_REQUEST)) and self._is_in_scope(finding)
 

@@ -59,6 +59,7 @@ class Analysis:
     clusters: tuple[ClusterAnalysis, ...]
     problems: tuple[Problem, ...]
     revision: str | None
+    is_limited: bool = False  # to some of the clusters
 
 
 @dataclass(frozen=True)
@@ -178,7 +179,8 @@ def analyse(repository: Repository, *, cluster: str | None = None, progress: Pro
         analyses.append(analyse_cluster(entry, repository, before))
     unread = {problem for entry in clusters for problem in entry.problems if problem.rule in _UNREAD}
     problems = unread | set(repository.loader.problems)
-    return Analysis(tuple(analyses), tuple(sorted(problems, key=lambda problem: (problem.place, problem.message, problem.subject))), repository.revision)
+    ordered = tuple(sorted(problems, key=lambda problem: (problem.place, problem.message, problem.subject)))
+    return Analysis(tuple(analyses), ordered, repository.revision, is_limited=len(clusters) < len(found))
 
 
 def _with_checkouts(tree: Tree, root: Path, configuration: Configuration) -> Tree:

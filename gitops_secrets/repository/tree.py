@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import posixpath
+import re
 import stat
 import subprocess
 import time
@@ -333,6 +334,24 @@ def renames(root: Path, base: str, head: str | None = None) -> dict[str, str]:
     listing = _run(root, "diff", "--name-status", "-z", "--find-renames", "--diff-filter=R", "--no-ext-diff", base, *([head] if head else []), "--")
     fields = listing.split("\0")
     return {fields[number + 1]: fields[number + 2] for number in range(0, len(fields) - 2, 3)}
+
+
+def shown_lines(root: Path, base: str, head: str | None = None) -> dict[str, list[range]]:
+    """The lines that a diff from `base` to `head` (None: the working tree) shows of each file as it is then, three lines around each change included."""
+    options = ("--unified=3", "--no-color", "--no-ext-diff", "--no-textconv", "--find-renames", "--src-prefix=a/", "--dst-prefix=b/")
+    listing = _run(root, "-c", "core.quotePath=false", "diff", *options, base, *([head] if head else []), "--")
+    found: dict[str, list[range]] = {}
+    lines: list[range] = []
+    for line in listing.split("\n"):
+        if line.startswith("+++ b/"):
+            lines = found.setdefault(line[len("+++ b/") :].rstrip("\t"), [])
+        elif match := _HUNK.match(line):
+            start, count = int(match[1]), int(match[2] or 1)
+            lines.append(range(start, start + count))
+    return found
+
+
+_HUNK = re.compile(r"@@ -[0-9,]+ \+([0-9]+)(?:,([0-9]+))? @@")
 
 
 def _is_shallow(root: Path) -> bool:

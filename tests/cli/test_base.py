@@ -135,6 +135,26 @@ def test_a_configuration_that_the_base_could_not_follow_compares_with_nothing(ch
     assert {change for _, change in rules(result)} == {"new"}
 
 
+def test_a_suppression_that_the_change_makes_useless_is_new(checkout: Path, run: Run) -> None:
+    break_it(checkout)
+    file = checkout / "apps" / "secret.yaml"
+    broken = file.read_text()
+    file.write_text(broken.replace("  secretStoreRef", "  # gitops-secrets: ignore[missing-store] comes later\n  secretStoreRef"))
+    base = commit(checkout)
+    file.write_text(file.read_text().replace("name: vault", "name: aws"))
+    result = run("check", "--base", base, "--format", "json")
+
+    assert (result.exit_code, rules(result)) == (0, [("unused-suppression", "new")])
+
+
+def test_an_entry_of_the_configuration_that_comes_into_use_is_no_finding_gone(checkout: Path, run: Run) -> None:
+    break_it(checkout)
+    (checkout / ".gitops-secrets.yaml").write_text("ignore: [{rule: missing-store, reason: comes later}]\n")
+    document = json.loads(run("check", "--base", "main", "--format", "json").stdout)
+
+    assert (document["findings"], document["resolved"]) == ([], [])
+
+
 # What can't be compared
 
 
@@ -240,7 +260,7 @@ def test_a_baseline_that_is_none_is_wrong_usage(checkout: Path, run: Run) -> Non
 # Formats
 
 
-@pytest.mark.parametrize("format_", ["text", "json", "sarif", "github", "gitlab", "junit", "markdown"])
+@pytest.mark.parametrize("format_", ["text", "json", "sarif", "github", "gitlab", "junit", "markdown", "patch", "suggestions"])
 def test_the_exit_status_is_the_same_in_every_format(checkout: Path, run: Run, format_: str) -> None:
     break_it(checkout)
 
@@ -275,3 +295,37 @@ def test_a_report_that_names_no_format_or_no_file_is_wrong_usage(checkout: Path,
 
     assert result.exit_code == 2
     assert "is not FORMAT=FILE, with a format of text, json, sarif" in result.stderr
+
+
+def add_unit(checkout: Path) -> None:
+    """A unit that needs the stores first, and does not say so."""
+    (checkout / "clusters/production/more.yaml").write_text((checkout / "clusters/production/apps.yaml").read_text().replace("apps", "more"))
+    (checkout / "more").mkdir()
+    (checkout / "more/secret.yaml").write_text((checkout / "apps/secret.yaml").read_text().replace("weather-api", "more"))
+
+
+def test_fixes_of_what_the_change_brings_are_a_patch(checkout: Path, run: Run) -> None:
+    add_unit(checkout)
+    git(checkout, "add", "--all")
+    result = run("check", "--cluster", "production", "--base", "main", "--format", "patch", "--output", "fixes.patch", "--exit-zero")
+    git(checkout, "apply", "fixes.patch")
+
+    assert result.exit_code == 0
+    assert git(checkout, "diff", "--name-only") == "clusters/production/more.yaml"
+    assert "missing-depends-on" not in run("check", "--cluster", "production", "--base", "main", "-v").stdout
+
+
+def test_fixes_on_lines_of_the_change_are_suggestions(checkout: Path, run: Run) -> None:
+    add_unit(checkout)
+    git(checkout, "add", "--all")
+    review = json.loads(run("check", "--cluster", "production", "--base", "main", "--format", "suggestions").stdout)
+    (comment,) = review["comments"]
+
+    assert (review["event"], comment["path"], comment["side"]) == ("COMMENT", "clusters/production/more.yaml", "RIGHT")
+    assert "  dependsOn:\n" in comment["body"]
+
+
+def test_suggestions_need_a_change(checkout: Path, run: Run) -> None:
+    result = run("check", "--format", "suggestions")
+
+    assert (result.exit_code, result.stdout) == (2, "")

@@ -119,13 +119,16 @@ def test_a_severity_may_hold_for_some_paths_only(path: str, expected: str) -> No
         ("rule: missing-namespace, path: clusters", False),
         ("rule: missing-namespace, subject: Kustomization/flux-system/apps", True),
         ("rule: missing-namespace, subject: Kustomization/flux-system/other", False),
+        ("rule: missing-namespace, subject: Kustomization/flux-system/*", True),
         ("rule: missing-store", False),
     ],
 )
 def test_the_configuration_can_accept_a_finding_with_a_reason(entry: str, is_ignored: bool) -> None:
     result = checked(FILES, f"ignore:\n  - {{{entry}, reason: made by hand}}\n")
 
-    assert found(result) == ([] if is_ignored else [MISSING])
+    unused = ("note", "unused-suppression", ".gitops-secrets.yaml:2", ())
+
+    assert found(result) == ([] if is_ignored else [MISSING, unused])
     assert result.suppressed == int(is_ignored)
 
 
@@ -194,3 +197,12 @@ def test_what_is_missing_may_be_applied_to_the_same_cluster_from_another_folder(
 
     assert dangling(files) == [("note", "unless setup/stores.yaml is applied to the same cluster")]
     assert dangling(files | {"setup/shop.yaml": shop})[0][0] == "error"
+
+
+def test_what_suppresses_nothing_is_told_only_where_all_is_looked_at() -> None:
+    configuration = load_configuration(b"ignore: [{rule: missing-store, reason: none}]", ".gitops-secrets.yaml")
+    repository = repository_of(MemoryTree(FILES), configuration)
+    whole, part = (check(repository, analyse(repository, cluster=name)) for name in (None, "east"))
+
+    assert [finding.rule for finding in whole.findings] == ["missing-namespace", "unused-suppression"]
+    assert [finding.rule for finding in part.findings] == ["missing-namespace"]
