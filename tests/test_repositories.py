@@ -287,7 +287,7 @@ def inferred(analysis: Analysis) -> object:
 
 COMMANDS = [
     *(["scan", "--format", format_, "--resources"] for format_ in ("tree", "json", "dot", "mermaid")),
-    *(["check", "--format", format_] for format_ in ("text", "json", "sarif", "github", "gitlab", "junit", "markdown", "patch")),
+    *(["check", "--format", format_] for format_ in ("text", "json", "sarif", "github", "gitlab", "junit", "markdown")),
     *(["plan", "--format", format_] for format_ in ("text", "json")),
     ["plan", "--teardown"],
     ["fix", "--diff", "--split"],
