@@ -205,7 +205,9 @@ class Catalogue:
             for remote in chart.remotes:
                 if plain == remote or plain.startswith((remote + "/", remote + ".git", remote + "?")):
                     return chart
-        return None
+        # controller-gen calls the file of a definition `<group>_<plural>.yaml`.
+        group, _, plural = plain.rpartition("/")[2].partition("_")
+        return next((chart for chart in self.charts if plural and any(brought.group == group for brought in chart.provides)), None)
 
     def image(self, name: str) -> Chart | None:
         """What the program in a container image brings, by the image's name without its tag; registries don't count, they are mirrored."""

@@ -285,7 +285,7 @@ class _Discovery:
             return
         listed = [(directory, resource) for directory, resource in self._listed_kustomizations() if resource.place in found]
         self._add_variants(listed)
-        found = {place: entry for place, entry in found.items() if place not in self.reached}
+        found = {place: (file, resource) for place, (file, resource) in found.items() if place not in self.reached and file not in self.built}
         for _, resource in listed:
             if resource.place in found:
                 found[resource.place] = (found[resource.place][0], resource)
@@ -314,7 +314,9 @@ class _Discovery:
             build = self.builder.build(directory)
             entry = entry_point_of(directory, build.resources, self.scope_of)
             if entry is not None:
-                self._add(replace(entry, bootstrapped=False), build.problems)
+                # One that builds this very directory is a bootstrap, and applies the others.
+                itself = tuple(root for root in entry.roots if self._directory(root) == directory)
+                self._add(replace(entry, roots=itself or entry.roots, bootstrapped=bool(itself)), build.problems)
 
     def _switched_off(self, roots: Set[Place], found: Mapping[Place, tuple[str, Resource]], reaches: Mapping[Place, Set[Place]]) -> dict[Place, Place]:
         """Roots that lie where another one builds, and that its build leaves out, with that one."""

@@ -258,6 +258,7 @@ def test_a_mirror_of_a_chart_is_the_chart() -> None:
         ("github.com/kubernetes-sigs/gateway-api/config/crd?ref=v1.4.0", "gateway-api"),
         ("ssh://git@github.com/external-secrets/external-secrets.git", "external-secrets"),
         ("git@github.com:kubernetes-csi/external-snapshotter", "snapshot-controller"),
+        ("https://raw.githubusercontent.com/someone/charts/v1/crds/traefik.io_tlsoptions.yaml", "traefik"),
         ("https://raw.githubusercontent.com/external-secrets/external-secrets/main/deploy/crds/bundle.yaml", "external-secrets"),
         ("https://github.com/kubernetes-sigs/gateway-api-inference-extension", None),
         ("https://example.com/team/repository", None),

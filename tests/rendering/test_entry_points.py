@@ -244,6 +244,21 @@ def test_directories_that_render_one_kustomization_each_in_its_own_way_are_clust
     assert {cluster.name: [unit.path for unit in cluster.units] for cluster in clusters(files)} == {"east": ["apps/east"], "west": ["apps/west"]}
 
 
+def test_a_variant_that_applies_itself_is_a_bootstrap_of_all_that_it_renders() -> None:
+    """Its other Kustomizations have their variables from it, and the file that patches it is no Kustomization of its own."""
+    base = unit("flux-system", "./clusters/none") + unit("apps", "./apps/${REGION}")
+    patch = "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {name: flux-system, namespace: flux-system}\nspec:\n"
+    files = {"clusters/base/kustomization.yaml": "resources: [sync.yaml]\n", "clusters/base/sync.yaml": base}
+    for name in ("east", "west"):
+        files[f"clusters/{name}/kustomization.yaml"] = "resources: [../base]\npatches: [{path: ../../patches/NAME.yaml}]\n".replace("NAME", name)
+        files[f"patches/{name}.yaml"] = f"{patch}  path: ./clusters/{name}\n  postBuild: {{substitute: {{REGION: {name}}}}}\n"
+        files[f"apps/{name}/settings.yaml"] = SETTINGS
+
+    assert {cluster.name: sorted(unit.path or "" for unit in cluster.units) for cluster in clusters(files)} == {
+        name: [f"apps/{name}", f"clusters/{name}"] for name in ("east", "west")
+    }
+
+
 def test_what_lies_in_an_archive_is_stray() -> None:
     found = clusters({"archive/clusters/apps.yaml": unit("apps", "./apps"), "apps/settings.yaml": SETTINGS})
 
