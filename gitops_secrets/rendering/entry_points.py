@@ -27,7 +27,7 @@ from gitops_secrets.rendering.cluster_names import unique_suffixes
 from gitops_secrets.rendering.engines import Root, expand
 from gitops_secrets.rendering.expansion import Elsewhere, Expansion, State
 from gitops_secrets.rendering.flux import build_directory
-from gitops_secrets.rendering.flux_version import applied_version, bootstrapped_version
+from gitops_secrets.rendering.flux_version import applied_version, bootstrapped_version, components_version
 from gitops_secrets.rendering.kustomize import Build, Builder, find_kustomization
 from gitops_secrets.rendering.objects import FLUX_NAMESPACE, ProvisionsOf, ScopeOf, no_provisions, to_resource
 from gitops_secrets.rendering.resource_set import is_resource_set
@@ -134,7 +134,7 @@ class _Discovery:
                 # An engine makes directories that it does not reach parts of something else, or of nothing.
                 stray=_is_shelved(entry) or (bootstrapped and not entry.bootstrapped) or (engine and entry.engine == "none"),
                 guessed=not entry.bootstrapped,
-                flux_version=cluster.flux_version or version,
+                flux_version=cluster.flux_version or components_version(self.loader, entry.file) or version,
             )
             for name, (entry, cluster) in zip(names, self.clusters, strict=True)
         )

@@ -13,6 +13,7 @@ from gitops_secrets.rendering.units import SOURCE_GROUP
 # What installs Flux, with its version: a remote base of kustomize, or a release asset.
 _REMOTE = re.compile(r"github\.com/fluxcd/flux2(?:\.git)?/+(?:manifests/install\S*?[?&](?:ref|version)=|releases/download/)v(\d+\.\d+\.\d+)")
 _REMOTE_BYTES = re.compile(_REMOTE.pattern.encode())
+_COMPONENTS = re.compile(rb"^# Flux Version: v(\d+\.\d+\.\d+)", re.MULTILINE)
 _SOURCES = re.compile(r"(?:\w+://)?(?:[\w.-]+/)*fluxcd/(?:flux-manifests|flux2)(?:\.git)?/?\Z")
 _ANY = "2.x"
 
@@ -29,6 +30,13 @@ def applied_version(resources: Iterable[Resource], things: Iterable[str]) -> str
             if _SOURCES.match(as_text(spec.get("url"))):
                 tagged = as_text(as_mapping(spec.get("ref")).get("tag")).lstrip("v") or None
     return tagged or next((match[1] for thing in things if (match := _REMOTE.search(thing))), None)
+
+
+def components_version(loader: Loader, sync: str) -> str | None:
+    """The version in the gotk-components.yaml that `flux bootstrap` wrote beside the file `sync`, also where no kustomization lists it."""
+    components = f"{sync.rpartition('/')[0]}/gotk-components.yaml".lstrip("/")
+    match = _COMPONENTS.search(loader.text(components)) if loader.tree.is_file(components) else None
+    return match[1].decode() if match is not None else None
 
 
 def instance_version(instance: MappingNode) -> str | None:
