@@ -24,9 +24,14 @@ class _FromProblems(Rule):
                 subject = problem.subject or context.cluster.entry_point
                 remedy = remedies.other_path(problem.place, problem.written, problem.meant)
                 fault, hint, meant = problem.message.partition("; did you mean")
-                message = f"{self._named(subject, fault)}; {self.cost}{hint}{meant}"
-                cause = f"{fault}; {self.cost}{hint}{meant}"
-                yield self.finding(message, problem.place, subject, other=problem.other, field=problem.message, cause=cause, remedy=remedy)
+                cost, severity = self._cost(context, subject)
+                message = f"{self._named(subject, fault)}; {cost}{hint}{meant}"
+                cause = f"{fault}; {cost}{hint}{meant}"
+                yield self.finding(message, problem.place, subject, other=problem.other, severity=severity, field=problem.message, cause=cause, remedy=remedy)
+
+    def _cost(self, context: Context, subject: str) -> tuple[str, Severity | None]:
+        """What it leads to, and how bad that is where it is not as bad as usual."""
+        return self.cost, None
 
     def _named(self, subject: str, fault: str) -> str:
         """What is wrong, with the unit that it is wrong with."""
@@ -39,11 +44,12 @@ _ALL_EMPTIED: Final = "they become empty without a word"
 
 
 class MissingPath(_FromProblems):
-    """A Kustomization builds a directory that is not there.
+    """A Kustomization or an Application reads a directory that is not there.
 
-    What it does: reports a `spec.path` that this repository doesn't have, with the closest directory that it has.
+    What it does: reports a `spec.path` that this repository doesn't have, with the closest directory that it has; the path of an Application; and, as a
+    warning, what a generator of an ApplicationSet looks for and does not find.
 
-    Why it matters: the unit stays at ArtifactFailed (`kustomization path not found`), again at each interval.
+    Why it matters: the unit stays at ArtifactFailed (`kustomization path not found`), again at each interval; an Application at Unknown.
 
     Example: before, `path: ./infrastructure/store`; after, `path: ./infrastructure/stores`.
 
@@ -52,8 +58,13 @@ class MissingPath(_FromProblems):
 
     id = "missing-path"
     fixable = True
-    symptoms = ("ArtifactFailed", "kustomization path not found")
+    symptoms = ("ArtifactFailed", "kustomization path not found", "ComparisonError", "app path does not exist")
     cost = "it stays at ArtifactFailed"
+
+    def _cost(self, context: Context, subject: str) -> tuple[str, Severity | None]:
+        if subject.startswith("ApplicationSet/"):
+            return "it makes no Application of it", Severity.WARNING
+        return ("its sync status stays at Unknown (ComparisonError)", None) if subject.startswith("Application/") else super()._cost(context, subject)
 
 
 class BuildFailed(_FromProblems):

@@ -9,7 +9,7 @@ from gitops_secrets.checks import remedies
 from gitops_secrets.checks.base import Context, Rule, manifests
 from gitops_secrets.checks.evidence import duration, evidence, sentence
 from gitops_secrets.graph.graph import ResourceEdge
-from gitops_secrets.model.facts import Confidence, Effect, Healing, KindNeed, Resource, When
+from gitops_secrets.model.facts import Confidence, Effect, Healing, KindNeed, ObjectNeed, Resource, When
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import Place
 from gitops_secrets.model.results import Finding, Related, Remedy, Severity, Unit
@@ -18,6 +18,7 @@ from gitops_secrets.ordering.sync import RELEASE, Phase, Position, deletion_poli
 from gitops_secrets.ordering.waves import knows_applications, retried_for
 
 _SKIP: Final = "SkipDryRunOnMissingResource=true"
+_BEFORE_ALL: Final = -(2**31)
 _BROKEN_VERSION: Final = "3.4.2"
 # What a sync waits for until it is healthy; all else is fine once it is applied, or as soon as a controller has seen it.
 _BLOCKED_KINDS: Final = frozenset(
@@ -364,7 +365,10 @@ def _positions(edge: ResourceEdge, resources: dict[ResourceId, Resource]) -> tup
 
 
 def _provider_position(edge: ResourceEdge, resources: dict[ResourceId, Resource]) -> Position:
-    """A chart of the Application stands at wave 0; what a child brings comes with the child."""
+    """The namespace of its destination is there before a sync; a chart stands at wave 0; what a child brings comes with the child."""
+    need = edge.requirement.need
+    if edge.provision.when is When.NOW and edge.provision.resource == edge.provider_unit and isinstance(need, ObjectNeed) and need.id.kind == "Namespace":
+        return RELEASE._replace(phase=Phase.PRE_SYNC, wave=_BEFORE_ALL)
     if edge.provision.resource == edge.consumer_unit:
         return RELEASE
     owner = resources.get(edge.provision.resource) if edge.provider_unit == edge.consumer_unit else resources.get(edge.provider_unit or edge.consumer_unit)

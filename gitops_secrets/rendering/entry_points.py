@@ -385,11 +385,27 @@ class _Discovery:
         for resource in self._listed_units():
             if resource.place in units:
                 units[resource.place] = (units[resource.place][0], resource)
+        files = frozenset(file for file, _ in units.values())
+        off = {place: pair for place, pair in units.items() if self._is_left_out(pair[0], files)}
+        used = {place: pair for place, pair in units.items() if place not in off} or units
         urls = own_urls((resource for _, resource in units.values()), self.urls, self.tree)
         self.registered = tuple(cluster for _, resource in found.beside if (cluster := registered_cluster(resource)) is not None)
-        groups = root_groups(units, lambda root, frontier: self._reach(root, frontier, urls))
+        groups = root_groups(used, lambda root, frontier: self._reach(root, frontier, urls))
         for folder, group in groups:
             self._add(entry_point(folder, group, found, alone=len(groups) == 1))
+        if off and used is not units:
+            # As they would be switched on: beside what is in use.
+            for folder, group in root_groups(off, lambda root, frontier: self._reach(root, frontier, urls)):
+                beside = next((other for _, other in groups if common_folder([*group, *other])), [])
+                self._add(replace(entry_point(folder, [*group, *beside], found), stray=True))
+
+    def _is_left_out(self, file: str, files: Set[str]) -> bool:
+        """Does it lie beside a kustomization that lists others of `files`, and not this one? Then its owner took it off the list."""
+        directory = file.rpartition("/")[0]
+        if find_kustomization(self.tree, directory) is None:
+            return False
+        listed = self.builder.build(directory).inputs
+        return file not in listed and any(other in listed and other.rpartition("/")[0] == directory for other in files)
 
     def _configured_applications(self, path: str, called: str, build: Build | None) -> Cluster:
         """What starts at the Applications of a file, or of a directory: as its kustomization renders them, or all below it."""
@@ -471,7 +487,9 @@ class _Discovery:
             if any(as_text(node.get("apiVersion")).startswith((KUSTOMIZE_GROUP, OPERATOR_GROUP)) for node in build.resources):
                 continue
             if build.resources or build.failed:
-                entry = EntryPoint(directory or ".", directory, "none", bootstrapped=False)
+                # A template for others, with gaps that are not filled in yet.
+                stray = build.failed and bool(_TEMPLATE_FOLDERS.intersection(directory.split("/")))
+                entry = EntryPoint(directory or ".", directory, "none", bootstrapped=False, stray=stray)
                 self.clusters.append((entry, self._overlay(directory, kustomization, build)))
 
     def _overlay(self, directory: str, kustomization: str, build: Build) -> Cluster:

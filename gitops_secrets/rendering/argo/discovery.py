@@ -19,6 +19,7 @@ from gitops_secrets.rendering.urls import is_placeholder, normalised_url
 from gitops_secrets.repository.tree import Tree, join
 
 _CLUSTER_SECRET: Final = ("argocd.argoproj.io/secret-type", "cluster")
+_FEW: Final = 10  # objects of an Application that say little of whose it is
 _SETTINGS: Final = "argocd-cm"
 
 
@@ -106,7 +107,7 @@ def root_groups(
 ) -> list[tuple[str, list[tuple[str, Resource]]]]:
     """The roots of each Argo CD, with the folder that they lie in.
 
-    An Argo CD reads all that it is given, so roots of several folders belong together, unless they would apply the same objects.
+    An Argo CD reads all that it is given, so roots of several folders belong together, unless they would apply much the same: an object or two is a slip.
     """
     everything = frozenset(units)
     reaches = {place: reach(resource, everything - {place}) for place, (_, resource) in units.items()}
@@ -116,13 +117,20 @@ def root_groups(
     merged: list[tuple[list[tuple[str, Resource]], set[tuple[str, ResourceId]]]] = []
     for _, group in groups:
         claims = {claim for _, root in group for claim in _claims(root.place, reaches, below)} | {("", root.id) for _, root in group}
-        fitting = next((other for other in merged if not other[1] & claims), None)
+        fitting = next((other for other in merged if not _is_another(claims, other[1])), None)
         if fitting is None:
             merged.append((list(group), claims))
         else:
             fitting[0].extend(group)
             fitting[1].update(claims)
     return [(common_folder(group), group) for group, _ in merged]
+
+
+def _is_another(claims: set[tuple[str, ResourceId]], others: set[tuple[str, ResourceId]]) -> bool:
+    """Are they of two Argo CDs: does one hold a unit of the other, or most of its objects?"""
+    shared = claims & others
+    fewer = min(len(claims), len(others))
+    return any(id.group == ARGO_GROUP and id.kind != "AppProject" for _, id in shared) or (len(shared) * 2 > fewer >= _FEW)
 
 
 def _claims(root: Place, reaches: Mapping[Place, Reach], below: Mapping[Place, set[Place]]) -> set[tuple[str, ResourceId]]:

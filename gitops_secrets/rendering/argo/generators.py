@@ -75,6 +75,9 @@ class Generation:
 
     def _generate(self, entry: MappingNode, place: Place, outer: Parameters | None) -> list[Generated]:
         name = next((name for name in _NAMED if name in entry), None)
+        if not entry:
+            # What somebody else fills in, a ClusterTemplate say.
+            return []
         if name is None:
             raise Refused("a generator names none of the known ones", place)
         if name in _ASKS:
@@ -115,8 +118,9 @@ class Generation:
         chosen = [cluster for cluster in known if is_selected(cluster.labels, selector)]
         if not selector:
             chosen += [cluster for cluster in (IN_CLUSTER,) if all(cluster.server != other.server for other in chosen)]
-        if not chosen and not known:
-            raise NotKnown("which clusters it is for only Argo CD knows; name them under destinations in the configuration")
+        if not chosen:
+            which = "which clusters it is for only Argo CD knows" if not known else "no cluster that is known has the labels that it selects"
+            raise NotKnown(f"{which}; name them under destinations in the configuration")
         every = [self._with_values(self._cluster(cluster), written) for cluster in sorted(chosen, key=lambda cluster: cluster.name)]
         return [{"clusters": every}] if written.get("flatList") is True else every
 
