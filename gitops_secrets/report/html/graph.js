@@ -2,6 +2,11 @@
 // The drawing: nodes, blocks and lines as SVG, and moving around in it. Text reaches the page as text nodes only.
 
 const SVG = "http://www.w3.org/2000/svg";
+// As page.css has them.
+const FONTS = 'ui-sans-serif, system-ui, -apple-system, "Segoe UI", "Helvetica Neue", "Noto Sans", "DejaVu Sans", Arial, sans-serif';
+const NAME_FONT = `600 12.5px ${FONTS}`;
+const LARGE_FONT = `600 18px ${FONTS}`;
+const DETAIL_FONT = `11px ${FONTS}`;
 const ZOOM = { least: 0.04, most: 2.5, step: 1.3 };
 
 /** An element of SVG with attributes and children; a string among them becomes text. */
@@ -16,7 +21,7 @@ class GraphView {
   constructor(root, onSelect) {
     this.root = root;
     this.viewport = root.querySelector("#viewport");
-    this.layers = Object.fromEntries(["blocks", "lines", "nodes"].map((name) => [name, root.querySelector(`#${name}`)]));
+    this.layers = Object.fromEntries(["blocks", "lines", "nodes", "sizes"].map((name) => [name, root.querySelector(`#${name}`)]));
     this.onSelect = onSelect;
     this.view = { x: 0, y: 0, scale: 1 };
     this.nodes = new Map();
@@ -29,7 +34,8 @@ class GraphView {
   draw(layout, describe) {
     this.layout = layout;
     this.nodes.clear();
-    this.layers.blocks.replaceChildren(...layout.blocks.filter((block) => block.units.length > 1).map(blockElement));
+    this.layers.blocks.replaceChildren(...layout.blocks.map(blockElement));
+    this.layers.sizes.replaceChildren(...layout.blocks.filter((block) => block.units.length >= 12).map(sizeElement));
     this.layers.lines.replaceChildren(...layout.lines.map((line) => (line.element = lineElement(line))));
     const fragment = document.createDocumentFragment();
     for (const [id, position] of layout.nodes) {
@@ -38,7 +44,7 @@ class GraphView {
       fragment.append(element);
     }
     this.layers.nodes.replaceChildren(fragment);
-    this.makeCurrent(this.nodes.has(this.current) ? this.current : this.nodes.keys().next().value ?? null);
+    this.makeCurrent(this.nodes.has(this.current) ? this.current : (this.nodes.keys().next().value ?? null));
   }
 
   /** Marks the selected unit and its chain; everything else steps back. Null for no selection. */
@@ -72,8 +78,9 @@ class GraphView {
   apply() {
     const { x, y, scale } = this.view;
     this.viewport.setAttribute("transform", `translate(${x} ${y}) scale(${scale})`);
-    this.root.classList.toggle("far", scale < 0.45);
-    this.root.style.setProperty("--inverse-scale", String(Math.min(1 / scale, 12)));
+    this.root.classList.toggle("far", scale < 0.4);
+    this.root.classList.toggle("middle", scale >= 0.4 && scale < 0.7);
+    this.root.style.setProperty("--inverse-scale", String(1 / scale));
   }
 
   zoom(factor, centre = this.centre()) {
@@ -87,11 +94,12 @@ class GraphView {
     return { x: this.root.clientWidth / 2, y: this.root.clientHeight / 2 };
   }
 
-  /** The whole graph, never larger than life. */
-  fit() {
+  /** The whole graph, never larger than life; at first, and unless there are very many units, not smaller than can be read. */
+  fit({ readable = false } = {}) {
     const { clientWidth, clientHeight } = this.root;
-    const { width, height } = this.layout;
-    const scale = Math.max(ZOOM.least, Math.min(1, (clientWidth - 24) / (width || 1), (clientHeight - 96) / (height || 1)));
+    const { width, height, nodes } = this.layout;
+    const least = readable && nodes.size <= 200 ? 0.42 : ZOOM.least;
+    const scale = Math.max(least, Math.min(1, (clientWidth - 24) / (width || 1), (clientHeight - 96) / (height || 1)));
     this.view = { scale, x: Math.max(12, (clientWidth - width * scale) / 2), y: Math.max(12, (clientHeight - 64 - height * scale) / 2) };
     this.apply();
   }
@@ -199,9 +207,13 @@ function arrowHead(line) {
   return svg("marker", attributes, svg("path", { d: "M0.5 0.5 7.5 4 0.5 7.5z" }));
 }
 
-function blockElement({ x, y, width, height, units }) {
-  const label = svg("text", { class: "block-size", x: x + width / 2, y: y + height / 2 }, `${units.length} units`);
-  return svg("g", { class: "block" }, svg("rect", { x, y, width, height, rx: 12 }), label);
+function blockElement({ x, y, width, height, isFrame }) {
+  return svg("rect", { class: isFrame ? "block frame" : "block", x, y, width, height, rx: 12 });
+}
+
+/** How many there are, for a view from afar. */
+function sizeElement({ x, y, width, height, units }) {
+  return svg("text", { class: "block-size", x: x + width / 2, y: y + height / 2, "aria-hidden": "true" }, `${units.length} units`);
 }
 
 function lineElement({ points, line, edges }) {
@@ -215,17 +227,18 @@ function lineElement({ points, line, edges }) {
   return svg("path", { class: `line ${line}${change ? ` change-${change}` : ""}`, d: path, "marker-end": `url(#arrow-${line})` });
 }
 
-function nodeElement(id, { x, y }, { title, detail, severity, count, label, change, suspended }) {
-  const classes = ["node", severity && `has-${severity}`, change && `change-${change}`, suspended && "suspended"].filter(Boolean).join(" ");
+function nodeElement(id, { x, y }, { title, detail, severity, count, label, change, suspended, isContext }) {
+  const classes = ["node", severity && `has-${severity}`, change && `change-${change}`, suspended && "suspended", isContext && "context"].filter(Boolean).join(" ");
   const group = svg("g", { class: classes, transform: `translate(${x} ${y})`, role: "button", tabindex: "-1", "aria-label": label, "aria-pressed": "false" });
   group.dataset.id = id;
-  const room = NODE.width - 24 - (count > 0 ? 30 : 0);
+  const room = NODE.width - 26 - (count > 0 ? 32 : 0);
   group.append(
     svg("title", {}, label),
     svg("rect", { class: "box", width: NODE.width, height: NODE.height, rx: 8 }),
     svg("rect", { class: "edge-mark", x: 0, y: 9, width: 3, height: NODE.height - 18, rx: 1.5 }),
-    svg("text", { class: "name", x: 14, y: 19 }, shortened(title, room, 7.1)),
-    svg("text", { class: "detail", x: 14, y: 34 }, shortened(detail, room, 6, true)),
+    svg("text", { class: "name", x: 14, y: 19 }, shortened(title, room, NAME_FONT)),
+    svg("text", { class: "detail", x: 14, y: 34 }, shortened(detail, room, DETAIL_FONT, true)),
+    svg("text", { class: "large-name", x: 14, y: 28, "aria-hidden": "true" }, shortened(title, NODE.width - 26, LARGE_FONT)),
   );
   if (count > 0) {
     group.append(svg("rect", { class: "badge", x: NODE.width - 34, y: 13, width: 24, height: 18, rx: 9 }), svg("text", { class: "badge-count", x: NODE.width - 22, y: 26 }, count > 99 ? "99+" : String(count)));
@@ -233,9 +246,20 @@ function nodeElement(id, { x, y }, { title, detail, severity, count, label, chan
   return group;
 }
 
+const ruler = document.createElement("canvas").getContext("2d");
+
 /** As much of a text as has room; of a path the end. */
-function shortened(text, room, width, end = false) {
-  const most = Math.floor(room / width);
-  if (text.length <= most) return text;
-  return end ? `…${text.slice(text.length - most + 1)}` : `${text.slice(0, most - 1)}…`;
+function shortened(text, room, font, end = false) {
+  ruler.font = font;
+  const fits = (some) => ruler.measureText(some).width <= room;
+  if (fits(text)) return text;
+  let [least, most] = [0, text.length];
+  while (least < most) {
+    const middle = Math.ceil((least + most) / 2);
+    if (fits(cut(text, middle, end))) least = middle;
+    else most = middle - 1;
+  }
+  return cut(text, least, end);
 }
+
+const cut = (text, length, end) => (end ? `…${text.slice(text.length - length)}` : `${text.slice(0, length)}…`);

@@ -101,7 +101,7 @@ function findingsOf(unit, showReleases) {
   return [unit, ...folded].flatMap((each) => each.findings);
 }
 
-/** The units that the filters leave, and the edges between them. */
+/** The units that the filters leave, what those wait for as their context, and the edges between all of them. */
 function visibleGraph(cluster, filters) {
   const all = [...cluster.units.values()].filter((unit) => !isFolded(cluster, unit, filters.releases));
   const matches = (unit) =>
@@ -110,9 +110,14 @@ function visibleGraph(cluster, filters) {
     (filters.namespaces.size === 0 || [...unit.namespaces].some((namespace) => filters.namespaces.has(namespace))) &&
     (filters.chain === null || filters.chain.has(unit.id));
   const chosen = new Set(all.filter(matches).map((unit) => unit.id));
-  const lines = filters.allLines ? null : DRAWN;
-  const edges = cluster.edges.filter((edge) => chosen.has(edge.consumer) && chosen.has(edge.provider) && (lines === null || lines.has(edge.line)));
-  return { units: all.filter((unit) => chosen.has(unit.id)), edges, total: all.length };
+  const drawable = new Set(all.map((unit) => unit.id));
+  const shown = new Set(chosen);
+  if (filters.chain === null && chosen.size < all.length) {
+    for (const id of shown) for (const edge of cluster.units.get(id).needs) if (DRAWN.has(edge.line) && drawable.has(edge.provider)) shown.add(edge.provider);
+  }
+  const edges = cluster.edges.filter((edge) => shown.has(edge.consumer) && shown.has(edge.provider) && (filters.allLines || DRAWN.has(edge.line)));
+  const of = (ids) => all.filter((unit) => ids.has(unit.id));
+  return { units: of(chosen), context: of(shown).filter((unit) => !chosen.has(unit.id)), edges, total: all.length };
 }
 
 /** Units, objects and keys whose name holds every word of the query; names that begin with it come first. */

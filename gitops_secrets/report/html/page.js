@@ -8,6 +8,8 @@ const state = {
   selected: null, // the id of a unit
   filters: { onlyFindings: false, onlyChanged: false, releases: false, allLines: false, namespaces: new Set(), chain: null },
   query: "",
+  chosen: new Set(), // the units that the filters leave
+  total: 0,
 };
 const view = new GraphView(element("graph"), (id) => select(id));
 const panel = new Panel(element("panel"), { select: (id) => select(id), selectThing, showChain });
@@ -16,29 +18,29 @@ function describe(id) {
   const unit = state.cluster.units.get(id);
   const findings = findingsOf(unit, state.filters.releases);
   const [waits, awaited] = [unit.needs.filter((edge) => ORDERING.has(edge.line)).length, unit.neededBy.filter((edge) => ORDERING.has(edge.line)).length];
+  const isContext = !state.chosen.has(id);
   const words = [unit.name, unit.kind, unit.change && `${unit.change} by this change`, findings.length > 0 && `${plural(findings.length, "finding")}, worst: ${worst(findings)}`, unit.suspended && "suspended", `waits for ${waits}`, `awaited by ${awaited}`];
-  return { title: unit.name, detail: unit.path ?? `${unit.kind} ${unit.namespace}`.trim(), severity: worst(findings), count: findings.length, label: words.filter(Boolean).join(", "), change: unit.change ?? null, suspended: unit.suspended };
+  return { title: unit.name, detail: unit.path ?? `${unit.kind} ${unit.namespace}`.trim(), severity: worst(findings), count: findings.length, label: words.filter(Boolean).join(", "), change: unit.change ?? null, suspended: unit.suspended, isContext };
 }
 
 /** Lays out and draws what the filters leave. */
 function refresh({ fit = true } = {}) {
-  const { units, edges, total } = visibleGraph(state.cluster, state.filters);
-  view.draw(layOut(units, edges), describe);
-  state.visible = new Set(units.map((unit) => unit.id));
-  element("count").textContent = units.length === total ? plural(total, "unit") : `${units.length} of ${plural(total, "unit")}`;
+  const { units, context, edges, total } = visibleGraph(state.cluster, state.filters);
+  state.chosen = new Set(units.map((unit) => unit.id));
+  state.total = total;
+  view.draw(layOut([...units, ...context], edges), describe);
   element("empty").hidden = units.length > 0;
   element("empty").textContent = total === 0 ? "This cluster has no units." : "No unit is left by these filters.";
   element("chain-bar").hidden = state.filters.chain === null;
   element("namespaces-chosen").textContent = state.filters.namespaces.size > 0 ? `(${state.filters.namespaces.size} chosen)` : "";
-  if (fit) view.fit();
+  if (fit) view.fit({ readable: true });
   mark();
   showList();
 }
 
 function mark() {
   const shown = state.selected === null ? null : shownFor(state.cluster, state.cluster.units.get(state.selected), state.filters.releases).id;
-  const chain = shown === null ? new Set() : new Set([shown, ...before(state.cluster, shown).keys(), ...after(state.cluster, shown).keys()]);
-  view.mark(shown, chain);
+  view.mark(shown, shown === null ? new Set() : chainOf(shown));
 }
 
 function select(id, { reveal = false } = {}) {
@@ -65,9 +67,15 @@ function selectThing(id) {
   document.body.classList.add("has-details");
 }
 
+/** A unit, all that comes before and after it, and what it applies itself. */
+function chainOf(id) {
+  const children = state.cluster.units.get(id).children.map((child) => child.id);
+  return new Set([id, ...before(state.cluster, id).keys(), ...after(state.cluster, id).keys(), ...children]);
+}
+
 function showChain(id) {
   const shown = shownFor(state.cluster, state.cluster.units.get(id), state.filters.releases).id;
-  state.filters.chain = id === null ? null : new Set([shown, ...before(state.cluster, shown).keys(), ...after(state.cluster, shown).keys()]);
+  state.filters.chain = chainOf(shown);
   element("chain-text").textContent = `Only the chain of ${state.cluster.units.get(shown).name}`;
   refresh();
   select(state.selected);
@@ -79,7 +87,8 @@ function showList() {
   const list = element("units");
   if (state.query.trim() === "") {
     view.highlight(null);
-    const units = [...state.visible].map((id) => state.cluster.units.get(id));
+    const units = [...state.chosen].map((id) => state.cluster.units.get(id));
+    element("count").textContent = units.length === state.total ? plural(state.total, "unit") : `${units.length} of ${plural(state.total, "unit")}`;
     list.replaceChildren(...units.map(unitItem));
     return;
   }
@@ -135,8 +144,8 @@ function namespaceItem([namespace, count]) {
 }
 
 function showLegend() {
-  const entries = [["written", "written order"], ["unproven", "written, Ready proves nothing"], ["missing", "order that nobody wrote"]];
-  element("legend").append(html("li", { class: "axis" }, "starts first → starts last"), ...entries.map(([line, text]) => html("li", {}, svg("svg", { viewBox: "0 0 28 8", class: "sample", "aria-hidden": "true" }, svg("path", { class: `line ${line}`, d: "M1 4H24", "marker-end": `url(#arrow-${line})` })), text)));
+  const entries = [["written", "written"], ["unproven", "written, not proven by Ready"], ["missing", "not written"]];
+  element("legend").append(html("li", { class: "axis" }, "Left starts first"), ...entries.map(([line, text]) => html("li", {}, svg("svg", { viewBox: "0 0 28 8", class: "sample", "aria-hidden": "true" }, svg("path", { class: `line ${line}`, d: "M1 4H24", "marker-end": `url(#arrow-${line})` })), text)));
 }
 
 /** The address names what is shown, so that a reader can send it to another one. */
@@ -155,7 +164,7 @@ function recall() {
 
 function listen() {
   const search = element("search");
-  search.addEventListener("input", () => { state.query = search.value; refreshCount(); showList(); });
+  search.addEventListener("input", () => { state.query = search.value; showList(); });
   search.addEventListener("keydown", (event) => {
     if (event.key === "Enter" || event.key === "ArrowDown") {
       const first = element("units").querySelector("button");
@@ -191,21 +200,17 @@ function listen() {
       search.focus();
       search.select();
     } else if (event.key === "Escape") {
-      if (event.target === search && search.value !== "") { search.value = ""; state.query = ""; refreshCount(); showList(); }
+      if (event.target === search && search.value !== "") { search.value = ""; state.query = ""; showList(); }
       else if (state.selected !== null || document.body.classList.contains("has-details")) select(null);
       else if (state.filters.chain !== null) { state.filters.chain = null; refresh(); }
     }
   });
-  addEventListener("resize", () => view.fit());
-}
-
-function refreshCount() {
-  const { units, total } = visibleGraph(state.cluster, state.filters);
-  element("count").textContent = units.length === total ? plural(total, "unit") : `${units.length} of ${plural(total, "unit")}`;
+  addEventListener("resize", () => view.fit({ readable: true }));
 }
 
 function start() {
   element("title").textContent = model.title;
+  element("revision").textContent = model.revision === null ? "" : ` at ${model.revision.slice(0, 12)}`;
   document.title = `${model.title} · dependency graph`;
   element("cluster").append(...model.clusters.map((cluster, index) => html("option", { value: String(index) }, cluster.name)));
   element("cluster-choice").hidden = model.clusters.length < 2;

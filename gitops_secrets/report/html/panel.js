@@ -108,7 +108,7 @@ class Panel {
   unit(cluster, unit, isChain) {
     const [first, then] = [before(cluster, unit.id), after(cluster, unit.id)];
     const actions = html("p", { class: "actions" }, first.size + then.size > 0 && !isChain ? html("button", { type: "button", onclick: () => this.showChain(unit.id) }, "Show only this chain") : null);
-    const facts = [["Namespace", unit.namespace], ["Path", unit.path], ["Applied by", unit.parent && this.link(cluster, unit.parent)], ["Level", unit.level || null], ["Not looked into", unit.opaque], ["Suspended", unit.suspended ? "yes: its order is not kept" : null], ["Change", unit.change ?? null]];
+    const facts = [["Namespace", unit.namespace], ["Path", unit.path], ["Applied by", unit.parent && this.link(cluster, unit.parent, cluster.units.get(unit.parent)?.name)], ["Level", unit.level || null], ["Not looked into", unit.opaque], ["Suspended", unit.suspended ? "yes: its order is not kept" : null], ["Change", unit.change ?? null]];
     this.show(
       this.heading(unit.kind, unit.name, placeText(unit), () => this.select(null)),
       html("dl", { class: "fields" }, ...facts.filter(([, value]) => value).flatMap(([name, value]) => [html("dt", {}, name), html("dd", {}, value)])),
