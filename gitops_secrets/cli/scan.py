@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gitops_secrets.cli.analysis import Answer, answered, plans_of
-from gitops_secrets.cli.options import Call, common_options, format_option, path_argument
+from gitops_secrets.cli.analysis import Answer, answered, open_and_analyse, plans_of
+from gitops_secrets.cli.options import Call, common_options, format_option, merge_base_option, path_argument
 from gitops_secrets.cli.output import write
+from gitops_secrets.cli.progress import progress_bar
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,20 +21,25 @@ if TYPE_CHECKING:
 @path_argument
 @format_option("tree", "json", "dot", "mermaid", "html")
 @click.option("--resources", is_flag=True, help="Every object and every edge between objects, not units only.")
+@click.option("--base", metavar="REV", help="With --format html: mark what the change from REV does.")
+@merge_base_option
 @common_options
-def scan(path: Path, format_: str, resources: bool, call: Call) -> None:
+def scan(path: Path, format_: str, resources: bool, base: str | None, merge_base: bool, call: Call) -> None:
     """Build the graph of what depends on what, and show it.
 
     PATH is any folder of the repository; what is shown is limited to entry points below it.
     """
+    if base is not None and format_ != "html":
+        raise click.UsageError("--base marks changes in --format html; for text and data there is `gitops-secrets diff`")
 
-    def answer(repository: Repository, analysis: Analysis) -> Answer:
-        return Answer(_written(repository, analysis, format_, call, resources=resources))
+    def answer(_: Repository, analysis: Analysis) -> Answer:
+        return Answer(_written(analysis, format_, call, resources=resources))
 
-    write(answered(path, call, ("scan", format_, resources), answer).text, call)
+    # The page names the folder that it was made of, and its base, so it is not an answer of the files alone.
+    write(_page(path, base, merge_base, call) if format_ == "html" else answered(path, call, ("scan", format_, resources), answer).text, call)
 
 
-def _written(repository: Repository, analysis: Analysis, format_: str, call: Call, *, resources: bool) -> str:
+def _written(analysis: Analysis, format_: str, call: Call, *, resources: bool) -> str:
     plans = plans_of(analysis)
     match format_:
         case "json":
@@ -48,13 +54,28 @@ def _written(repository: Repository, analysis: Analysis, format_: str, call: Cal
             from gitops_secrets.report.mermaid import mermaid
 
             return mermaid(plans, resources=resources)
-        case "html":
-            from gitops_secrets.pipeline.check import check
-            from gitops_secrets.report.html import html_page
-
-            result = check(repository, analysis)
-            return html_page(repository.root.name, plans, result.findings, result.problems, analysis.revision)
         case _:
             from gitops_secrets.report.tree import scan_tree
 
             return scan_tree(plans, analysis.problems, call.style, resources=resources)
+
+
+def _page(path: Path, base: str | None, merge_base: bool, call: Call) -> str:
+    """The page, with the findings; of a change, with what it brings."""
+    from gitops_secrets.pipeline.check import check
+    from gitops_secrets.report.html import html_page
+
+    repository, analysis = open_and_analyse(path, call)
+    result, plans = check(repository, analysis), plans_of(analysis)
+    if base is None:
+        return html_page(repository.root.name, plans, result.findings, result.problems, analysis.revision)
+    from gitops_secrets.pipeline.compare import analyse_base, check_since
+    from gitops_secrets.pipeline.diff import diff
+    from gitops_secrets.pipeline.scan import at_revision
+
+    with progress_bar(call) as progress:
+        earlier = at_revision(repository, base, merge_base=merge_base)
+        before = analyse_base(earlier, cluster=call.cluster, progress=progress)
+    result = check_since(result, repository, earlier, before, everything=True)
+    found = diff(earlier, before, repository, analysis)
+    return html_page(repository.root.name, plans, result.findings, result.problems, analysis.revision, base=found.base, changes=found.clusters)

@@ -329,3 +329,22 @@ def test_suggestions_need_a_change(checkout: Path, run: Run) -> None:
     result = run("check", "--format", "suggestions")
 
     assert (result.exit_code, result.stdout) == (2, "")
+
+
+def test_the_page_of_a_change_marks_what_it_does(checkout: Path, run: Run) -> None:
+    break_it(checkout)
+    result = run("scan", "--cluster", "production", "--base", "main", "--format", "html")
+    island = result.stdout.partition('<script id="data" type="application/json">')[2].partition("</script>")[0]
+    data = json.loads(island)
+    (cluster,) = data["clusters"]
+
+    assert data["base"] == git(checkout, "rev-parse", "main")
+    assert {section["title"] for section in cluster["changes"]} >= {"blast radius", "objects"}
+    assert {data["strings"][number] for number in data["findings"]["texts"]["change"] if number >= 0} == {"new"}
+
+
+def test_only_the_page_marks_changes(checkout: Path, run: Run) -> None:
+    result = run("scan", "--base", "main")
+
+    assert result.exit_code == 2
+    assert "gitops-secrets diff" in result.stderr

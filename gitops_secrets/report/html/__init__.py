@@ -15,6 +15,7 @@ from importlib import resources
 
 from gitops_secrets.model.facts import Problem
 from gitops_secrets.model.results import Finding
+from gitops_secrets.ordering.difference import PlanDifference
 from gitops_secrets.ordering.order import Plan
 from gitops_secrets.report.html.data import page_data
 
@@ -25,15 +26,27 @@ _MARKUP = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"})
 _PLACEHOLDER = re.compile(r"<!--(\w+)-->")
 
 
-def html_page(title: str, plans: Iterable[Plan], findings: Sequence[Finding], problems: Iterable[Problem], revision: str | None) -> str:
-    """The page: the graph of every cluster with what `check` finds in it. `title` is how people call the repository."""
+def html_page(
+    title: str,
+    plans: Iterable[Plan],
+    findings: Sequence[Finding],
+    problems: Iterable[Problem],
+    revision: str | None,
+    *,
+    base: str | None = None,
+    changes: Sequence[PlanDifference] = (),
+) -> str:
+    """The page: the graph of every cluster with what `check` finds in it. `title` is how people call the repository.
+
+    With `changes` since the commit `base`, it marks what they do to the graph.
+    """
     scripts = [_source(name) for name in _SCRIPTS]
     styles = [_source(name) for name in _STYLES]
     parts = {
         "policy": _policy(scripts, styles),
         "styles": "".join(f"<style>{text}</style>\n" for text in styles),
         "scripts": "".join(f"<script>{text}</script>\n" for text in scripts),
-        "data": json.dumps(page_data(title, plans, findings, problems, revision), separators=(",", ":")).translate(_MARKUP),
+        "data": json.dumps(page_data(title, plans, findings, problems, revision, base, changes), separators=(",", ":")).translate(_MARKUP),
         "licence": _source("vendor/dagre.LICENSE"),
     }
     # In one pass: what is put in is never looked at again.

@@ -8,14 +8,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from gitops_secrets.graph.difference import Fate
 from gitops_secrets.graph.graph import Graph, ResourceEdge
 from gitops_secrets.graph.trace import comes_with_platform
 from gitops_secrets.model.facts import Problem, RemoteNeed, Requirement
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import Place
-from gitops_secrets.model.results import Finding
+from gitops_secrets.model.results import Change, Finding
+from gitops_secrets.ordering.difference import PlanDifference
 from gitops_secrets.ordering.order import Plan
-from gitops_secrets.report.diagram import line_of
+from gitops_secrets.report.diagram import Line, line_of
+from gitops_secrets.report.difference import Section, headline, sections
 from gitops_secrets.report.escape import visible
 from gitops_secrets.report.names import resource_counts
 
@@ -23,15 +26,26 @@ Row = Mapping[str, Any]
 Json = dict[str, Any]
 
 
-def page_data(title: str, plans: Iterable[Plan], findings: Sequence[Finding], problems: Iterable[Problem], revision: str | None) -> Json:
+def page_data(
+    title: str,
+    plans: Iterable[Plan],
+    findings: Sequence[Finding],
+    problems: Iterable[Problem],
+    revision: str | None,
+    base: str | None,
+    changes: Sequence[PlanDifference],
+) -> Json:
     """Everything that the page knows. Texts of the repository have what does not print written out."""
+    change_of = {id(change.graph.after): change for change in changes}
     strings = _Strings()
     ordered = sorted(plans, key=lambda plan: (plan.graph.cluster.name, plan.graph.cluster.entry_point))
     unread = sorted({(problem.place, problem.message) for problem in problems})
     document = {
         "title": visible(title),
         "revision": revision,
-        "clusters": [_cluster(plan, strings) for plan in ordered],
+        "base": base,
+        "clusters": [_cluster(plan, change_of.get(id(plan.graph)), strings) for plan in ordered],
+        "gone": [visible(change.graph.cluster.name) for change in changes if change.graph.after is None],
         "findings": strings.table(map(_finding, findings)),
         "related": strings.table(
             {"finding": number, "message": related.message, **_place(related.place)} for number, finding in enumerate(findings) for related in finding.related
@@ -61,7 +75,7 @@ class _Strings:
         }
 
 
-def _cluster(plan: Plan, strings: _Strings) -> Json:
+def _cluster(plan: Plan, change: PlanDifference | None, strings: _Strings) -> Json:
     graph = plan.graph
     edges = [edge for edge in graph.resource_edges if not comes_with_platform(edge.provision)]
     number = {id(edge): index for index, edge in enumerate(edges)}
@@ -70,17 +84,10 @@ def _cluster(plan: Plan, strings: _Strings) -> Json:
     return {
         "name": visible(graph.cluster.name),
         "entry_point": visible(graph.cluster.entry_point),
-        "units": strings.table(_units(plan)),
-        "edges": strings.table(
-            {
-                "consumer": str(edge.consumer),
-                "provider": str(edge.provider),
-                "line": line_of(edge, plan).value,
-                "needs": [number[id(reason)] for reason in edge.edge.reasons if id(reason) in number],
-                **_place(None if edge.edge.declared is None else edge.edge.declared.place),
-            }
-            for edge in sorted(plan.edges, key=lambda edge: (edge.consumer, edge.provider))
-        ),
+        "units": strings.table(_units(plan, change)),
+        "edges": strings.table(_edges(plan, change, number)),
+        "changes": [] if change is None else [_section(section) for section in sections(change)],
+        "headline": "" if change is None else visible(headline(change)),
         "resources": strings.table(_resources(graph)),
         "needs": strings.table(needs),
         "opaque": strings.table(
@@ -90,11 +97,15 @@ def _cluster(plan: Plan, strings: _Strings) -> Json:
     }
 
 
-def _units(plan: Plan) -> Iterable[Row]:
+def _units(plan: Plan, change: PlanDifference | None) -> Iterable[Row]:
     graph = plan.graph
     counts = resource_counts(graph)
     level_of = {unit: level for level, units in enumerate(plan.levels, 1) for unit in units}
-    for unit in sorted(graph.units.values(), key=lambda unit: unit.id):
+    marks = {} if change is None else _marks(change)
+    before = change.graph.before if change is not None else None
+    gone = [unit for unit in (before.units.values() if before is not None else ()) if unit.id not in graph.units]
+    for unit in sorted([*graph.units.values(), *gone], key=lambda unit: unit.id):
+        mark, why = marks.get(unit.id, (None, None))
         yield {
             "id": str(unit.id),
             "kind": unit.id.kind,
@@ -106,8 +117,43 @@ def _units(plan: Plan) -> Iterable[Row]:
             "suspended": unit.suspended,
             "level": level_of.get(unit.id, 0),
             "resources": counts.get(unit.id, 0),
+            "change": mark,
+            "why": why,
             **_place(unit.place),
         }
+
+
+def _marks(change: PlanDifference) -> dict[ResourceId, tuple[str, str | None]]:
+    """What becomes of units, and why: those that only apply something else than before are reconciled again, and so are those that wait for them."""
+    marks: dict[ResourceId, tuple[str, str | None]] = dict.fromkeys(change.graph.waiting, ("waiting", None))
+    marks |= {touched.unit: ("reconciled", "; ".join(touched.reasons)) for touched in change.graph.touched}
+    for unit in change.graph.units:
+        reasons = marks.get(unit.id, ("", None))[1] or ", ".join(field.field for field in unit.fields)
+        marks[unit.id] = (unit.fate.value, reasons or None)
+    return marks
+
+
+def _edges(plan: Plan, change: PlanDifference | None, number: Mapping[int, int]) -> Iterable[Row]:
+    fates = {} if change is None else {(edge.consumer, edge.provider): edge.fate for edge in change.edges}
+    for edge in sorted(plan.edges, key=lambda edge: (edge.consumer, edge.provider)):
+        fate = fates.get((edge.consumer, edge.provider))
+        yield {
+            "consumer": str(edge.consumer),
+            "provider": str(edge.provider),
+            "line": line_of(edge, plan).value,
+            "needs": [number[id(reason)] for reason in edge.edge.reasons if id(reason) in number],
+            "change": None if fate is None else fate.value,
+            **_place(None if edge.edge.declared is None else edge.edge.declared.place),
+        }
+    for gone in change.edges if change is not None else ():
+        if gone.fate is Fate.REMOVED:
+            ends = {"consumer": str(gone.consumer), "provider": str(gone.provider)}
+            yield {**ends, "line": (Line.WRITTEN if gone.written[0] else Line.IMPLIED).value, "needs": [], "change": gone.fate.value, **_place(None)}
+
+
+def _section(section: Section) -> Json:
+    lines = [{"mark": line.mark, "text": visible(line.text), "details": list(map(visible, line.details))} for line in section.lines]
+    return {"title": section.title, "grave": section.grave, "lines": lines}
 
 
 def _resources(graph: Graph) -> Iterable[Row]:
@@ -143,6 +189,7 @@ def _finding(finding: Finding) -> Row:
         "rule": finding.rule,
         "severity": finding.severity.value,
         "confidence": finding.confidence.value,
+        "change": None if finding.change in (None, Change.KNOWN) else finding.change.value,
         "message": finding.message,
         "subject": finding.subject,
         "other": finding.other,

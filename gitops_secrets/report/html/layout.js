@@ -142,20 +142,22 @@ function arrange(items, lines, margin = 24) {
       Object.assign(item, { x: x - most / 2, y: y - item.height / 2 });
     }
   }
-  for (const line of lines) line.points = anchored(line, graph.edge(line.first.key, line.then.key, line.key).points);
+  for (const pair of grouped(lines, (line) => `${line.first.key} ${line.then.key}`).values()) {
+    pair.forEach((line, lane) => { line.points = anchored(line, graph.edge(line.first.key, line.then.key, line.key).points, lane * 7); });
+  }
   const { width = 0, height = 0 } = graph.graph();
   return { width: Math.max(0, width), height: Math.max(0, height) };
 }
 
-/** A line leaves a box on the right and enters the next one on the left; only one that runs back (a cycle) is left as it was laid. */
-function anchored({ first, then }, points) {
+/** A line leaves a box on the right and enters the next one on the left, `shift` below its like; one that runs back (a cycle) is left as it was laid. */
+function anchored({ first, then }, points, shift) {
   if (first.x + first.width > then.x) return points;
   // From one layer to the next a curve needs no points between.
   const inner = points.length <= 3 ? [] : points.slice(1, -1).filter((point) => point.x > first.x + first.width && point.x < then.x);
   const height = (box, y) => Math.min(Math.max(y, box.y + Math.min(22, box.height / 2)), box.y + box.height - Math.min(22, box.height / 2));
   const [start, end] = [inner[0] ?? then, inner.at(-1) ?? first];
   const middle = (place) => (place.height === undefined ? place.y : place.y + place.height / 2);
-  return [{ x: first.x + first.width, y: height(first, middle(start)) }, ...inner, { x: then.x, y: height(then, middle(end)) }];
+  return [{ x: first.x + first.width, y: height(first, middle(start)) + shift }, ...inner, { x: then.x, y: height(then, middle(end)) + shift }];
 }
 
 /** What has no lines goes below the rest, side by side. */

@@ -19,7 +19,7 @@ function readModel(data) {
   const findings = rows(data.findings).map((finding) => ({ ...finding, related: [] }));
   for (const related of rows(data.related)) findings[related.finding].related.push(related);
   const clusters = data.clusters.map((cluster) => readCluster(cluster, rows, findings));
-  return { title: data.title, revision: data.revision, clusters, findings, problems: rows(data.problems) };
+  return { title: data.title, revision: data.revision, base: data.base, gone: data.gone, clusters, findings, problems: rows(data.problems) };
 }
 
 function readCluster(cluster, rows, findings) {
@@ -44,8 +44,11 @@ function readCluster(cluster, rows, findings) {
   const unitOf = (id) => units.get(id) ?? units.get(resources.get(id)?.unit) ?? null;
   const own = findings.filter((finding) => finding.clusters.includes(cluster.name));
   for (const finding of own) (unitOf(finding.subject) ?? unitOf(finding.other))?.findings.push(finding);
-  return { name: cluster.name, entryPoint: cluster.entry_point, units, resources, edges, unitOf, findings: own, opaque: rows(cluster.opaque), needs, needsOf: grouped(needs, (need) => need.consumer), usersOf: grouped(needs, (need) => [need.requires, need.provider]) };
+  return { name: cluster.name, entryPoint: cluster.entry_point, units, resources, edges, unitOf, findings: own, changes: cluster.changes, headline: cluster.headline, opaque: rows(cluster.opaque), needs, needsOf: grouped(needs, (need) => need.consumer), usersOf: grouped(needs, (need) => [need.requires, need.provider]) };
 }
+
+/** Does the change that the page is about do something to the unit itself? */
+const isTouched = (unit) => unit.change !== null && unit.change !== "waiting";
 
 /** Items by the key, or the keys, that each has. */
 function grouped(items, keysOf) {
@@ -106,7 +109,7 @@ function visibleGraph(cluster, filters) {
   const all = [...cluster.units.values()].filter((unit) => !isFolded(cluster, unit, filters.releases));
   const matches = (unit) =>
     (!filters.onlyFindings || findingsOf(unit, filters.releases).length > 0) &&
-    (!filters.onlyChanged || unit.change) &&
+    (!filters.onlyChanged || isTouched(unit) || unit.children.some((child) => isFolded(cluster, child, filters.releases) && isTouched(child))) &&
     (filters.namespaces.size === 0 || [...unit.namespaces].some((namespace) => filters.namespaces.has(namespace))) &&
     (filters.chain === null || filters.chain.has(unit.id));
   const chosen = new Set(all.filter(matches).map((unit) => unit.id));

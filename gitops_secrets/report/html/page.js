@@ -19,8 +19,8 @@ function describe(id) {
   const findings = findingsOf(unit, state.filters.releases);
   const [waits, awaited] = [unit.needs.filter((edge) => ORDERING.has(edge.line)).length, unit.neededBy.filter((edge) => ORDERING.has(edge.line)).length];
   const isContext = !state.chosen.has(id);
-  const words = [unit.name, unit.kind, unit.change && `${unit.change} by this change`, findings.length > 0 && `${plural(findings.length, "finding")}, worst: ${worst(findings)}`, unit.suspended && "suspended", `waits for ${waits}`, `awaited by ${awaited}`];
-  return { title: unit.name, detail: unit.path ?? `${unit.kind} ${unit.namespace}`.trim(), severity: worst(findings), count: findings.length, label: words.filter(Boolean).join(", "), change: unit.change ?? null, suspended: unit.suspended, isContext };
+  const words = [unit.name, unit.kind, unit.change && CHANGE_WORDS[unit.change], findings.length > 0 && `${plural(findings.length, "finding")}, worst: ${worst(findings)}`, unit.suspended && "suspended", `waits for ${waits}`, `awaited by ${awaited}`];
+  return { title: unit.name, detail: unit.path ?? `${unit.kind} ${unit.namespace}`.trim(), severity: worst(findings), count: findings.length, label: words.filter(Boolean).join(", "), change: unit.change, suspended: unit.suspended, isContext };
 }
 
 /** Lays out and draws what the filters leave. */
@@ -122,7 +122,7 @@ function showCluster(cluster) {
   const units = [...cluster.units.values()];
   element("cluster").value = String(model.clusters.indexOf(cluster));
   element("releases-choice").hidden = !units.some((unit) => isFolded(cluster, unit, false));
-  element("changed-choice").hidden = !units.some((unit) => unit.change);
+  element("changed-choice").hidden = !units.some(isTouched);
   const counts = new Map();
   for (const unit of units) for (const namespace of unit.namespaces) counts.set(namespace, (counts.get(namespace) ?? 0) + 1);
   element("namespaces").hidden = counts.size < 2;
@@ -145,7 +145,8 @@ function namespaceItem([namespace, count]) {
 
 function showLegend() {
   const entries = [["written", "written"], ["unproven", "written, not proven by Ready"], ["missing", "not written"]];
-  element("legend").append(html("li", { class: "axis" }, "Left starts first"), ...entries.map(([line, text]) => html("li", {}, svg("svg", { viewBox: "0 0 28 8", class: "sample", "aria-hidden": "true" }, svg("path", { class: `line ${line}`, d: "M1 4H24", "marker-end": `url(#arrow-${line})` })), text)));
+  const changes = model.base === null ? [] : ["added", "changed", "reconciled", "removed"];
+  element("legend").append(html("li", { class: "axis" }, "Left starts first"), ...entries.map(([line, text]) => html("li", {}, svg("svg", { viewBox: "0 0 28 8", class: "sample", "aria-hidden": "true" }, svg("path", { class: `line ${line}`, d: "M1 4H24", "marker-end": `url(#arrow-${line})` })), text)), ...changes.map((change) => html("li", {}, svg("svg", { viewBox: "0 0 18 12", class: "swatch", "aria-hidden": "true" }, svg("g", { class: `node change-${change}` }, svg("rect", { class: "box", x: 1, y: 1, width: 16, height: 10, rx: 3 }))), change === "reconciled" ? "reconciled again" : change)));
 }
 
 /** The address names what is shown, so that a reader can send it to another one. */
@@ -156,7 +157,8 @@ function remember() {
 
 function recall() {
   const [name, id] = location.hash.slice(2).split("&").map((part) => { try { return decodeURIComponent(part); } catch { return ""; } });
-  const largest = model.clusters.reduce((best, each) => (each.units.size > best.units.size ? each : best));
+  const rank = (cluster) => (cluster.changes.length > 0 ? 1e9 : 0) + cluster.units.size;
+  const largest = model.clusters.reduce((best, each) => (rank(each) > rank(best) ? each : best));
   const cluster = model.clusters.find((each) => each.name === name) ?? largest;
   showCluster(cluster);
   if (id && cluster.units.has(id)) select(id, { reveal: true });
@@ -210,7 +212,7 @@ function listen() {
 
 function start() {
   element("title").textContent = model.title;
-  element("revision").textContent = model.revision === null ? "" : ` at ${model.revision.slice(0, 12)}`;
+  element("revision").textContent = (model.revision === null ? "" : ` at ${model.revision.slice(0, 12)}`) + (model.base === null ? "" : ` since ${model.base.slice(0, 12)}`);
   document.title = `${model.title} · dependency graph`;
   element("cluster").append(...model.clusters.map((cluster, index) => html("option", { value: String(index) }, cluster.name)));
   element("cluster-choice").hidden = model.clusters.length < 2;

@@ -9,6 +9,14 @@ const LINE_WORDS = {
   uses: "nothing has to wait",
 };
 const STATE_WORDS = { met: "", before: "there before the engine starts", unmet: "nothing in the repository makes it", key: "at the provider" };
+const CHANGE_WORDS = {
+  added: "added",
+  removed: "removed",
+  changed: "changed",
+  reconciled: "reconciled again, as what it applies changes",
+  waiting: "waits for units that are reconciled again",
+};
+const MARK_WORDS = { "+": "added", "-": "removed", "~": "changed" };
 const FEW = 12;
 
 /** An element of HTML with properties and children; a string among them becomes text. */
@@ -77,7 +85,7 @@ class Panel {
   // What is shown without a selection
 
   overview(model, cluster) {
-    const units = [...cluster.units.values()];
+    const units = [...cluster.units.values()].filter((unit) => unit.change !== "removed");
     const missing = cluster.edges.filter((edge) => edge.line === "missing").length;
     const levels = Math.max(0, ...units.map((unit) => unit.level));
     const facts = html("dl", { class: "facts" }, ...[["Units", units.length], ["Objects", cluster.resources.size], ["Levels", levels], ["Orders not written", missing]].map(([name, value]) => html("div", {}, html("dt", {}, name), html("dd", {}, String(value)))));
@@ -87,16 +95,33 @@ class Panel {
     this.show(
       html("div", { class: "heading" }, html("p", { class: "kind" }, "Cluster"), html("h2", {}, cluster.name), html("code", { class: "place" }, cluster.entryPoint)),
       facts,
+      model.base !== null && this.changes(model, cluster),
       this.section("Findings", findings),
       model.problems.length > 0 && this.section("Could not be read", listOf(model.problems, (problem) => [html("p", {}, problem.message), placeText(problem)], { class: "findings" })),
       cluster.opaque.length > 0 && this.section("Not looked into", listOf(cluster.opaque, (opaque) => [this.link(cluster, opaque.thing), html("p", { class: "quiet" }, opaque.why)], { class: "plain spaced" }, 6)),
     );
   }
 
+  /** What lies between the base and what the page shows, as `diff` says it. */
+  changes(model, cluster) {
+    const line = ({ mark, text, details }) => [
+      MARK_WORDS[mark] ? html("span", { class: `mark ${MARK_WORDS[mark]}`, role: "img", "aria-label": MARK_WORDS[mark] }, mark) : mark && `${mark} `, text,
+      details.length > 0 ? html("ul", { class: "quiet" }, ...details.map((detail) => html("li", {}, detail))) : null,
+    ];
+    const sections = cluster.changes.map(({ title, grave, lines }) => {
+      const element = disclosure([html("span", { class: "rule" }, title), " ", pill(grave ? "error" : "note", String(lines.length))], { class: "rule-group" }, () => listOf(lines, line, { class: "plain changes" }, 30));
+      element.open = grave;
+      return element;
+    });
+    return this.section(`Since ${model.base.slice(0, 12)}`,
+      html("p", { class: "quiet" }, cluster.headline || "Nothing changes in this cluster."), ...sections,
+      ...model.gone.map((name) => html("p", {}, `The cluster ${name} is removed.`)));
+  }
+
   finding(cluster, finding, withSubject = false) {
     const evidence = finding.related.length === 0 ? null : disclosure(`Evidence (${finding.related.length})`, { class: "evidence" }, () => listOf(finding.related, (related) => [html("p", {}, related.message), placeText(related)], { class: "plain spaced" }));
     return html("article", { class: `finding ${finding.severity}` },
-      html("p", { class: "finding-head" }, pill(finding.severity, finding.severity), html("span", { class: "rule" }, finding.rule), finding.confidence === "certain" ? null : html("span", { class: "quiet" }, finding.confidence)),
+      html("p", { class: "finding-head" }, pill(finding.severity, finding.severity), html("span", { class: "rule" }, finding.rule), finding.change === null ? null : pill("new", finding.change), finding.confidence === "certain" ? null : html("span", { class: "quiet" }, finding.confidence)),
       html("p", {}, finding.message), placeText(finding),
       withSubject ? html("p", { class: "quiet" }, this.link(cluster, finding.subject)) : null,
       finding.fix === null ? null : html("p", { class: "fix" }, html("span", {}, "Fix: "), finding.fix),
@@ -108,7 +133,7 @@ class Panel {
   unit(cluster, unit, isChain) {
     const [first, then] = [before(cluster, unit.id), after(cluster, unit.id)];
     const actions = html("p", { class: "actions" }, first.size + then.size > 0 && !isChain ? html("button", { type: "button", onclick: () => this.showChain(unit.id) }, "Show only this chain") : null);
-    const facts = [["Namespace", unit.namespace], ["Path", unit.path], ["Applied by", unit.parent && this.link(cluster, unit.parent, cluster.units.get(unit.parent)?.name)], ["Level", unit.level || null], ["Not looked into", unit.opaque], ["Suspended", unit.suspended ? "yes: its order is not kept" : null], ["Change", unit.change ?? null]];
+    const facts = [["Namespace", unit.namespace], ["Path", unit.path], ["Applied by", unit.parent && this.link(cluster, unit.parent, cluster.units.get(unit.parent)?.name)], ["Level", unit.level || null], ["Not looked into", unit.opaque], ["Suspended", unit.suspended ? "yes: its order is not kept" : null], ["Change", unit.change && [CHANGE_WORDS[unit.change], unit.why && html("span", { class: "quiet" }, `: ${unit.why}`)].filter(Boolean)]];
     this.show(
       this.heading(unit.kind, unit.name, placeText(unit), () => this.select(null)),
       html("dl", { class: "fields" }, ...facts.filter(([, value]) => value).flatMap(([name, value]) => [html("dt", {}, name), html("dd", {}, value)])),
