@@ -189,10 +189,12 @@ class Panel {
     const findings = cluster.findings.filter((finding) => finding.subject === id || finding.other === id);
     const needs = cluster.needsOf.get(id) ?? [];
     const users = (cluster.usersOf.get(id) ?? []).filter((need) => need.consumer !== id);
+    const makers = new Set(users.filter((need) => need.requires === id && need.provider !== null && need.provider !== id && need.state !== "key").map((need) => need.provider));
     this.show(
       this.heading(kind === "key" ? "Key at the provider" : kind, name, resource ? placeText(resource) : html("span", { class: "quiet" }, "No manifest of it is in the repository"), () => this.select(null)),
       unit && html("dl", { class: "fields" }, html("dt", {}, "Applied by"), html("dd", {}, this.link(cluster, unit.id, unit.name))),
       findings.length > 0 && this.section(`Findings (${findings.length})`, listOf(findings, (finding) => this.finding(cluster, finding), { class: "findings" })),
+      ...[...makers].map((maker) => this.section("Made by", html("p", {}, this.link(cluster, maker)), this.tree(cluster, maker, "up", new Set([id, maker])))),
       needs.length > 0 && this.section("Chain upwards: what it needs", this.tree(cluster, id, "up", new Set([id]))),
       users.length > 0 && this.section("Chain downwards: what needs it", this.tree(cluster, id, "down", new Set([id]))),
     );

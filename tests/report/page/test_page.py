@@ -144,6 +144,15 @@ def test_a_key_at_the_provider_is_found_and_leads_to_what_reads_it(page: webdriv
     assert texts(page, "#panel .step .id") == ["ExternalSecret/weather/weather-api"]
 
 
+def test_an_object_shows_who_makes_it_what_that_needs_and_who_needs_it(page: webdriver.Chrome) -> None:
+    page.execute_script("selectThing('Secret/weather/weather-api-secrets')")
+
+    assert texts(page, "#panel h3") == ["Made by", "Chain downwards: what needs it"]
+    assert texts(page, "#panel .link")[:1] == ["ExternalSecret/weather/weather-api"]
+    assert "key:prod/weather/apiKey" in texts(page, "#panel .step .id")
+    assert texts(page, "#panel .step .id")[-1] == "Deployment/weather/api"
+
+
 def test_all_of_it_can_be_done_by_keyboard(page: webdriver.Chrome) -> None:
     body = page.find_element(By.TAG_NAME, "body")
     body.send_keys("/")
