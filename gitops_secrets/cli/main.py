@@ -32,9 +32,11 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "fix": ("fix", "Mend what has one right answer: write what the findings' fixes say into the files, all other bytes kept."),
         "generate": ("generate", "Write what orders a repository that has no order yet, or a new environment."),
         "plan": ("plan", "Show the order: levels, the dependsOn to be, what gates each edge, and what it costs at worst."),
+        "reconcile": ("reconcile", "Bring a cluster to what the repository says, in the order of its graph, and wait until every secret is there."),
         "render": ("render", "Show what kustomize would build of DIR, as YAML."),
         "scan": ("scan", "Build the graph of what depends on what, and show it."),
         "trace": ("trace", "Follow the chain through THING both ways: provider key, store, ExternalSecret, Secret, workload, unit."),
+        "verify": ("verify", "Look whether every secret is in a cluster and in sync, and say what it hangs on where one is not."),
     }
 )
 

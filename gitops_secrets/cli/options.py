@@ -92,6 +92,27 @@ _READING_OPTIONS = (
 )
 _CLUSTER_OPTION = click.option("--cluster", metavar="NAME", help="Only this entry point; all by default.")
 
+_CONNECTION_OPTIONS = (
+    click.option("--context", "context_name", metavar="NAME", help="The kubeconfig's context; its current one by default."),
+    click.option("--kubeconfig", metavar="FILE", type=PathType(dir_okay=False), help="The kubeconfig, as in kubectl."),
+)
+
+
+class Duration(click.ParamType[float]):
+    """Seconds, or a Go duration such as 10m or 1h30m."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """How many seconds were given."""
+        from gitops_secrets.rendering.objects import seconds
+
+        text = str(value)
+        found = float(text) if text.isdigit() else seconds(text)
+        if not found or found <= 0:
+            self.fail(f"{text!r} is no duration; write 90s, 10m or 1h30m", param, ctx)
+        return found
+
 
 def path_argument(command: Command) -> Command:
     """Adds PATH: any folder of the repository; results are limited to entry points below it."""
@@ -122,6 +143,13 @@ def reading_options(command: Command) -> Command:
 def output_options(command: Command) -> Command:
     """Adds the options of commands that read no repository."""
     return _with_options(command, _OUTPUT_OPTIONS)
+
+
+def connection_options(command: Command) -> Command:
+    """Adds the options of commands that act on a live cluster."""
+    for option in reversed(_CONNECTION_OPTIONS):
+        command = option(command)
+    return command
 
 
 def _with_options(command: Command, options: tuple[Callable[[Any], Any], ...]) -> Command:

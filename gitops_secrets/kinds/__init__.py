@@ -9,6 +9,7 @@ The table of kinds lies in the YAML files of this package, one a family (`table.
       slow-if: spec.backoffLimit        slow only where this field is set
       soft: true                        nothing waits for objects of this kind
       misread: true                     kstatus takes it for ready too early; `healthy` is the CEL that mends it
+      ready: {condition: Ready}         the same for the cluster's own status: see `rows.Readiness`
       webhook: true                     its operator also admits it: the definition alone is not enough
       given: true                       comes with the distribution of the cluster
       finalizer: example.com/cleanup    what its operator takes off before one of it is gone; `finalizer-if: spec.deletionPolicy=Delete` where only some have it

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Any, Final, TypeVar
 
 from gitops_secrets.kinds.paths import Path, parse_path
-from gitops_secrets.kinds.rows import OPERATOR_PRODUCTS, REASONS, Condition, KindRow, Product, Reference
+from gitops_secrets.kinds.rows import OPERATOR_PRODUCTS, REASONS, Condition, KindRow, Product, Readiness, Reference
 from gitops_secrets.model.facts import Effect, Healing
 from gitops_secrets.model.scopes import is_namespaced
 
@@ -83,8 +83,10 @@ _ROW_FIELDS: Final = frozenset(
         "given",
         "finalizer",
         "finalizer-if",
+        "ready",
     }
 )
+_READY_FIELDS: Final = frozenset({"condition", "reasons", "generation", "once", "filled", "values"})
 _NEED_FIELDS: Final = frozenset(
     {
         "at",
@@ -193,7 +195,28 @@ def compile_row(group: str, kind: str, raws: tuple[Raw, ...], plural: str, shape
         _flag(merged, "given"),
         _optional_text(merged, "finalizer"),
         _equality(_optional_text(merged, "finalizer-if"), "finalizer-if"),
+        _readiness(merged.get("ready")),
     )
+
+
+def _readiness(raw: Any) -> Readiness | None:
+    if raw is None:
+        return None
+    fields = _mapping(raw, "ready")
+    _check_fields(fields, _READY_FIELDS, "ready")
+    generation, filled = _optional_text(fields, "generation"), _optional_text(fields, "filled")
+    return Readiness(
+        _optional_text(fields, "condition"),
+        frozenset(_texts(fields.get("reasons", []), "ready.reasons")),
+        None if generation is None else _path(generation, "ready.generation"),
+        _equalities(fields.get("once", []), "ready.once"),
+        None if filled is None else _path(filled, "ready.filled"),
+        _equalities(fields.get("values", []), "ready.values"),
+    )
+
+
+def _equalities(raw: Any, field: str) -> tuple[tuple[Path, str], ...]:
+    return tuple(found for text in _texts(raw, field) if (found := _equality(text, field)) is not None)
 
 
 def _equality(text: str | None, field: str) -> tuple[Path, str] | None:

@@ -102,6 +102,18 @@ class Product:
 
 
 @dataclass(frozen=True, slots=True)
+class Readiness:
+    """What in the status of an object proves that it is ready, where the rules of kstatus do not."""
+
+    condition: str | None = None  # its type; it must be True
+    reasons: frozenset[str] = frozenset()  # of that condition; empty: any
+    generation: Path | None = None  # a field that begins with the generation that was acted on: `3-…`
+    once: tuple[tuple[Path, str], ...] = ()  # a field with one of these values: acted on once, so `generation` stays behind
+    filled: Path | None = None  # a list that must not be empty
+    values: tuple[tuple[Path, str], ...] = ()  # fields that must have these values
+
+
+@dataclass(frozen=True, slots=True)
 class KindRow:
     """What the tool knows of a kind."""
 
@@ -123,3 +135,4 @@ class KindRow:
     given: bool = False  # comes with the distribution of the cluster, where it is used at all
     finalizer: str | None = None  # what its operator has to take off before one of it is gone
     finalizer_if: tuple[Path, str] | None = None  # a field and the value that it must have for that
+    readiness: Readiness | None = None  # what proves that one is ready, where kstatus misreads it

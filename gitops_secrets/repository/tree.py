@@ -16,12 +16,15 @@ from collections.abc import Iterable, Mapping
 from hashlib import sha1
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from gitops_secrets.errors import OutsideError, UsageError
 
 if TYPE_CHECKING:
     import git
+
+# Older commits than these are nowhere to be met.
+_RECENT = 10_000
 
 
 class Tree(Protocol):
@@ -301,6 +304,23 @@ def remotes(path: Path) -> tuple[str, ...]:
     except _NoRepositoryError:
         return ()
     return tuple(sorted({line.partition("\t")[2].removesuffix(" (fetch)") for line in lines if line.endswith(" (fetch)")}))
+
+
+class History(NamedTuple):
+    """A commit, and what came before it."""
+
+    commit: str
+    made: int  # seconds since 1970
+    ancestors: frozenset[str]  # the latest of them
+
+
+def history(path: Path, revision: str) -> History | None:
+    """What `revision` names in the checkout at `path`; None outside of git, and before the first commit."""
+    try:
+        made, *commits = _run(path, "rev-list", f"--max-count={_RECENT}", "--timestamp", "--end-of-options", revision).split()
+    except (OutsideError, ValueError):
+        return None
+    return History(commits[0], int(made), frozenset(commits[2::2]))
 
 
 def resolve(root: Path, revision: str) -> str:

@@ -1,0 +1,93 @@
+"""`gitops-secrets reconcile`."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from gitops_secrets.cli.analysis import open_and_analyse
+from gitops_secrets.cli.options import Call, Duration, common_options, connection_options, format_option, path_argument
+from gitops_secrets.cli.output import write
+from gitops_secrets.cli.verify import FORMATS, NOT_WELL, connected, verification_report
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from gitops_secrets.cluster.runner import Interrupt
+
+TIME_LIMIT = 4
+INTERRUPTED = 130
+
+
+@click.command()
+@path_argument
+@format_option(*FORMATS)
+@click.option("--engine", type=click.Choice(["auto", "flux"]), default="auto", show_default=True, help="Who applies; auto looks at the cluster.")
+@click.option("--timeout", type=Duration(), default="10m", show_default=True, help="Exit with 4 if it is not there by then.")
+@click.option("--force-sync", is_flag=True, help="Have every ExternalSecret read its provider anew, but for generated values.")
+@click.option("--only", metavar="UNIT", help="Only this unit, and what it needs.")
+@click.option("--no-read-secrets", is_flag=True, help="Do not look at Secrets themselves, only at what makes them.")
+@connection_options
+@common_options
+@click.pass_context
+def reconcile(
+    context: click.Context,
+    path: Path,
+    format_: str,
+    engine: str,
+    timeout: float,
+    force_sync: bool,
+    only: str | None,
+    no_read_secrets: bool,
+    context_name: str | None,
+    kubeconfig: Path | None,
+    call: Call,
+) -> None:
+    """Bring a cluster to what the repository says, in the order of its graph, and wait until every secret is there.
+
+    Exits with 0 if all is as it should be, with 1 if something is not, with 4 at the time limit.
+    """
+    from gitops_secrets.cli.run_progress import progress_of
+    from gitops_secrets.cluster.runner import End, Interrupt
+    from gitops_secrets.pipeline.cluster import the_cluster, unit_called, wanted_of
+    from gitops_secrets.pipeline.reconcile import Options, engine_of
+    from gitops_secrets.pipeline.reconcile import reconcile as bring
+
+    repository, analysis = open_and_analyse(path, call)
+    cluster, wanted = the_cluster(analysis), wanted_of(repository)
+    unit = unit_called(only, cluster) if only else None
+    with connected(kubeconfig, context_name, cluster, wanted, call) as plane:
+        engine_of(plane)
+        options = Options(timeout, force_sync, unit, not no_read_secrets)
+        with interruptible(Interrupt()) as interrupt, progress_of(call) as report:
+            outcome = bring(repository, cluster, plane, wanted, options, interrupt, report)
+    if outcome.verification is None:
+        from gitops_secrets.report.verification_text import interrupted_text
+
+        write(interrupted_text(outcome.run, call.style), call)
+        context.exit(INTERRUPTED)
+    write(verification_report(format_, outcome.verification, call, outcome.run), call)
+    if outcome.end is End.TIMEOUT:
+        context.exit(TIME_LIMIT)
+    context.exit(0 if outcome.verification.is_well else NOT_WELL)
+
+
+@contextmanager
+def interruptible(interrupt: Interrupt) -> Iterator[Interrupt]:
+    """SIGINT and SIGTERM end a run with its summary; a second one ends the process at once."""
+
+    def stop(number: int, frame: Any) -> None:
+        for each in before:
+            signal.signal(each, signal.SIG_DFL)
+        interrupt.set()
+
+    before = {each: signal.signal(each, stop) for each in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield interrupt
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)

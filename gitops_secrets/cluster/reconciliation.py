@@ -1,0 +1,515 @@
+"""What to do next, as a state machine: what is seen in the cluster goes in, what to ask of it comes out.
+
+A target is something that has to become ready: a unit, a source, a store, an ExternalSecret, a workload. Each is nudged (applied, asked to reconcile, or
+refreshed) the moment all that it needs is ready and it is not, because none of their controllers watches what its objects need: Flux looks again after 30 s
+or a whole interval, External Secrets Operator after a back-off of up to 7 min. No clock, no network, no thread in here: time comes with the events.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Set
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum
+from typing import Final
+
+from gitops_secrets.cluster.live import Live, annotation, at, commit_of, condition, is_true, live_id, text
+from gitops_secrets.cluster.status import MISSING, Health, Status, is_about, status_of
+from gitops_secrets.kinds.rows import KindRow
+from gitops_secrets.model.ids import ResourceId
+
+REQUESTED_AT: Final = "reconcile.fluxcd.io/requestedAt"
+# What Flux does by itself gets this long before it is asked: a new object or artifact starts a reconciliation anyhow, and a second one costs as much again.
+GRACE: Final = 10.0
+# kustomize-controller may look at its cache before the readiness that we saw has arrived there.
+_CACHE_LAG: Final = 0.3
+_FIRST_RETRY: Final = 5.0
+_LONGEST_RETRY: Final = 60.0
+_APPLIED_BY_FLUX: Final = "kustomize.toolkit.fluxcd.io/name"
+_CHECKING: Final = "Running health checks for revision "
+
+
+class Nudge(Enum):
+    """How a target is made to look again."""
+
+    APPLY = "apply"  # its manifest is applied: nobody else applies it
+    REQUEST = "request"  # Flux' request to reconcile
+    REFRESH = "refresh"  # a changed annotation, which External Secrets Operator takes as one
+    NONE = "none"  # it is watched, no more
+
+
+class Phase(Enum):
+    """How far a target is."""
+
+    UNKNOWN = "unknown"  # not looked at yet
+    MISSING = "missing"
+    BLOCKED = "blocked"  # something that it needs is not ready
+    PROGRESSING = "progressing"
+    FAILING = "failing"  # it was tried, and refused or unhealthy
+    SUSPENDED = "suspended"
+    READY = "ready"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Something that has to become ready, and what has to be ready before it."""
+
+    id: ResourceId
+    nudge: Nudge
+    needs: frozenset[ResourceId] = frozenset()
+    row: KindRow | None = None
+    source: ResourceId | None = None  # whose artifact it has to be at
+    parent: ResourceId | None = None  # the unit that applies it
+    is_source: bool = False
+    fresh_only: bool = False  # a refresh of one that was in sync before would make a new password
+    brought: bool = True  # False: nothing in the repository brings it
+    creatable: bool = False  # applied where it is not there; what is there is only asked
+    goal: bool = True  # False: only watched because something needs it
+    refresh: bool = False  # refreshed once in any case, once it can be (`--force-sync`)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """An object as it is now."""
+
+    live: Live
+    now: float
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """An object is not there, or not there any more."""
+
+    id: ResourceId
+    now: float
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The API server did not take what was to be applied."""
+
+    id: ResourceId
+    message: str
+    now: float
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Time has passed."""
+
+    now: float
+
+
+Event = Seen | Gone | Refused | Tick
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """Nudge `id`. `token` tells this request from every other one."""
+
+    id: ResourceId
+    nudge: Nudge
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What is known of a target, for people."""
+
+    id: ResourceId
+    phase: Phase
+    words: str
+    waits_for: tuple[ResourceId, ...]
+    goal: bool
+
+
+@dataclass(slots=True)
+class _Node:
+    target: Target
+    live: Live | None = None
+    known: bool = False
+    status: Status = MISSING
+    ready: bool = False
+    seen_at: float = 0.0  # when its status last changed
+    open_needs: int = 0
+    needs_met_at: float | None = None
+    nudged_at: float | None = None
+    nudges: int = 0  # since its needs were met
+    token: str = ""
+    first: bool = True  # never nudged in this run
+    first_seen_at: float = 0.0
+    refused: bool = False
+
+    @property
+    def is_applied_by_us(self) -> bool:
+        """Would a nudge apply it now? What a unit outside of the repository applies from git is only asked."""
+        if self.live is None:
+            return self.known and (self.target.creatable or self.target.nudge is Nudge.APPLY)
+        return self.target.nudge is Nudge.APPLY and not at(self.live, "metadata", "labels", _APPLIED_BY_FLUX)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The commit that sources have to be at; `behind` are its ancestors, which are not it yet. Anything else is newer."""
+
+    commit: str | None = None
+    behind: Set[str] = field(default_factory=frozenset)
+    made: datetime | None = None
+
+
+class Reconciliation:
+    """One run towards a set of targets.
+
+    Feed it with `handle`, do what it returns, and again at `wake_at`, until `is_done` or `is_stuck`.
+    """
+
+    def __init__(self, targets: Iterable[Target], wanted: Wanted, run: str) -> None:
+        self._nodes = {target.id: _Node(target) for target in targets}
+        self._wanted = wanted
+        self._run = run
+        self._dependents: dict[ResourceId, list[ResourceId]] = {}
+        self._followers: dict[ResourceId, list[ResourceId]] = {}  # by source and by parent
+        for node in self._nodes.values():
+            node.open_needs = len(node.target.needs)
+            for need in node.target.needs:
+                self._dependents.setdefault(need, []).append(node.target.id)
+            for leader in (node.target.source, node.target.parent):
+                if leader is not None:
+                    self._followers.setdefault(leader, []).append(node.target.id)
+            if not node.target.needs:
+                node.needs_met_at = 0.0
+        self._unready = {node.target.id for node in self._nodes.values() if node.target.goal}
+        self._tokens = 0
+
+        self._touched = dict.fromkeys(self._nodes)
+
+    # What it answers
+
+    @property
+    def targets(self) -> tuple[Target, ...]:
+        """All that this run is about."""
+        return tuple(node.target for node in self._nodes.values())
+
+    def is_known(self, id: ResourceId) -> bool:
+        """Has it been looked at?"""
+        return self._nodes[id].known
+
+    def changes(self) -> tuple[View, ...]:
+        """What may be different since this was asked last."""
+        touched, self._touched = self._touched, {}
+        return tuple(self.view(id) for id in touched)
+
+    @property
+    def is_done(self) -> bool:
+        """Is every goal ready?"""
+        return not self._unready
+
+    @property
+    def unready(self) -> tuple[ResourceId, ...]:
+        """Goals that are not ready, sorted."""
+        return tuple(sorted(self._unready))
+
+    @property
+    def is_stuck(self) -> bool:
+        """Can none of the goals that are left become ready without a change from outside?"""
+        if not self._unready or any(not self._nodes[id].known for id in self._unready):
+            return False
+        hopeless = self._hopeless()
+        return all(id in hopeless for id in self._unready)
+
+    def view(self, id: ResourceId) -> View:
+        """What is known of one target."""
+        node = self._nodes[id]
+        return View(id, self._phase(node), node.status.words, tuple(sorted(self._open(node))), node.target.goal)
+
+    def views(self) -> Iterator[View]:
+        """What is known of all targets."""
+        for id in self._nodes:
+            yield self.view(id)
+
+    def live(self, id: ResourceId) -> Live | None:
+        """A target as it was last seen."""
+        node = self._nodes.get(id)
+        return node.live if node is not None else None
+
+    def wake_at(self) -> float | None:
+        """When something is to be done though nothing happens; None: never."""
+        return min((due for node in self._nodes.values() if (due := self._due(node)) is not None), default=None)
+
+    # What happens
+
+    def handle(self, event: Event) -> list[Action]:
+        """What to do now. Never nudges a target before all that it needs is ready."""
+        if isinstance(event, Tick):
+            return [action for id in list(self._nodes) for action in self._nudge(id, event.now)]
+        id = live_id(event.live) if isinstance(event, Seen) else event.id
+        node = self._nodes.get(id)
+        if node is None:
+            return []
+        if isinstance(event, Refused):
+            node.refused = True
+            node.status = Status(Health.MISSING if node.live is None else Health.IN_PROGRESS, "Refused", event.message)
+            self._touched[id] = None
+            return []
+        self._observe(node, event.live if isinstance(event, Seen) else None, event.now)
+        changed = self._changed(id, event.now)
+        self._touched.update(dict.fromkeys(changed))
+        return [action for each in changed for action in self._nudge(each, event.now)]
+
+    def _observe(self, node: _Node, live: Live | None, now: float) -> None:
+        previous = node.status
+        if not node.known:
+            node.first_seen_at = now
+        node.live, node.known = live, True
+        node.status = status_of(live, node.target.row)
+        if live is not None:
+            node.refused = False
+        if node.status != previous:
+            node.seen_at = now
+
+    def _changed(self, id: ResourceId, now: float) -> list[ResourceId]:
+        """Judges a target anew, and all whose readiness hangs on it; the ones to look at for a nudge."""
+        touched: dict[ResourceId, None] = {}
+        pending, seen = [id], {id}
+        while pending:
+            current = pending.pop()
+            touched[current] = None
+            self._judge(self._nodes[current], now, touched)
+            followers = [follower for follower in self._followers.get(current, ()) if follower not in seen]
+            seen.update(followers)
+            pending += followers
+        return list(touched)
+
+    def _judge(self, node: _Node, now: float, touched: dict[ResourceId, None]) -> None:
+        ready = self._is_ready(node)
+        if ready == node.ready:
+            return
+        node.ready = ready
+        if node.target.goal:
+            (self._unready.discard if ready else self._unready.add)(node.target.id)
+        for id in self._dependents.get(node.target.id, ()):
+            dependent = self._nodes[id]
+            dependent.open_needs += -1 if ready else 1
+            dependent.needs_met_at = None if dependent.open_needs else now
+            dependent.nudges = 0
+            touched.setdefault(id)
+
+    def _nudge(self, id: ResourceId, now: float) -> Iterator[Action]:
+        node = self._nodes[id]
+        due = self._due(node)
+        if due is None or due > now:
+            return
+        nudge = node.target.nudge
+        if node.is_applied_by_us and (node.first or node.refused or node.live is None):
+            nudge = Nudge.APPLY
+        elif nudge is Nudge.APPLY:
+            nudge = Nudge.REQUEST
+        self._tokens += 1
+        node.token = f"{self._run}.{self._tokens}"
+        node.nudged_at = now
+        node.nudges += 1
+        node.first = False
+        yield Action(id, nudge, node.token)
+
+    def _due(self, node: _Node) -> float | None:
+        """When a target is to be nudged; None: not unless something changes."""
+        met, nudge = node.needs_met_at, node.target.nudge
+        if met is None or nudge is Nudge.NONE or node.status.health is Health.TERMINATING:
+            return None
+        if node.refused:
+            return None if node.nudged_at is None else node.nudged_at + _backoff(node.nudges, _FIRST_RETRY)
+        if node.is_applied_by_us and node.first:
+            # Also where it is there: it may not be what the repository says.
+            return met
+        if node.live is None or node.status.health is Health.SUSPENDED or at(node.live, "spec", "suspend") is True:
+            return None
+        if node.first and not node.ready and (node.target.is_source or node.target.refresh) and not self._is_kept(node):
+            return met
+        if node.ready or self._is_kept(node):
+            return None
+        return self._next_try(node, met)
+
+    def _next_try(self, node: _Node, met: float) -> float | None:
+        assert node.live is not None
+        if node.target.is_source:
+            # Asked at the start, in any case; again while it is behind the commit.
+            return node.nudged_at + _backoff(node.nudges, _FIRST_RETRY) if node.nudged_at is not None and _settled(node) else None
+        if not _is_failing(node):
+            # Flux takes up what is new by itself; an operator looks at a new object at once.
+            if node.target.nudge is Nudge.REFRESH or _is_working(node.live):
+                return None
+            return max(met, node.seen_at, node.nudged_at or 0.0) + _backoff(node.nudges + 1, GRACE)
+        first = _CACHE_LAG if node.status.reason == "DependencyNotReady" else _FIRST_RETRY
+        if node.nudges == 0:
+            # What failed before it could succeed is asked at once, what failed all the same is given time.
+            ready_to_go = max(met, node.first_seen_at)
+            return ready_to_go if node.seen_at <= ready_to_go else node.seen_at + first
+        assert node.nudged_at is not None
+        return node.nudged_at + _backoff(node.nudges, first)
+
+    def _is_kept(self, node: _Node) -> bool:
+        """Must it stay as it is: was it in sync once, and would a refresh make something new of it?"""
+        return node.target.fresh_only and bool(at(node.live, "status", "refreshTime"))
+
+    # Judging
+
+    def _is_ready(self, node: _Node) -> bool:
+        target = node.target
+        if node.live is not None and target.is_source:
+            # What is fetched stays usable while the next look is under way, or fails.
+            return self._has_arrived(node)
+        if node.live is None or not node.status.is_ready:
+            return False
+        if node.is_applied_by_us and node.first:
+            return False
+        if target.refresh and not self._is_kept(node) and node.target.nudge is Nudge.REFRESH:
+            return not node.first
+        source = self._nodes.get(target.source) if target.source is not None else None
+        if source is not None:
+            return source.ready and text(node.live, "status", "lastAppliedRevision") == _artifact(source)
+        parent = self._nodes.get(target.parent) if target.parent is not None else None
+        return parent is None or parent.target.source is None or self._has_applied(parent)
+
+    def _has_arrived(self, node: _Node) -> bool:
+        """Is the artifact of a source that of the wanted commit, or a newer one?"""
+        revision = _artifact(node)
+        if not revision:
+            return False
+        commit = commit_of(revision)
+        if commit == self._wanted.commit:
+            return True
+        return not node.first and _is_handled(node) and commit not in self._wanted.behind
+
+    def _has_applied(self, node: _Node) -> bool:
+        """Has a unit applied what its source has now? It may still be waiting for that to be healthy."""
+        source = self._nodes.get(node.target.source) if node.target.source is not None else None
+        if source is None or node.live is None:
+            return node.ready
+        if not source.ready:
+            return False
+        revision = _artifact(source)
+        return revision in (text(node.live, "status", "lastAppliedRevision"), _checked_revision(node.live))
+
+    def _open(self, node: _Node) -> Iterator[ResourceId]:
+        for need in node.target.needs:
+            other = self._nodes.get(need)
+            if other is None or not other.ready:
+                yield need
+
+    def _phase(self, node: _Node) -> Phase:
+        if not node.known:
+            return Phase.UNKNOWN if not node.open_needs else Phase.BLOCKED
+        if node.ready:
+            return Phase.READY
+        if node.open_needs and (node.live is None or not _is_working(node.live)):
+            return Phase.BLOCKED
+        if node.refused:
+            return Phase.FAILING
+        if node.live is None:
+            return Phase.MISSING
+        if at(node.live, "spec", "suspend") is True:
+            return Phase.SUSPENDED
+        return Phase.FAILING if _is_failing(node) else Phase.PROGRESSING
+
+    def _hopeless(self) -> Set[ResourceId]:
+        """Targets that nothing but a change from outside helps: given up, suspended, in a circle, or in need of such a one."""
+        possible = {id for id, node in self._nodes.items() if node.ready}
+        pending = list(possible)
+        waiting = {id: node.open_needs for id, node in self._nodes.items()}
+
+        def admit(id: ResourceId) -> None:
+            node = self._nodes[id]
+            # What is not there comes with the unit that applies it.
+            is_apart = node.live is not None or node.target.parent is None or node.target.parent not in self._nodes
+            if id not in possible and not waiting[id] and not self._is_given_up(node) and (is_apart or node.target.parent in possible):
+                possible.add(id)
+                pending.append(id)
+
+        for id in self._nodes:
+            admit(id)
+        while pending:
+            current = pending.pop()
+            for follower in self._followers.get(current, ()):
+                admit(follower)
+            for dependent in self._dependents.get(current, ()):
+                if not self._nodes[current].ready:
+                    waiting[dependent] -= 1
+                admit(dependent)
+        return self._nodes.keys() - possible
+
+    def _is_given_up(self, node: _Node) -> bool:
+        if node.live is None:
+            return node.known and not node.target.brought
+        if at(node.live, "spec", "suspend") is True:
+            return True
+        if node.status.health is Health.FAILED:
+            return node.nudges > 0 or node.target.nudge is Nudge.NONE
+        return node.nudges > 1 and _is_final(node.status)
+
+
+def _backoff(attempts: int, first: float) -> float:
+    return min(first * 2.0 ** max(attempts - 1, 0), _LONGEST_RETRY)
+
+
+def _artifact(node: _Node) -> str:
+    return text(node.live, "status", "artifact", "revision")
+
+
+def _is_handled(node: _Node) -> bool:
+    """Has the controller taken up our request, or one that came after it?"""
+    assert node.live is not None
+    handled = text(node.live, "status", "lastHandledReconcileAt")
+    return bool(handled) and (handled == node.token or (annotation(node.live, REQUESTED_AT) != node.token and handled == annotation(node.live, REQUESTED_AT)))
+
+
+def _settled(node: _Node) -> bool:
+    return node.live is not None and not _is_working(node.live)
+
+
+def _is_working(live: Live) -> bool:
+    """Is its controller at it right now? Waiting for a dependency, or for the next try, is not."""
+    reconciling = condition(live, "Reconciling")
+    return reconciling is not None and reconciling.status == "True" and reconciling.reason != "ProgressingWithRetry"
+
+
+def _is_failing(node: _Node) -> bool:
+    """Was its present generation tried, and did it fail?"""
+    if node.live is None or _is_working(node.live):
+        return False
+    if node.status.health is Health.FAILED:
+        return True
+    type_ = "Ready"
+    if node.target.row is not None and node.target.row.readiness is not None:
+        type_ = node.target.row.readiness.condition or type_
+    found = condition(node.live, type_)
+    return found is not None and found.status == "False" and is_about(found, node.live)
+
+
+def _checked_revision(live: Live) -> str:
+    """The revision whose objects a unit has applied and is waiting for, by the message of kustomize-controller."""
+    if not is_true(live, "Reconciling"):
+        return ""
+    found = condition(live, "Reconciling")
+    message = found.message if found is not None else ""
+    return message.removeprefix(_CHECKING).split(" ", 1)[0] if message.startswith(_CHECKING) else ""
+
+
+def _is_final(status: Status) -> bool:
+    """Will the same commit give the same failure again?"""
+    if status.reason == "InvalidCELExpression":
+        return True
+    if status.reason == "ArtifactFailed":
+        return "path not found" in status.message
+    if status.reason == "BuildFailed":
+        # Variables may still come from a Secret or ConfigMap that somebody makes.
+        return "substitute from" not in status.message and "decrypt" not in status.message
+    return status.reason == "ReconciliationFailed" and ("failed to create typed patch" in status.message or "(Invalid)" in status.message)
+
+
+def phases(views: Iterable[View]) -> Mapping[Phase, int]:
+    """How many goals are in each phase."""
+    counts: dict[Phase, int] = {}
+    for each in views:
+        if each.goal:
+            counts[each.phase] = counts.get(each.phase, 0) + 1
+    return counts

@@ -1,0 +1,184 @@
+"""Drives a state machine against a cluster: what is watched goes in, what comes out is done, in parallel. No polling: it sleeps until something happens."""
+
+from __future__ import annotations
+
+import queue
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Final
+
+from gitops_secrets.cluster.live import live_id
+from gitops_secrets.cluster.port import Appeared, ClusterError, ControlPlane, ForbiddenError, Listed, Lost, Notice, RefusedError, Vanished
+from gitops_secrets.cluster.reconciliation import REQUESTED_AT, Action, Event, Gone, Nudge, Reconciliation, Refused, Seen, Tick, View
+from gitops_secrets.cluster.targets import kinds_of
+from gitops_secrets.model.ids import ResourceId
+
+FORCE_SYNC: Final = "force-sync"
+_WORKERS: Final = 16
+# Whether a run can go on at all is a question about the whole graph: it is asked when nothing happens.
+_IDLE: Final = 0.5
+
+
+class End(Enum):
+    """How a run ended."""
+
+    READY = "ready"
+    STUCK = "stuck"  # nothing that is left can become ready by itself
+    TIMEOUT = "timeout"
+    INTERRUPTED = "interrupted"
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """A target is in another phase, or has other words for it, `after` so many seconds."""
+
+    view: View
+    after: float
+
+
+@dataclass(frozen=True, slots=True)
+class Did:
+    """Something was asked of the cluster."""
+
+    action: Action
+    after: float
+
+
+@dataclass(frozen=True, slots=True)
+class Withheld:
+    """A permission is missing for something that a run can do without."""
+
+    message: str
+
+
+Step = Changed | Did | Withheld
+Report = Callable[[Step], None]
+
+
+class Interrupt:
+    """Ends a run from a signal handler."""
+
+    def __init__(self) -> None:
+        self._notices: queue.SimpleQueue[Notice | _Failed | None] = queue.SimpleQueue()
+        self.is_set = False
+
+    def set(self) -> None:
+        """Ends the run now."""
+        self.is_set = True
+        self._notices.put(None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Failed:
+    action: Action
+    error: ClusterError
+
+
+class Runner:
+    """One run. `manifests` are of the targets that it applies."""
+
+    def __init__(self, plane: ControlPlane, machine: Reconciliation, manifests: Mapping[ResourceId, Mapping[str, Any]], interrupt: Interrupt) -> None:
+        self._plane = plane
+        self._machine = machine
+        self._manifests = manifests
+        self._interrupt = interrupt
+        self._notices = interrupt._notices
+        self._shown: dict[ResourceId, View] = {}
+        self._withheld: set[str] = set()
+        self._started = time.monotonic()
+
+    @property
+    def after(self) -> float:
+        """Seconds since the start."""
+        return time.monotonic() - self._started
+
+    def follow(self) -> None:
+        """Starts to watch all that the run is about."""
+        targets = self._machine.targets
+        definitions = frozenset(target.id.name for target in targets if target.id.kind == "CustomResourceDefinition")
+        self._plane.follow(kinds_of(targets), self._notices.put, definitions)
+
+    def run(self, timeout: float, report: Report) -> End:
+        """Until all is ready, nothing can go on, time is up, or somebody interrupts. Raises `ClusterError` where the cluster refuses for good."""
+        executor = ThreadPoolExecutor(_WORKERS, "nudge")
+        try:
+            while True:
+                self._report(report)
+                end = self._end(timeout)
+                if end is not None:
+                    return end
+                for event in self._events(timeout):
+                    for action in self._machine.handle(event):
+                        report(Did(action, self.after))
+                        executor.submit(self._do, action)
+        finally:
+            executor.shutdown(wait=False, cancel_futures=True)
+
+    def _end(self, timeout: float) -> End | None:
+        if self._interrupt.is_set:
+            return End.INTERRUPTED
+        if self._machine.is_done:
+            return End.READY
+        if self.after >= timeout:
+            return End.TIMEOUT
+        return End.STUCK if self._notices.empty() and self._machine.is_stuck else None
+
+    def _events(self, timeout: float) -> Iterator[Event]:
+        """Waits for something to happen; all that has by then, one after the other, since what one means may hang on those before it."""
+        wake = self._machine.wake_at()
+        limit = min(timeout, self.after + _IDLE if wake is None else wake)
+        try:
+            notice = self._notices.get(timeout=max(limit - self.after, 0.0))
+            while True:
+                if notice is not None:
+                    yield from self._translated(notice)
+                notice = self._notices.get_nowait()
+        except queue.Empty:
+            yield Tick(self.after)
+
+    def _translated(self, notice: Notice | _Failed) -> list[Event]:
+        now = self.after
+        if isinstance(notice, Appeared):
+            return [Seen(notice.live, now)]
+        if isinstance(notice, Vanished):
+            return [Gone(notice.id, now)]
+        if isinstance(notice, Listed):
+            missing = (target.id for target in self._machine.targets if (target.id.group, target.id.kind) == (notice.group, notice.kind))
+            return [Gone(id, now) for id in missing if not self._machine.is_known(id)]
+        if isinstance(notice, Lost):
+            raise notice.error
+        if isinstance(notice.error, ForbiddenError) and notice.action.nudge is not Nudge.APPLY:
+            self._withheld.add(str(notice.error))
+            return []
+        if isinstance(notice.error, RefusedError):
+            return [Refused(notice.action.id, str(notice.error), now)]
+        raise notice.error
+
+    def _do(self, action: Action) -> None:
+        try:
+            if action.nudge is Nudge.APPLY:
+                self._notices.put(Appeared(self._plane.apply(_asked(self._manifests[action.id], action))))
+            else:
+                self._plane.annotate(action.id, {FORCE_SYNC if action.nudge is Nudge.REFRESH else REQUESTED_AT: action.token})
+        except ClusterError as error:
+            self._notices.put(_Failed(action, error))
+
+    def _report(self, report: Report) -> None:
+        for view in self._machine.changes():
+            if self._shown.get(view.id) != view:
+                self._shown[view.id] = view
+                report(Changed(view, self.after))
+        for message in sorted(self._withheld):
+            report(Withheld(message))
+        self._withheld.clear()
+
+
+def _asked(manifest: Mapping[str, Any], action: Action) -> Mapping[str, Any]:
+    """A manifest that also asks Flux to reconcile: one request, and what has not changed is looked at too."""
+    if not live_id(manifest).group.endswith(".toolkit.fluxcd.io"):
+        return manifest
+    metadata = manifest["metadata"]
+    return {**manifest, "metadata": {**metadata, "annotations": {**(metadata.get("annotations") or {}), REQUESTED_AT: action.token}}}

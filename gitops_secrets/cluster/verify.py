@@ -1,0 +1,271 @@
+"""Is every secret there, and everything that brings or reads it as it should be? A pure function over what was observed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
+
+from gitops_secrets.cluster.live import Live, at, commit_of, items, mapping, moment, text
+from gitops_secrets.cluster.port import SecretFacts
+from gitops_secrets.cluster.reconciliation import Wanted
+from gitops_secrets.cluster.status import Health, Status, status_of
+from gitops_secrets.graph.graph import Graph
+from gitops_secrets.kinds.table import KindTable
+from gitops_secrets.model.facts import ObjectNeed
+from gitops_secrets.model.ids import ResourceId
+from gitops_secrets.model.verdicts import Complaint, Verdict
+from gitops_secrets.rendering.objects import seconds
+
+ESO_GROUP: Final = "external-secrets.io"
+EXTERNAL_SECRET: Final = (ESO_GROUP, "ExternalSecret")
+_WORKLOADS: Final = frozenset({("apps", "Deployment"), ("apps", "StatefulSet"), ("apps", "DaemonSet"), ("batch", "Job"), ("batch", "CronJob")})
+_ROLLED_OUT: Final = frozenset({"Deployment", "StatefulSet", "DaemonSet"})
+_OWNING: Final = frozenset({"", "Owner"})
+_DEFAULT_INTERVAL: Final = 3600.0
+# An operator that is busy is late; one that is down is not there for longer.
+_LATE: Final = timedelta(minutes=2)
+_FIRST_WRITES: Final = timedelta(seconds=5)
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """A cluster at one moment, as far as it matters."""
+
+    now: datetime
+    live: Mapping[ResourceId, Live]  # what is not in here is not there
+    secrets: Mapping[ResourceId, SecretFacts] | None = None  # None: Secrets were not to be read
+    pods: Mapping[ResourceId, tuple[Live, ...]] = field(default_factory=dict)  # by workload
+    unreadable: Mapping[ResourceId, str] = field(default_factory=dict)  # what a permission is missing for
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What has to be true of one Secret: who asks for it, and for which of its keys."""
+
+    consumers: tuple[ResourceId, ...]
+    keys: Mapping[str, tuple[ResourceId, ...]]
+
+
+def wishes_of(graph: Graph) -> dict[ResourceId, Wishes]:
+    """Every Secret that somebody in the graph can't do without."""
+    consumers: dict[ResourceId, dict[ResourceId, None]] = {}
+    keys: dict[ResourceId, dict[str, dict[ResourceId, None]]] = {}
+    requirements = (edge.requirement for edge in graph.resource_edges if not edge.is_alternative)
+    for requirement in (*requirements, *(unmet.requirement for unmet in graph.unmet)):
+        need = requirement.need
+        if isinstance(need, ObjectNeed) and (need.id.group, need.id.kind) == ("", "Secret") and not requirement.optional:
+            consumers.setdefault(need.id, {})[requirement.resource] = None
+            if need.key is not None:
+                keys.setdefault(need.id, {}).setdefault(need.key, {})[requirement.resource] = None
+    return {
+        secret: Wishes(tuple(sorted(asking)), {key: tuple(sorted(who)) for key, who in sorted(keys.get(secret, {}).items())})
+        for secret, asking in sorted(consumers.items())
+    }
+
+
+def secret_of(external_secret: ResourceId, live: Live) -> ResourceId | None:
+    """The Secret that an ExternalSecret writes; None where it writes none, or something else."""
+    target = mapping(live, "spec", "target")
+    if text(target, "creationPolicy") == "None" or (target.get("manifest") and text(target, "manifest", "kind") != "Secret"):
+        return None
+    return ResourceId("", "Secret", external_secret.namespace, text(target, "name") or external_secret.name)
+
+
+def children_of(live: Live) -> Iterator[ResourceId]:
+    """The ExternalSecrets that a ClusterExternalSecret has made."""
+    name = text(live, "status", "externalSecretName") or text(live, "spec", "externalSecretName") or text(live, "metadata", "name")
+    for namespace in items(live, "status", "provisionedNamespaces"):
+        if isinstance(namespace, str):
+            yield ResourceId(*EXTERNAL_SECRET, namespace, name)
+
+
+class Judge:
+    """Judges all that a graph says should be in a cluster."""
+
+    def __init__(self, graph: Graph, table: KindTable, observed: Observed, wanted: Wanted) -> None:
+        self.graph = graph
+        self.table = table
+        self.observed = observed
+        self.wanted = wanted
+        self.wishes = wishes_of(graph)
+        self.places = {applied.resource.id: applied.resource.place for applied in graph.cluster.resources} | {
+            unit.id: unit.place for unit in graph.units.values()
+        }
+        self.remote = {unit.id for unit in graph.units.values() if unit.remote}
+
+    def verdicts(self) -> tuple[Verdict, ...]:
+        """On sources, units, stores, whatever makes Secrets, the Secrets, and their readers; sorted."""
+        found: dict[ResourceId, Verdict] = {}
+        for verdict in self._all():
+            found.setdefault(verdict.id, verdict)
+        return tuple(found[id] for id in sorted(found))
+
+    def status(self, id: ResourceId) -> Status:
+        """The status of an object."""
+        return status_of(self.observed.live.get(id), self.table.row(id.group, id.kind))
+
+    def _all(self) -> Iterator[Verdict]:
+        units = [unit for unit in self.graph.units.values() if not unit.is_overlay]
+        for source in sorted({unit.source for unit in units if unit.source is not None}):
+            yield self._verdict(source, self._source(source))
+        for unit in units:
+            if not any(parent in self.remote for parent in self.graph.ancestors(unit.id)):
+                yield self._verdict(unit.id, self._unit(unit.id, unit.source))
+        made: set[ResourceId] = set()
+        for applied in self.graph.cluster.resources:
+            id = applied.resource.id
+            row = self.table.row(id.group, id.kind)
+            if applied.unit in self.remote or id in self.graph.units:
+                continue
+            if row is not None and row.readiness is not None:
+                made.update(self._secrets_made_by(id))
+                yield self._verdict(id, self._maker(id))
+                if id.kind == "ClusterExternalSecret" and id in self.observed.live:
+                    yield from (self._verdict(child, self._maker(child), id) for child in children_of(self.observed.live[id]))
+            elif (id.group, id.kind) in _WORKLOADS and any(id in wish.consumers for wish in self._wishes_by_namespace(id.namespace)):
+                yield self._workload(id)
+        for secret, wish in self.wishes.items():
+            if secret not in made and self.observed.secrets is not None and not all(self._is_remote(consumer) for consumer in wish.consumers):
+                yield self._verdict(secret, self._content(secret, "", None))
+
+    def _wishes_by_namespace(self, namespace: str) -> Iterable[Wishes]:
+        return (wish for secret, wish in self.wishes.items() if secret.namespace == namespace)
+
+    def _is_remote(self, id: ResourceId) -> bool:
+        return self.graph.unit_of.get(id) in self.remote
+
+    def _verdict(self, id: ResourceId, complaints: Iterable[Complaint], parent: ResourceId | None = None) -> Verdict:
+        if id in self.observed.unreadable:
+            return Verdict(id, (Complaint("not-readable", self.observed.unreadable[id]),), (), self.graph.unit_of.get(id), self.places.get(id))
+        known = parent or id
+        return Verdict(id, tuple(complaints), (), self.graph.unit_of.get(known), self.places.get(known))
+
+    # Flux
+
+    def _source(self, id: ResourceId) -> Iterator[Complaint]:
+        yield from self._ready(id)
+        revision = text(self.observed.live.get(id), "status", "artifact", "revision")
+        if revision and commit_of(revision) in self.wanted.behind:
+            yield Complaint("old-revision", f"it is at {_short(revision)}, not yet at {(self.wanted.commit or '')[:12]}")
+
+    def _unit(self, id: ResourceId, source: ResourceId | None) -> Iterator[Complaint]:
+        live = self.observed.live.get(id)
+        yield from self._ready(id)
+        if live is None or source is None:
+            return
+        artifact = text(self.observed.live.get(source), "status", "artifact", "revision")
+        applied = text(live, "status", "lastAppliedRevision")
+        if artifact and applied != artifact:
+            yield Complaint("old-revision", f"it has applied {_short(applied) or 'nothing'}; {source.name} is at {_short(artifact)}")
+
+    def _ready(self, id: ResourceId) -> Iterator[Complaint]:
+        status = self.status(id)
+        if at(self.observed.live.get(id), "spec", "suspend") is True:
+            yield Complaint("suspended", "it is suspended, so nothing changes")
+        elif status.health is Health.MISSING:
+            yield Complaint("missing", "it is not in the cluster")
+        elif status.health is Health.TERMINATING:
+            yield Complaint("terminating", f"it is being deleted: {status.message}" if status.message else "it is being deleted")
+        elif status.health is Health.FAILED:
+            yield Complaint("stalled", status.words)
+        elif not status.is_ready:
+            yield Complaint("not-ready", status.words or "it is not ready")
+
+    # Makers of Secrets
+
+    def _secrets_made_by(self, id: ResourceId) -> Iterator[ResourceId]:
+        for secret in self.wishes:
+            if any(provision.resource == id for provision in self.graph.provisions.get(secret, ())):
+                yield secret
+
+    def _maker(self, id: ResourceId) -> Iterator[Complaint]:
+        yield from self._ready(id)
+        live = self.observed.live.get(id)
+        if live is None:
+            return
+        if (id.group, id.kind) == EXTERNAL_SECRET:
+            yield from self._in_sync(live)
+            secret = secret_of(id, live)
+            if secret is not None and self.observed.secrets is not None:
+                yield from self._content(secret, text(live, "spec", "target", "creationPolicy"), id)
+        elif id.kind == "SealedSecret" and self.observed.secrets is not None:
+            yield from self._content(ResourceId("", "Secret", id.namespace, id.name), "", id)
+
+    def _in_sync(self, live: Live) -> Iterator[Complaint]:
+        """Was it read from the provider since the commit, or within its interval?"""
+        refreshed = moment(text(live, "status", "refreshTime"))
+        policy = text(live, "spec", "refreshPolicy")
+        interval = seconds(text(live, "spec", "refreshInterval")) if text(live, "spec", "refreshInterval") else _DEFAULT_INTERVAL
+        if refreshed is None:
+            yield Complaint("out-of-sync", "it was never read from the provider")
+        elif policy not in ("CreatedOnce", "OnChange") and interval and (self.wanted.made is None or refreshed < self.wanted.made):
+            late = self.observed.now - refreshed - timedelta(seconds=interval)
+            if late > _LATE:
+                yield Complaint(
+                    "out-of-sync", f"it was last read at {refreshed:%Y-%m-%d %H:%M:%S}, and is to be read every {text(live, 'spec', 'refreshInterval') or '1h'}"
+                )
+
+    def _content(self, secret: ResourceId, policy: str, maker: ResourceId | None) -> Iterator[Complaint]:
+        """Is the Secret there, its maker's own, with all keys that it should have?"""
+        assert self.observed.secrets is not None
+        if secret in self.observed.unreadable:
+            yield Complaint("not-readable", self.observed.unreadable[secret])
+            return
+        facts = self.observed.secrets.get(secret)
+        named = "it" if maker is None else str(secret)
+        if facts is None:
+            yield Complaint("secret-missing", f"{named} is not there")
+            return
+        if maker is not None and policy in _OWNING and not any((kind, name) == (maker.kind, maker.name) for kind, name, _ in facts.owners):
+            owner = f"{facts.owners[0][0]} {facts.owners[0][1]}" if facts.owners else "nobody"
+            yield Complaint("secret-owner", f"{secret} is owned by {owner}, not by {maker.kind} {maker.name}")
+        asked = self.wishes[secret].keys if secret in self.wishes else {}
+        made = {key for provision in self.graph.provisions.get(secret, ()) if provision.resource == maker for key in provision.keys or ()}
+        for key in sorted({*asked, *made} - facts.keys):
+            who = asked.get(key, ())
+            yield Complaint("key-missing", f"{named} has no key {key!r}" + (f", which {who[0]} asks for" if who else ""))
+
+    # Readers
+
+    def _workload(self, id: ResourceId) -> Verdict:
+        verdict = self._verdict(id, [*self._ready(id)])
+        live = self.observed.live.get(id)
+        stale = list(self._stale(id)) if live is not None and id.kind in _ROLLED_OUT else []
+        if not stale:
+            return verdict
+        if live is not None and any(name.partition("/")[0].endswith("reloader.stakater.com") for name in mapping(live, "metadata", "annotations")):
+            return Verdict(id, verdict.complaints, tuple(f"{told}; a reloader is to restart it" for told in stale), verdict.unit, verdict.place)
+        return Verdict(id, (*verdict.complaints, *(Complaint("stale-pods", told) for told in stale)), verdict.remarks, verdict.unit, verdict.place)
+
+    def _stale(self, id: ResourceId) -> Iterator[str]:
+        """Secrets in the environment that were written after the oldest pod started."""
+        pods = self.observed.pods.get(id, ())
+        started = [found for pod in pods if (found := moment(text(pod, "status", "startTime"))) is not None]
+        if not started or self.observed.secrets is None:
+            return
+        for secret in secrets_in_environment(self.graph, id):
+            facts = self.observed.secrets.get(secret)
+            # No container starts without its Secret, so the first version of one is in every pod, however early that was made.
+            if facts is None or facts.changed is None or facts.created is None or facts.changed - facts.created < _FIRST_WRITES:
+                continue
+            if min(started) < facts.changed:
+                yield f"{secret} was written at {facts.changed:%H:%M:%S}, after its pods started"
+
+
+def secrets_in_environment(graph: Graph, workload: ResourceId) -> tuple[ResourceId, ...]:
+    """What a workload reads into its environment at start, and never again; sorted."""
+    found = set()
+    for edge in graph.resource_edges:
+        requirement = edge.requirement
+        if requirement.resource == workload and requirement.reason == "secret" and ".env" in requirement.field and isinstance(requirement.need, ObjectNeed):
+            found.add(requirement.need.id)
+    return tuple(sorted(found))
+
+
+def _short(revision: str) -> str:
+    """A revision with as much of its commit as people read."""
+    branch, at_sign, digest = revision.rpartition("@")
+    algorithm, _, commit = digest.rpartition(":")
+    return f"{branch}{at_sign}{algorithm}:{commit[:12]}" if commit and algorithm else revision

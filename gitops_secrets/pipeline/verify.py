@@ -1,0 +1,49 @@
+"""Looks whether a cluster is as the repository says, and where it hangs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+
+from gitops_secrets.cluster.diagnose import Diagnosis, Evidence, events_wanted, kinds_in_question
+from gitops_secrets.cluster.live import LiveEvent
+from gitops_secrets.cluster.observe import observe
+from gitops_secrets.cluster.port import ControlPlane, ForbiddenError
+from gitops_secrets.cluster.reconciliation import Wanted
+from gitops_secrets.cluster.verify import Judge, Observed
+from gitops_secrets.kinds.table import KindTable
+from gitops_secrets.model.ids import ResourceId
+from gitops_secrets.model.verdicts import Cause, Verdict, Verification
+from gitops_secrets.ordering.order import Plan
+
+_WORKERS = 8
+
+
+def verify(plan: Plan, table: KindTable, plane: ControlPlane, wanted: Wanted, *, read_secrets: bool = True) -> Verification:
+    """Judges everything once; where something is wrong, says what it comes from. Raises `ClusterError` where the cluster can't be asked."""
+    observed = observe(plane, plan.graph, table, read_secrets=read_secrets)
+    verdicts = Judge(plan.graph, table, observed, wanted).verdicts()
+    causes = () if all(verdict.is_well for verdict in verdicts) else diagnose(plan, table, plane, observed, verdicts)
+    return Verification(plan.graph.cluster.name, plane.context, plane.server, wanted.commit, verdicts, causes)
+
+
+def diagnose(plan: Plan, table: KindTable, plane: ControlPlane, observed: Observed, verdicts: tuple[Verdict, ...]) -> tuple[Cause, ...]:
+    """The roots of what is wrong, with the events that tell of them."""
+    first = Diagnosis(plan, table, Evidence(observed, verdicts))
+    served = {kind: found.version for kind in kinds_in_question(first) if (found := plane.served(*kind)) is not None}
+    evidence = Evidence(observed, verdicts, _events(plane, events_wanted(first, observed)), served)
+    return Diagnosis(plan, table, evidence).causes()
+
+
+def _events(plane: ControlPlane, ids: Iterable[ResourceId]) -> dict[ResourceId, tuple[LiveEvent, ...]]:
+    wanted = list(ids)
+
+    def read(id: ResourceId) -> tuple[LiveEvent, ...]:
+        try:
+            return plane.events(id)
+        except ForbiddenError:
+            # A diagnosis without events is better than none.
+            return ()
+
+    with ThreadPoolExecutor(_WORKERS, "events") as executor:
+        return dict(zip(wanted, executor.map(read, wanted), strict=True))
