@@ -98,7 +98,10 @@ class _Run:
         changes.append(self._state_change(replace(state, written=written)))
         contents = {change.path: change.after for change in changes if change.is_needed}
         after = _with(self.repository, contents)
-        flux = generate_flux(after, self.repository.root / self.directory, source=state.source)
+        try:
+            flux = generate_flux(after, self.repository.root / self.directory, source=state.source)
+        except UsageError as error:
+            raise UsageError(f"the overlay would not build: {error}\nchoose other components, or mend {state.base or 'the base'}") from error
         changes += flux.changes
         self._judge(_with(after, {change.path: change.after for change in flux.stale}))
         return Generated(tuple(sorted(changes, key=lambda change: change.path)), flux.plan, (*self.remarks, *flux.remarks))

@@ -318,6 +318,13 @@ def test_a_base_that_does_not_build_is_named(sample: Path) -> None:
         generate(sample, FULL)
 
 
+def test_components_that_bring_the_same_object_can_not_stand_together(sample: Path) -> None:
+    shutil.copytree(sample / "base/weather", sample / "base/forecast")
+
+    with pytest.raises(UsageError, match=r"(?s)the overlay would not build: .*weather.* is there twice\nchoose other components"):
+        generate(sample, Request("base", ("forecast", "weather")))
+
+
 def test_where_one_file_can_not_be_written_none_is(sample: Path) -> None:
     (sample / "overlays/qa/weather").parent.mkdir(parents=True)
     changes = (

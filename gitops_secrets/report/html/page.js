@@ -84,6 +84,15 @@ function showChain(id) {
 // The list beside the graph: every unit, or what a search found
 
 function showList() {
+  fillList();
+  // One of them takes the Tab key, arrows go to the others: a thousand steps would keep people from the graph.
+  const buttons = [...element("units").querySelectorAll("button")];
+  for (const button of buttons) button.tabIndex = -1;
+  const current = buttons.find((button) => button.dataset.id === state.selected) ?? buttons[0];
+  if (current) current.tabIndex = 0;
+}
+
+function fillList() {
   const list = element("units");
   if (state.query.trim() === "") {
     view.highlight(null);
@@ -182,6 +191,10 @@ function listen() {
     if (to === undefined) return;
     event.preventDefault();
     (buttons[to] ?? (to < 0 ? search : buttons[at])).focus();
+  });
+  element("units").addEventListener("focusin", (event) => {
+    for (const button of element("units").querySelectorAll('[tabindex="0"]')) button.tabIndex = -1;
+    event.target.tabIndex = 0;
   });
   for (const [id, name] of [["only-findings", "onlyFindings"], ["only-changed", "onlyChanged"], ["releases", "releases"], ["all-lines", "allLines"]]) {
     element(id).addEventListener("change", (event) => { state.filters[name] = event.target.checked; refresh(); });

@@ -168,6 +168,18 @@ def test_all_of_it_can_be_done_by_keyboard(page: webdriver.Chrome) -> None:
     assert texts(page, "#panel h2") == ["production"]
 
 
+def test_the_tab_key_reaches_search_list_graph_and_details_in_a_few_steps(thousand: Plan, opened: Open) -> None:
+    browser = opened(html_page("platform", [thousand], [], [], None))
+    browser.find_element(By.ID, "search").click()
+    reached = []
+    for _ in range(6):
+        browser.switch_to.active_element.send_keys(Keys.TAB)
+        reached.append(browser.execute_script("return document.activeElement.closest('ul.units, svg, .zoom, aside')?.id ?? ''"))
+
+    assert [place for place in dict.fromkeys(reached) if place] == ["units", "graph"]
+    assert reached.count("units") == reached.count("graph") == 1
+
+
 def test_a_screen_reader_hears_what_a_node_is(page: webdriver.Chrome) -> None:
     nodes: list[dict[str, Any]] = page.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
     names = {node["name"]["value"] for node in nodes if node.get("role", {}).get("value") == "button" and node.get("name", {}).get("value")}
