@@ -96,7 +96,8 @@ def release_facts(release: Release, catalogue: Catalogue, table: KindTable) -> F
 
 def _carries_manifests(release: Release) -> bool:
     """Does a chart pass on whole objects, as its values show, or its name says so?"""
-    return any(word in name for name in (release.chart or "", release.name) for word in ("store", "raw", "flux")) or _holds_manifest(release.values)
+    words = ("store", "raw", "flux", "secret", "eso-")
+    return any(word in name for name in (release.chart or "", release.name) for word in words) or _holds_manifest(release.values)
 
 
 def _holds_manifest(value: object) -> bool:
