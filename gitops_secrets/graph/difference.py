@@ -13,9 +13,8 @@ from re import compile as pattern
 from typing import Final
 
 from gitops_secrets.graph.fields import FieldChange, field_changes
-from gitops_secrets.graph.graph import Graph, UnitEdge
+from gitops_secrets.graph.graph import Graph, UnitEdge, comes_with_platform
 from gitops_secrets.graph.restarts import WORKLOADS, Effects, effect_of, own_effect, template_of
-from gitops_secrets.graph.trace import comes_with_platform
 from gitops_secrets.model.facts import KindNeed, ObjectNeed, Opaque, RemoteNeed, Requirement, Resource, When
 from gitops_secrets.model.ids import ResourceId, crd_id
 from gitops_secrets.model.nodes import Place, as_mapping

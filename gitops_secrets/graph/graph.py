@@ -194,6 +194,11 @@ class Graph:
         return _grouped(self.resource_edges, lambda edge: edge.provision.resource)
 
 
+def comes_with_platform(provision: Provision) -> bool:
+    """Does Kubernetes or the engine itself bring it? Then nobody has to be told."""
+    return provision.resource.group == "" and provision.resource.kind in ("Kubernetes", "Flux", "Argo")
+
+
 def _is_arrangement(target: ResourceId) -> bool:
     """Is it an object with which people arrange their own platform, and that charts for everybody don't have?"""
     return (

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 
-from gitops_secrets.graph.graph import Graph, ResourceEdge, UnitEdge, Unmet
+from gitops_secrets.graph.graph import Graph, ResourceEdge, UnitEdge, Unmet, comes_with_platform
 from gitops_secrets.model.facts import Effect, KindNeed, ObjectNeed, Provision, RemoteNeed, Requirement
 from gitops_secrets.model.ids import ResourceId, crd_id
 from gitops_secrets.model.nodes import Place
@@ -60,11 +60,6 @@ class Trace:
 
     thing: str
     clusters: tuple[ClusterTrace, ...]
-
-
-def comes_with_platform(provision: Provision) -> bool:
-    """Does Kubernetes or the engine itself bring it? Then nobody has to be told."""
-    return provision.resource.group == "" and provision.resource.kind in ("Kubernetes", "Flux", "Argo")
 
 
 def things(graph: Graph) -> Iterator[ResourceId]:

@@ -22,7 +22,6 @@ from gitops_secrets.rendering.objects import place_of_field, with_common_metadat
 from gitops_secrets.rendering.selectors import is_selected
 from gitops_secrets.rendering.units import OPERATOR_GROUP
 from gitops_secrets.syntax.emit import dump
-from gitops_secrets.syntax.go_template import FLUX_OPERATOR, TemplateError, render_lines
 from gitops_secrets.syntax.yaml import parse
 
 _MOST_PERMUTATIONS = 10_000  # the operator's own limit
@@ -283,6 +282,8 @@ class _Steps:
         return nodes
 
     def _render_all(self, template: _Template) -> Iterator[MappingNode]:
+        from gitops_secrets.syntax.go_template import FLUX_OPERATOR, TemplateError  # a language that most repositories don't use
+
         # Without an expression it is the same for all inputs.
         combined = self.combined if FLUX_OPERATOR.delimiters[0] in template.text else self.combined[:1]
         for inputs in combined or [{}]:
@@ -298,6 +299,8 @@ class _Steps:
                 self.made.unknown = self.made.unknown or f"a template of it can't be rendered here: {error.message}"
 
     def _render(self, template: _Template, inputs: _Inputs) -> list[MappingNode]:
+        from gitops_secrets.syntax.go_template import FLUX_OPERATOR, render_lines
+
         rendered = render_lines(template.text, {"inputs": inputs}, FLUX_OPERATOR)
         if _UNKNOWN in rendered.text:
             self.made.unknown = "a template of it uses the id of an input provider, which only the cluster knows"

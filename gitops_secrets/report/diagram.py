@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from gitops_secrets.graph.difference import Fate
-from gitops_secrets.graph.graph import Graph
-from gitops_secrets.graph.trace import comes_with_platform
+from gitops_secrets.graph.graph import Graph, comes_with_platform
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.ordering.difference import PlanDifference
 from gitops_secrets.ordering.order import OrderedEdge, Plan

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from gitops_secrets.graph.graph import Graph, ResourceEdge, Unmet
-from gitops_secrets.graph.trace import ClusterTrace, Link, Trace, comes_with_platform
+from gitops_secrets.graph.graph import Graph, ResourceEdge, Unmet, comes_with_platform
 from gitops_secrets.model.facts import Opaque, Problem
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import Place
@@ -18,8 +17,11 @@ from gitops_secrets.model.results import CheckResult, Edit, Finding, Fix, Severi
 from gitops_secrets.ordering.delay import Delay, delay_of, planned_delay, present_delay
 from gitops_secrets.ordering.gates import Gate
 from gitops_secrets.ordering.order import Cycle, MissingEdge, OrderedEdge, Plan, Split
-from gitops_secrets.ordering.teardown import Teardown
 from gitops_secrets.report.names import resource_counts
+
+if TYPE_CHECKING:
+    from gitops_secrets.graph.trace import ClusterTrace, Link, Trace
+    from gitops_secrets.ordering.teardown import Teardown
 
 Json = dict[str, Any]
 

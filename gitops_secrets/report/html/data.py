@@ -9,8 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from gitops_secrets.graph.difference import Fate
-from gitops_secrets.graph.graph import Graph, ResourceEdge
-from gitops_secrets.graph.trace import comes_with_platform
+from gitops_secrets.graph.graph import Graph, ResourceEdge, comes_with_platform
 from gitops_secrets.model.facts import Problem, RemoteNeed, Requirement
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import Place
