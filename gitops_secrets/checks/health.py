@@ -110,15 +110,15 @@ def _unproven_edges(context: Context, *, misread: bool) -> Iterator[tuple[Ordere
         if gates and context.graph.units[edge.provider].sync is None and (edge.consumer, edge.provider) not in missing and _is_written(edge, context):
             found.append((edge, gates))
     behind = {edge.consumer: reached(edge.consumer, context.graph) for edge, _ in found}
-    shown: dict[ResourceId, list[tuple[ResourceId, set[ResourceId]]]] = {}
+    shown: dict[ResourceId, dict[ResourceId, set[ResourceId]]] = {}
     for edge, gates in sorted(found, key=lambda entry: (len(behind[entry[0].consumer]), entry[0].consumer)):
-        known = shown.setdefault(edge.provider, [])
-        covered = {checked for consumer, checks in known if consumer in behind[edge.consumer] for checked in checks}
+        known = shown.setdefault(edge.provider, {})
+        covered = {checked for consumer in behind[edge.consumer] & known.keys() for checked in known[consumer]}
         checked = {gate.checked for gate in gates}
         if not checked <= covered:
-            known.append((edge.consumer, checked))
+            known[edge.consumer] = checked
     for edge, gates in found:
-        if any(consumer == edge.consumer for consumer, _ in shown[edge.provider]):
+        if edge.consumer in shown[edge.provider]:
             yield edge, gates
 
 

@@ -100,7 +100,7 @@ def _is_there(dependency: Dependency, context: Context) -> bool:
 def _sole_need(unit: ResourceId, context: Context) -> ResourceId | None:
     """What a unit with a single entry that leads nowhere lacks, if that is one unit only."""
     lost = [dependency for dependency in context.graph.units[unit].depends_on if not _is_there(dependency, context)]
-    lacked = [entry.edge.provider for entry in context.plan.missing if entry.edge.consumer == unit]
+    lacked = [entry.edge.provider for entry in context.plan.missing_of.get(unit, ())]
     return lacked[0] if len(lost) == len(lacked) == 1 else None
 
 

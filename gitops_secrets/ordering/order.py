@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -98,6 +99,14 @@ class Plan:
     levels: tuple[tuple[ResourceId, ...], ...]  # units that can start together, first ones first
 
     @cached_property
+    def missing_of(self) -> Mapping[ResourceId, tuple[MissingEdge, ...]]:
+        """Edges that nobody wrote, by consumer."""
+        found: dict[ResourceId, list[MissingEdge]] = {}
+        for entry in self.missing:
+            found.setdefault(entry.edge.consumer, []).append(entry)
+        return {consumer: tuple(entries) for consumer, entries in found.items()}
+
+    @cached_property
     def by_pair(self) -> Mapping[tuple[ResourceId, ResourceId], OrderedEdge]:
         """Edges by consumer and provider."""
         return {(edge.consumer, edge.provider): edge for edge in self.edges}
@@ -128,7 +137,9 @@ class _Planner:
     def __init__(self, graph: Graph, table: KindTable) -> None:
         self.graph = graph
         self.table = table
-        self.numbers = {unit: number for number, unit in enumerate(sorted(graph.units))}
+        # What much depends on comes first: a set of units takes as many bits as its last one has.
+        needed = Counter(edge.provider for edge in graph.unit_edges)
+        self.numbers = {unit: number for number, unit in enumerate(sorted(graph.units, key=lambda unit: (-needed[unit], unit)))}
         self.earlier = earlier(graph)
         self.declared = {unit: tuple(dict.fromkeys(targets)) for unit, targets in graph.dependencies.items()}
 
@@ -252,7 +263,7 @@ class _Planner:
             extended.setdefault(edge.consumer, []).append(edge.provider)
         everything = self._guaranteed(extended)
         kept: list[OrderedEdge] = []
-        implied: list[tuple[OrderedEdge, OrderedEdge | None]] = []
+        implied: dict[int, list[OrderedEdge]] = {}
         by_pair = {(edge.consumer, edge.provider): edge for edge in needed}
         for edge in needed:
             bit = 1 << self.numbers[edge.provider]
@@ -261,8 +272,8 @@ class _Planner:
             if via is None and not inherited:
                 kept.append(edge)
             else:
-                implied.append((edge, None if via is None else by_pair.get((edge.consumer, via))))
-        return tuple(MissingEdge(edge, tuple(other for other, by in implied if by is edge)) for edge in kept)
+                implied.setdefault(id(None if via is None else by_pair.get((edge.consumer, via))), []).append(edge)
+        return tuple(MissingEdge(edge, tuple(implied.get(id(edge), ()))) for edge in kept)
 
     def _awaited_bits(self, unit: ResourceId) -> int:
         bits = 0
