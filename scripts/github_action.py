@@ -16,7 +16,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -41,11 +41,14 @@ class Inputs:
     """The inputs of the action."""
 
     path: str
+    cluster: str
     base: str
     shared: tuple[str, ...]  # options of every run of `check`
+    reading: tuple[str, ...]  # those of them that `diff` has too
     everything: bool
     fail_on: str
     comment: bool
+    suggest: bool
     sarif: bool
     token: str
 
@@ -62,13 +65,20 @@ class Inputs:
                 raise ActionError(f"the input {name.lower()} is true or false, not {text(name)!r}")
             return value == "true"
 
+        def file(name: str) -> tuple[str, ...]:
+            return (f"--{name.lower()}={Path(text(name)).resolve()}",) if text(name) else ()
+
+        reading = (*([f"--cluster={text('CLUSTER')}"] if text("CLUSTER") else []), *file("CONFIG"))
         return cls(
             path=text("PATH") or ".",
+            cluster=text("CLUSTER"),
             base=text("BASE"),
-            shared=tuple(f"--{name.lower()}={text(name)}" for name in ("CLUSTER", "CONFIG", "BASELINE") if text(name)),
+            reading=reading,
+            shared=(*reading, *file("BASELINE")),
             everything=switch("ALL"),
             fail_on=text("FAIL_ON") or "error",
             comment=switch("COMMENT"),
+            suggest=switch("SUGGEST"),
             sarif=switch("SARIF"),
             token=text("TOKEN"),
         )
@@ -88,28 +98,55 @@ def main() -> int:
 def report(inputs: Inputs, event: Mapping[str, Any]) -> int:
     """Checks, and puts the results everywhere."""
     base = base_of(inputs, event)
-    compare = [*([f"--base={base}"] if base else []), *(["--all"] if inputs.everything else [])]
     folder = Path(os.environ["RUNNER_TEMP"], "gitops-secrets", secrets.token_hex(4))
     folder.mkdir(parents=True)
-    files = {"json-file": folder / "findings.json", "markdown-file": folder / "report.md"}
-    reports = (f"--report=json={files['json-file']}", f"--report=markdown={files['markdown-file']}")
+    files = {"json": folder / "findings.json", "markdown": folder / "report.md", "patch": folder / "fixes.patch"}
+    if base:
+        files["suggestions"] = folder / "review.json"
+    reports = [f"--report={form}={file}" for form, file in files.items()]
+    compare = [*([f"--base={base}"] if base else []), *(["--all"] if inputs.everything else [])]
 
     # The format `github` also fills the summary of the step.
-    status = check(inputs.path, "--format=github", *inputs.shared, *compare, *reports, f"--fail-on={inputs.fail_on}")
+    status = run(".", "check", "--format=github", *inputs.shared, *compare, *reports, f"--fail-on={inputs.fail_on}", "--", inputs.path)
     if inputs.sarif:
         # All findings, whatever the base: code scanning does the comparing, and takes what an upload leaves out for mended.
-        files["sarif-file"] = folder / "findings.sarif"
-        check(inputs.path, "--format=sarif", *inputs.shared, "--exit-zero", "--quiet", f"--output={files['sarif-file']}")
-    found = json.loads(files["json-file"].read_text(encoding="utf-8"))
+        files["sarif"] = folder / "findings.sarif"
+        run(".", "check", "--format=sarif", *inputs.shared, "--exit-zero", "--quiet", f"--output={files['sarif']}", "--", inputs.path)
+    found = read(files["json"])
     outputs = {f"{severity}s": str(found["summary"][severity]) for severity in ("error", "warning", "note")}
-    outputs |= {name: str(file) for name, file in files.items()}
-    if inputs.comment and "pull_request" in event:
-        marker = f"<!-- gitops-secrets: {' '.join((inputs.path, *inputs.shared)).replace('--', '')} -->"
-        text = files["markdown-file"].read_text(encoding="utf-8")
-        outputs["comment-url"] = comment(PullRequest.of(event, inputs.token), marker, text, is_news=any(map(found.get, ("findings", "resolved"))))
+    outputs |= {f"{name}-file": str(file) for name, file in files.items() if name != "suggestions"}
+    if "pull_request" in event:
+        pull_request = PullRequest.of(event, inputs.token)
+        if inputs.comment:
+            marker = f"<!-- gitops-secrets: {' '.join(filter(None, (inputs.path, inputs.cluster))).replace('--', '')} -->"
+            news = has_findings(found) or (base and changes_the_graph(inputs, base, folder / "diff.json"))
+            outputs["comment-url"] = comment(pull_request, marker, files["markdown"].read_text(encoding="utf-8"), is_news=bool(news))
+        if inputs.suggest and base:
+            suggest(pull_request, read(files["suggestions"]), inputs.path)
     with Path(os.environ["GITHUB_OUTPUT"]).open("a", encoding="utf-8") as file:
         file.writelines(f"{name}={value}\n" for name, value in outputs.items())
     return status
+
+
+def read(file: Path) -> Any:
+    """A JSON document."""
+    return json.loads(file.read_text(encoding="utf-8"))
+
+
+def has_findings(found: Mapping[str, Any]) -> bool:
+    """Is there an error or a warning, or one less?"""
+    return any(finding["severity"] != "note" for finding in (*found["findings"], *found.get("resolved", ())))
+
+
+def changes_the_graph(inputs: Inputs, base: str, file: Path) -> bool:
+    """Does the change since `base` do more than to put new values into fields that refer to nothing?"""
+    run(inputs.path, "diff", "--format=json", *inputs.reading, "--quiet", f"--output={file}", "--", base)
+    return any(
+        cluster["change"]
+        or any(cluster[part] for part in ("edges", "secrets", "provider_keys", "prunes"))
+        or any(unit["change"] != "changed" for unit in cluster["units"])
+        for cluster in read(file)["clusters"]
+    )
 
 
 def base_of(inputs: Inputs, event: Mapping[str, Any]) -> str:
@@ -137,10 +174,10 @@ def git(folder: str, *arguments: str) -> str:
     return done.stdout.strip()
 
 
-def check(path: str, *options: str) -> int:
-    """Runs `gitops-secrets check` and returns its exit status. Raises `ActionError` where it has no result."""
+def run(folder: str, *arguments: str) -> int:
+    """Runs `gitops-secrets` and returns its exit status. Raises `ActionError` where it has no result."""
     environment = {name: value for name, value in os.environ.items() if name != "INPUT_TOKEN"}
-    done = subprocess.run(("gitops-secrets", "check", *options, "--", path), env=environment, stderr=subprocess.PIPE, text=True, check=False)
+    done = subprocess.run(("gitops-secrets", *arguments), cwd=folder, env=environment, stderr=subprocess.PIPE, text=True, check=False)
     if done.returncode not in RUN:
         raise ActionError(done.stderr.strip().removeprefix("error: "), done.returncode)
     if done.stderr:
@@ -152,35 +189,41 @@ def check(path: str, *options: str) -> int:
 
 @dataclass(frozen=True, slots=True)
 class PullRequest:
-    """The comments of a pull request, by GitHub's REST API (https://docs.github.com/rest/issues/comments)."""
+    """The comments of a pull request, by GitHub's REST API (https://docs.github.com/rest/issues/comments, https://docs.github.com/rest/pulls/comments)."""
 
     api: str  # of the repository
     number: int
+    head: str
     token: str
 
     @classmethod
     def of(cls, event: Mapping[str, Any], token: str) -> PullRequest:
         """The one of the event."""
-        return cls(f"{os.environ['GITHUB_API_URL']}/repos/{os.environ['GITHUB_REPOSITORY']}", event["pull_request"]["number"], token)
+        pull_request = event["pull_request"]
+        api = f"{os.environ['GITHUB_API_URL']}/repos/{os.environ['GITHUB_REPOSITORY']}"
+        return cls(api, pull_request["number"], pull_request["head"]["sha"], token)
 
     def find(self, marker: str) -> str | None:
         """The URL, in the API, of the comment that starts with `marker` and is the work of a bot or of the token's owner: not a quotation of it."""
-        page = 0
-        while True:
-            page += 1
-            comments = self.ask("GET", f"{self.api}/issues/{self.number}/comments?per_page={PAGE}&page={page}")
-            for found in comments:
-                if found["body"].startswith(marker) and (found["user"]["type"] == "Bot" or found["user"]["login"] == self.owner()):
-                    return str(found["url"])
-            if len(comments) < PAGE:
-                return None
+        for found in self.all("issues"):
+            if found["body"].startswith(marker) and (found["user"]["type"] == "Bot" or found["user"]["login"] == self.owner()):
+                return str(found["url"])
+        return None
+
+    def all(self, kind: str) -> Iterator[Any]:
+        """The comments of the conversation (`issues`), or those on lines (`pulls`)."""
+        page, number = [None] * PAGE, 0
+        while len(page) == PAGE:
+            number += 1
+            page = self.ask("GET", f"{self.api}/{kind}/{self.number}/comments?per_page={PAGE}&page={number}")
+            yield from page
 
     def owner(self) -> str | None:
         """Whose token it is; None for those of apps, GitHub Actions among them, which belong to nobody."""
         try:
             return str(self.ask("GET", f"{os.environ['GITHUB_API_URL']}/user")["login"])
         except urllib.error.HTTPError as error:
-            if error.code in FORBIDDEN:
+            if is_forbidden(error):
                 return None
             raise
 
@@ -188,6 +231,10 @@ class PullRequest:
         """Replaces the comment at `url`, or makes one; returns where people see it."""
         target = ("POST", f"{self.api}/issues/{self.number}/comments") if url is None else ("PATCH", url)
         return str(self.ask(*target, {"body": body})["html_url"])
+
+    def review(self, review: Mapping[str, Any]) -> None:
+        """Comments on lines, all at once."""
+        self.ask("POST", f"{self.api}/pulls/{self.number}/reviews", review)
 
     def ask(self, method: str, url: str, content: object = None) -> Any:
         """The answer of the API, tried again where the server is out of order. Raises one of `BROKEN`."""
@@ -210,11 +257,41 @@ def comment(pull_request: PullRequest, marker: str, text: str, *, is_news: bool)
         existing = pull_request.find(marker)
         return pull_request.write(existing, f"{marker}\n{text}") if existing or is_news else ""
     except BROKEN as error:
-        name, why = "warning", f"GitHub can't be asked: {error}"
-        if isinstance(error, urllib.error.HTTPError) and error.code in FORBIDDEN:
-            name, why = "notice", f"GitHub answers {error.code}; give the job the permission `pull-requests: write`, which a pull request from a fork never has"
-        print(command(name, f"no comment on the pull request: {why}. The report is in the summary of this run."))
+        print(command("notice" if is_forbidden(error) else "warning", f"no comment, the report is in the summary of this run: {why(error)}"))
     return ""
+
+
+def suggest(pull_request: PullRequest, review: Mapping[str, Any], folder: str) -> None:
+    """Puts fixes as suggestions on lines of the pull request, each once."""
+    try:
+        if wanted := [each for each in review["comments"] if is_as_in(pull_request.head, each["path"], folder)]:
+            there = {found["body"].partition("\n")[0] for found in pull_request.all("pulls")}
+            if new := [each for each in wanted if each["body"].partition("\n")[0] not in there]:
+                body = "gitops-secrets can mend what it found in these lines."
+                pull_request.review({**review, "commit_id": pull_request.head, "body": body, "comments": new})
+    except BROKEN as error:
+        print(command("notice" if is_forbidden(error) else "warning", f"no suggestions: {why(error)}"))
+
+
+def is_as_in(commit: str, path: str, folder: str) -> bool:
+    """Has a file the same lines in the pull request as merged? Suggestions count lines of the former, and were made from the latter."""
+    top = git(folder, "rev-parse", "--show-toplevel")
+    try:
+        return git(top, "rev-parse", f"HEAD:{path}") == git(top, "rev-parse", f"{commit}:{path}")
+    except ActionError:
+        return False
+
+
+def why(error: BaseException) -> str:
+    """What went wrong with the forge, and what to do."""
+    if is_forbidden(error):
+        return f"{error}; give the job the permission `pull-requests: write`, which a pull request from a fork never has"
+    return str(error)
+
+
+def is_forbidden(error: BaseException) -> bool:
+    """Did GitHub answer that the token may not?"""
+    return isinstance(error, urllib.error.HTTPError) and error.code in FORBIDDEN
 
 
 def command(name: str, message: str) -> str:

@@ -249,7 +249,7 @@ class _Reader:
 
 _ARCHIVE = re.compile(r"(.+?)-v?\d[^/]*\.tgz\Z")
 _READ_FILE = re.compile(r"""readFile\s+["`']([^"`']+)["`']""")
-_PRINTF = re.compile(r"""printf\s+["`]([^"`]*)["`]((?:\s+\.Release\.(?:Name|Namespace))+)\s*[)|}]""")
+_PRINTF = re.compile(r"""printf\s+["`]([^"`]*)["`]((?:\s+\.Release\.(?:Name|Namespace))+)\s*-?[)|}]""")
 
 
 def _paths_in(text: str, name: str, namespace: str) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from gitops_secrets.manifests.secrets import REDACTED
 from gitops_secrets.model.facts import ObjectNeed, Resource
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import MappingNode, as_mapping, as_sequence, as_text
@@ -68,7 +69,9 @@ class Variables:
         if found is None:
             return self._made_keys(target)
         if target.kind == "ConfigMap":
-            return {key: scalar_text(value) for key, value in as_mapping(found.data.get("data")).items()}
+            texts = {key: scalar_text(value) for key, value in as_mapping(found.data.get("data")).items()}
+            # SOPS encrypts ConfigMaps as well.
+            return {key: None if text == REDACTED else text for key, text in texts.items()}
         return dict.fromkeys(key for field in ("data", "stringData") for key in as_mapping(found.data.get(field)))
 
     def _made_keys(self, target: ResourceId) -> Mapping[str, None] | None:

@@ -106,7 +106,7 @@ _EXPRESSION: Final = 50  # words that an expression has at most
 _ENDS_A_SPAN = re.compile(r"[`|\\]")
 _SIGNS = re.compile(r"[^A-Za-z0-9 /\u0080-\U0010ffff-]")
 # A word of prose, with the punctuation around it. `GH-1` would be a reference, what starts with www. a link.
-_WORD = re.compile(r"(?P<before>\(?)(?P<word>(?!GH-)[^\W_]+(?:[-'\u2019][^\W_]+)*)?(?P<after>[),;:.?\u2026]*)")
+_WORD = re.compile(r"(?P<before>\(?)(?P<word>(?!GH-)[^\W_]+(?:[-'\u2019][^\W_]+)*)?(?P<after>[),;:.?\u2026]*)|\u2192")
 
 
 def _spelled(text: str, code: Callable[[str], str]) -> str:

@@ -126,11 +126,11 @@ def commit(repository: Path, stage: Callable[[Files], None], git: Git) -> Commit
 
 
 @pytest.fixture
-def environment(tmp_path: Path) -> dict[str, str]:
-    """An environment with `gitops-secrets` on PATH, and a cache of its own."""
+def environment(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """An environment with `gitops-secrets` on PATH, and the cache of an earlier run."""
     folder = tmp_path / "bin"
     folder.mkdir()
     program = folder / "gitops-secrets"
     program.write_text(f"#!{sys.executable}\nimport sys\nsys.path.insert(0, {str(ROOT)!r})\nfrom gitops_secrets.cli.main import main\nmain()\n")
     program.chmod(0o755)
-    return {**os.environ, "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}", "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    return {**os.environ, "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}", "XDG_CACHE_HOME": str(tmp_path_factory.getbasetemp() / "cache")}

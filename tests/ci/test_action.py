@@ -40,6 +40,7 @@ class Forge:
     """Pull request 7 of acme/home, as far as its comments go."""
 
     comments: list[dict[str, Any]] = field(default_factory=list)
+    reviews: list[dict[str, Any]] = field(default_factory=list)
     requests: list[str] = field(default_factory=list)
     answers: list[int] = field(default_factory=list)  # the status of the next answers, before the usual ones
     api: str = ""
@@ -54,25 +55,31 @@ class Forge:
 
 
 class Answers(BaseHTTPRequestHandler):
-    """https://docs.github.com/rest/issues/comments, for a token of the app GitHub Actions."""
+    """https://docs.github.com/rest/issues/comments and https://docs.github.com/rest/pulls, for a token of the app GitHub Actions."""
 
     forge: ClassVar[Forge]
 
     def do_GET(self) -> None:
         query = dict(re.findall(r"([a-z_]+)=(\d+)", self.path))
         start = (int(query.get("page", 1)) - 1) * int(query.get("per_page", 30))
+        on_lines = [comment for review in self.forge.reviews for comment in review["comments"]]
+        comments = on_lines if self.path.startswith("/repos/acme/home/pulls/7/comments") else self.forge.comments
         if self.path == "/user":
             self.answer(403, {"message": "Resource not accessible by integration"})
         else:
-            self.answer(200, self.forge.comments[start : start + int(query.get("per_page", 30))])
+            self.answer(200, comments[start : start + int(query.get("per_page", 30))])
 
     def do_POST(self) -> None:
-        self.answer(201, lambda body: self.forge.add(body))
+        def review(content: dict[str, Any]) -> dict[str, Any]:
+            self.forge.reviews.append(content)
+            return {}
+
+        self.answer(200, review if self.path == "/repos/acme/home/pulls/7/reviews" else lambda content: self.forge.add(content["body"]))
 
     def do_PATCH(self) -> None:
-        def replace(body: str) -> dict[str, Any]:
+        def replace(content: dict[str, Any]) -> dict[str, Any]:
             found = next(comment for comment in self.forge.comments if comment["url"].endswith(self.path))
-            found["body"] = body
+            found |= content
             return found
 
         self.answer(200, replace)
@@ -87,7 +94,7 @@ class Answers(BaseHTTPRequestHandler):
         if status >= 300:
             content = {"message": "no"}
         elif callable(content):
-            content = content(json.loads(body)["body"])
+            content = content(json.loads(body))
         self.send_response(status)
         self.end_headers()
         self.wfile.write(json.dumps(content).encode())
@@ -208,31 +215,22 @@ def test_what_was_wrong_before_is_no_matter_of_the_pull_request(run: Run, pull_r
     assert "missing-path" in run(event, all="true").summary
 
 
-def test_a_second_run_edits_the_comment_of_the_first(
+def test_a_second_run_edits_the_comment_of_the_first_and_no_other(
     run: Run, pull_request: Make, platform: dict[str, str], commit: Any, forge: Forge, repository: Path
 ) -> None:
     event = pull_request(platform, BROKEN)
     for number in range(100):
-        forge.add(f"talk {number}", login="somebody", kind="User")
+        forge.add(f"<!-- gitops-secrets: . -->\ntalk {number}", login="somebody", kind="User")
 
     assert run(event).status == 1
     event["pull_request"]["base"]["sha"] = commit({"clusters/home/gone.yaml": None})
     second = run(event)
 
     assert second.status == 0
+    assert {comment["body"].split()[-2] for comment in forge.comments[:100]} == {"talk"}
     assert [comment["body"].split("\n")[0] for comment in forge.comments[100:]] == ["<!-- gitops-secrets: . -->"]
     assert "missing-path" not in forge.comments[100]["body"]
     assert second.outputs["comment-url"] == "https://github.example/7#101"
-
-
-def test_a_comment_of_somebody_else_is_left_alone(run: Run, pull_request: Make, platform: dict[str, str], forge: Forge) -> None:
-    event = pull_request(platform, BROKEN)
-    forge.add("<!-- gitops-secrets: . -->\nnot yours", login="somebody", kind="User")
-
-    run(event)
-
-    assert forge.comments[0]["body"].endswith("not yours")
-    assert len(forge.comments) == 2
 
 
 def test_two_steps_for_two_folders_keep_two_comments(run: Run, pull_request: Make, platform: dict[str, str], forge: Forge) -> None:
@@ -251,7 +249,7 @@ def test_without_the_right_to_comment_the_report_is_in_the_summary(run: Run, pul
     outcome = run(event)
 
     assert outcome.status == 0
-    assert "::notice title=gitops-secrets::no comment on the pull request: GitHub answers 403; give the job" in outcome.log
+    assert "::notice title=gitops-secrets::no comment, the report is in the summary of this run: HTTP Error 403: Forbidden; give the job" in outcome.log
     assert "### gitops-secrets" in outcome.summary
 
 
@@ -271,7 +269,49 @@ def test_a_forge_that_refuses_the_text_fails_no_check(run: Run, pull_request: Ma
     outcome = run(event, fail_on="never")
 
     assert outcome.status == 0
-    assert "::warning title=gitops-secrets::no comment on the pull request: GitHub can't be asked: HTTP Error 422" in outcome.log
+    assert "::warning title=gitops-secrets::no comment, the report is in the summary of this run: HTTP Error 422" in outcome.log
+
+
+def test_a_fix_is_suggested_once_on_the_lines_of_the_pull_request(run: Run, pull_request: Make, platform: dict[str, str], forge: Forge) -> None:
+    event = pull_request(
+        {name: text for name, text in platform.items() if name != APPS}, {APPS: platform[APPS].replace("  dependsOn:\n  - name: stores\n", "")}
+    )
+
+    for _ in range(2):
+        outcome = run(event, suggest="true", comment="false")
+    (review,) = forge.reviews
+    (suggestion,) = review["comments"]
+
+    assert (review["event"], review["commit_id"]) == ("COMMENT", event["pull_request"]["head"]["sha"])
+    assert (suggestion["path"], suggestion["side"]) == (APPS, "RIGHT")
+    assert "```suggestion\n" in suggestion["body"]
+    assert "  dependsOn:\n    - name: stores\n" in suggestion["body"]
+    assert "+    - name: stores\n" in Path(outcome.outputs["patch-file"]).read_text()
+
+
+def test_nothing_is_suggested_where_merging_moved_the_lines(run: Run, pull_request: Make, platform: dict[str, str], forge: Forge, commit: Any) -> None:
+    event = pull_request(platform, {APPS: platform[APPS].replace("  dependsOn:\n  - name: stores\n", "")})
+    event["pull_request"]["head"]["sha"] = commit({APPS: "# moved\n" + platform[APPS]})
+
+    run(event, suggest="true", comment="false", base="main")
+
+    assert forge.reviews == []
+
+
+def test_new_values_alone_start_no_comment_and_stand_in_the_summary(run: Run, pull_request: Make, platform: dict[str, str], forge: Forge) -> None:
+    event = pull_request(platform, {APPS: platform[APPS].replace("interval: 10m", "interval: 20m")})
+
+    outcome = run(event)
+
+    assert (outcome.status, forge.comments) == (0, [])
+    assert "Kustomization/flux-system/apps" in outcome.summary
+
+
+def test_a_new_object_that_reads_a_key_starts_a_comment(run: Run, pull_request: Make, platform: dict[str, str], forge: Forge) -> None:
+    event = pull_request(platform, {"apps/other.yaml": platform["apps/slack.yaml"].replace("slack", "other")})
+
+    assert run(event).status == 0
+    assert "other" in forge.comments[0]["body"]
 
 
 def test_a_push_is_judged_whole_and_comments_nowhere(run: Run, commit: Any, platform: dict[str, str], forge: Forge) -> None:

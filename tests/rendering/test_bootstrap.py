@@ -162,7 +162,8 @@ def test_a_chart_may_be_written_in_the_manifest_that_a_template_reads() -> None:
         "bootstrap/helmfile.yaml": "releases:\n- name: eso\n  namespace: es\n  values: [./t/values.gotmpl]\n"
         "  chart: '{{ (tpl (readFile \"./t/chart.gotmpl\") .) }}'\n",
         "bootstrap/t/chart.gotmpl": '{{ $o := readFile (printf "../apps/%s/%s/repo.yaml" .Release.Namespace .Release.Name) }}chart: {{ $o.spec.url }}\n',
-        "bootstrap/t/values.gotmpl": '{{ (readFile (printf "../../apps/%s/%s/release.yaml" .Release.Namespace .Release.Name)).spec.values | toYaml }}\n',
+        "bootstrap/t/values.gotmpl": '{{- $path := printf "../../apps/%s/%s/release.yaml" .Release.Namespace .Release.Name -}}\n'
+        "{{ (readFile $path).spec.values | toYaml }}\n",
         "apps/es/eso/repo.yaml": "kind: OCIRepository\nspec: {url: oci://ghcr.io/x/external-secrets, ref: {tag: 2.0.0}}\n",
         "apps/es/eso/release.yaml": "kind: HelmRelease\nspec: {values: {installCRDs: true}}\n",
     }

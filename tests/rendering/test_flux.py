@@ -446,6 +446,17 @@ def test_an_optional_source_of_variables_that_is_not_in_the_repository_may_defin
     assert substituted(found)["zone"] == "c"
 
 
+def test_a_value_of_an_encrypted_config_map_is_there_and_not_known() -> None:
+    settings = {**config_map("variables", REGION="ENC[AES256_GCM,data:aa]"), "sops": {"mac": "ENC[mac]"}}
+    settings["metadata"]["namespace"] = "flux-system"
+    build = {"substituteFrom": [{"kind": "ConfigMap", "name": "variables"}]}
+    units = (kustomization("apps", postBuild=build), kustomization("settings"))
+    found = cluster({**APP, "settings/variables.yaml": dump(settings)}, *units)
+
+    assert problems(found) == []
+    assert substituted(found)["region"] == "${REGION}"
+
+
 def test_without_any_variable_flux_does_not_substitute() -> None:
     found = cluster(APP, kustomization("apps", postBuild={"substituteFrom": [{"kind": "ConfigMap", "name": "elsewhere", "optional": True}]}))
 

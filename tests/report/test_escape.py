@@ -41,7 +41,7 @@ CODE = re.compile(r"`[^`|\\\n]*`|<code>[^<>]*</code>")
 def test_a_sentence_of_markdown_holds_signs_only_as_code(text: str) -> None:
     prose = CODE.sub("", markdown(text))
 
-    assert all(character.isalnum() or character in " (),;:.?\u2026-'\u2019" for character in prose)
+    assert all(character.isalnum() or character in " (),;:.?\u2026\u2192-'\u2019" for character in prose)
 
 
 @given(st.text())
@@ -65,6 +65,7 @@ def test_html_holds_no_sign_of_html_or_markdown(text: str) -> None:
         ("![x](y) <img src=x>", "`![x](y) <img src=x>`"),
         ("add it: a.exists(e, e.type == 'Ready' && e.x in ['a', 'b']) (b); now", "add it: `a.exists(e, e.type == 'Ready' && e.x in ['a', 'b'])` (b); now"),
         ("did you mean A_B?); or (did you mean x/y?)", "did you mean `A_B`?); or (did you mean `x/y`?)"),
+        ("Kustomization a/b \u2192 c-d", "Kustomization `a/b` \u2192 c-d"),
         ("never closed: a(b, (c.d is) e/f", "never closed: `a(b`, (`c.d` is) `e/f`"),
         ("a needs b (`c`); it isn't there.", "a needs b (<code>&#96;c&#96;</code>); it isn't there."),
         ("spec.values.a[0] (spec.b)", "`spec.values.a[0]` (`spec.b`)"),
