@@ -22,7 +22,7 @@ START_TIMEOUT = 180.0
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.e2e.bed", description=__doc__)
-    parser.add_argument("--folder", type=Path, default=programs.cache() / "cluster", help="where it keeps its files (one bed a folder)")
+    parser.add_argument("--folder", type=Path, default=programs.CACHE / "cluster", help="where it keeps its files (one bed a folder)")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("build", help="build what is not cached")
     for name, about in (("up", "start a bed and leave it running"), ("run", "the same in the foreground")):

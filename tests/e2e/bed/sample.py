@@ -7,13 +7,12 @@ import json
 import secrets
 import shutil
 import subprocess
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import yaml
 
-from tests.e2e.bed import api, charts, flux, provider
+from tests.e2e.bed import api, charts, flux, provider, tool
 from tests.e2e.bed.api import EXTERNAL_SECRET, HELM_RELEASE, KUSTOMIZATION, SECRET, Object
 from tests.e2e.bed.bed import Bed
 from tests.e2e.bed.git_server import Repository
@@ -78,8 +77,9 @@ def bootstrap(bed: Bed, sample: Sample) -> None:
 
 def generate(tree: Path, path: str) -> None:
     """`gitops-secrets generate flux`."""
-    command = [sys.executable, "-c", "from gitops_secrets.cli.main import main; main()", "generate", "flux", str(tree / path)]
-    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    done = tool.run("generate", "flux", path, directory=tree)
+    if done.status != 0:
+        raise RuntimeError(done.errors)
 
 
 def is_ready(bed: Bed, sample: Sample) -> bool:
