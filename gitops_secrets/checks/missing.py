@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Final
 
 from gitops_secrets.checks import remedies
 from gitops_secrets.checks.base import Context, Rule, closest, did_you_mean, doubt, doubt_before, namesakes, same_kind, unless
@@ -126,8 +128,27 @@ class MissingSecret(_MissingObject):
 
     id = "missing-secret"
     fixable = True
+    _MANY: Final = 3  # names after one pattern, and a program is likelier than as many slips
     symptoms = ("CreateContainerConfigError", "InvalidProviderConfig", "cannot get Kubernetes secret", 'secrets "x" not found')
     kinds = frozenset({("", "Secret")})
+
+    def check(self, context: Context) -> Iterator[Finding]:
+        found = [(finding, _pattern(finding)) for finding in super().check(context)]
+        objects: dict[str, set[str | None]] = {}
+        for finding, pattern in found:
+            objects.setdefault(pattern, set()).add(finding.other)
+        for finding, pattern in found:
+            if pattern and len(objects[pattern]) >= self._MANY and finding.confidence is not Confidence.POSSIBLE:
+                message = f"{finding.message}, unless what makes the {len(objects[pattern])} Secrets called {pattern} does"
+                finding = replace(finding, message=message, confidence=Confidence.POSSIBLE, severity=Severity.NOTE)
+            yield finding
+
+
+def _pattern(finding: Finding) -> str:
+    """What is left of the name of a missing Secret without that of its consumer: `login-*-token`; empty if it does not hold that or is all of it."""
+    consumer, secret = (identity.rpartition("/")[2] for identity in (finding.subject, finding.other or ""))
+    before, found, after = secret.partition(consumer)
+    return f"{before}*{after}" if found and before.strip("-") and after.strip("-") else ""
 
 
 class MissingConfigMap(_MissingObject):

@@ -174,6 +174,7 @@ class _Reader:
                 name=name,
                 namespace=namespace,
                 values=self.values(state, entry, templates),
+                values_complete=not _is_computed(entry) or any(source.get("kind") == "HelmRelease" for source in templates),
                 place=entry.place("name"),
                 create_namespace=create is not False and not only,
                 when=When.BEFORE,
@@ -232,6 +233,9 @@ class _Reader:
 
         Nothing is evaluated: a path is either written beside `"<namespace>/<name>"`, or a `printf` of nothing but namespace and name.
         """
+        for text in state.texts:
+            for path in _paths_in(text, name, namespace):
+                yield from self.objects(path, (state.directory,))
         listed = [known(value) for value in as_sequence(entry.get("values"))]
         read = [path for text in state.texts for path in _READ_FILE.findall(text)]
         for reference in dict.fromkeys([*listed, *read]):
@@ -240,11 +244,15 @@ class _Reader:
                 continue
             text = self.tree.read(template).decode(errors="replace")
             for path in _paths_in(text, name, namespace):
-                for directory in (state.directory, posixpath.dirname(template)):
-                    target = join(directory, path)
-                    if target is not None and self.tree.is_file(target):
-                        yield from (document for document in self.loader.load(target).documents if isinstance(document, MappingNode))
-                        break
+                yield from self.objects(path, (state.directory, posixpath.dirname(template)))
+
+    def objects(self, path: str, directories: Iterable[str]) -> Iterator[MappingNode]:
+        """Those of the file that a path means in the first directory where it is there."""
+        for directory in directories:
+            target = join(directory, path)
+            if target is not None and self.tree.is_file(target):
+                yield from (document for document in self.loader.load(target).documents if isinstance(document, MappingNode))
+                return
 
 
 _ARCHIVE = re.compile(r"(.+?)-v?\d[^/]*\.tgz\Z")
@@ -262,6 +270,11 @@ def _paths_in(text: str, name: str, namespace: str) -> list[str]:
         if pattern.count("%s") == len(words) and pattern.endswith((".yaml", ".yml")):
             paths.append(pattern.replace("%s", "{}").format(*words) if "{" not in pattern else "")
     return [path for path in paths if path]
+
+
+def _is_computed(entry: MappingNode) -> bool:
+    """Do the values of a release come from a template, of which only the HelmRelease that it reads can be told?"""
+    return any(isinstance(item, str) and item.endswith(".gotmpl") for item in as_sequence(entry.get("values")))
 
 
 def _names(value: object) -> list[str]:

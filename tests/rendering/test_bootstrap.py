@@ -294,6 +294,22 @@ def test_scripts_that_install_charts(command: str, expected: tuple[Any, ...]) ->
     assert (release.resource.kind, release.when, release.place) == ("Helm", When.BEFORE, Place("up.sh", 2, 1))
 
 
+def test_a_helmfile_may_read_its_charts_from_objects_of_the_repository_in_place() -> None:
+    read = '{{ (fromYaml (readFile (printf "../apps/%s/%s/source.yaml" .Release.Namespace .Release.Name))).spec.url }}'
+    helmfile = f"templates: {{default: {{chart: '{read}'}}}}\nreleases: [{{name: es, namespace: security, inherit: [{{template: default}}]}}]\n"
+    source = "kind: OCIRepository\napiVersion: v1\nmetadata: {name: es}\nspec: {url: oci://example.org/external-secrets, ref: {tag: 1.0.0}}\n"
+    found = releases({"bootstrap/helmfile.yaml": helmfile, "apps/security/es/source.yaml": source})["es"]
+
+    assert (found.chart, found.version, found.values_complete) == ("external-secrets", "1.0.0", True)
+
+
+def test_values_that_a_template_computes_are_not_all_known() -> None:
+    helmfile = "releases: [{name: cert-manager, chart: oci://example.org/cert-manager, values: [values.yaml.gotmpl]}]\n"
+    found = releases({"bootstrap/helmfile.yaml": helmfile, "bootstrap/values.yaml.gotmpl": '{{ exec "yq" (list "values.yaml") }}\n'})
+
+    assert not found["cert-manager"].values_complete
+
+
 def test_values_of_a_helmfile_may_lie_below_a_directory_of_the_environment() -> None:
     helmfile = (
         "releases:\n- name: cert-manager\n  chart: jetstack/cert-manager\n  values: ['{{ requiredEnv \"ROOT_DIR\" }}/kubernetes/cert-manager/values.yaml']\n"
