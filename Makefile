@@ -62,7 +62,7 @@ docs: environment ## the pages of the rules, from their docstrings
 	@$(BIN)/python scripts/rule-pages
 
 .PHONY: bench
-bench: environment ## speed, as ratios (REPO=path for a checkout of yours, ARGS=--write to keep the table)
+bench: environment ## speed, as ratios beside their targets (REPO=path for a checkout of yours, ARGS="--small --write" to be quick, to keep the table)
 	@$(BIN)/python benchmarks/run.py $(if $(REPO),--repository "$(REPO)") $(ARGS)
 
 .PHONY: regress

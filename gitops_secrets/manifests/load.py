@@ -36,10 +36,13 @@ class Loader:
 
     Of a CustomResourceDefinition only what the graph needs is kept (names, scope, versions), unless `whole` asks for all of it: schemas are most of the
     bytes of a repository that carries them.
+
+    `beside` loads another state of the same repository: what is the same there is not read from the objects of a revision, nor parsed, again.
     """
 
-    def __init__(self, tree: Tree, *, whole: bool = False) -> None:
+    def __init__(self, tree: Tree, *, whole: bool = False, beside: Loader | None = None) -> None:
         self.tree = tree
+        self._beside = beside
         self.whole = whole
         self._loaded: dict[str, Documents] = {}
         self._texts: dict[str, bytes] = {}  # read, but not parsed yet
@@ -48,7 +51,7 @@ class Loader:
         """The bytes of a file, for who wants to look before it is parsed. Raises `FileNotFoundError`."""
         text = self._texts.get(path)
         if text is None:
-            text = self.tree.read(path)
+            text = self._read(path)
             if path not in self._loaded:
                 self._texts[path] = text
         return text
@@ -60,10 +63,20 @@ class Loader:
             known = self._loaded[path] = self._parse(path)
         return known
 
+    def _read(self, path: str) -> bytes:
+        same = self._beside is not None and self._is_beside(self._beside.tree, path)
+        return (self._beside.tree if self._beside is not None and same else self.tree).read(path)
+
+    def _is_beside(self, other: Tree, path: str) -> bool:
+        return other.is_file(path) and self.tree.is_file(path) and other.identity(path) == self.tree.identity(path)
+
     def _parse(self, path: str) -> Documents:
+        beside = self._beside
+        if beside is not None and beside.whole == self.whole and path in beside._loaded and self._is_beside(beside.tree, path):
+            return beside._loaded[path]
         text = self._texts.pop(path, None)
         if text is None:
-            text = self.tree.read(path)
+            text = self._read(path)
         loaded = parse_documents(text, path)
         if not self.whole:
             for document in loaded.documents:
@@ -72,13 +85,13 @@ class Loader:
 
     def narrowed(self, tree: Tree) -> Loader:
         """The same documents for a tree with fewer files."""
-        other = Loader(tree, whole=self.whole)
+        other = Loader(tree, whole=self.whole, beside=self._beside)
         other._loaded = self._loaded
         return other
 
     def after(self, tree: Tree, changed: Collection[str]) -> Loader:
         """The same documents for a tree that differs from this one's in the files `changed`."""
-        other = Loader(tree, whole=self.whole)
+        other = Loader(tree, whole=self.whole, beside=self._beside)
         other._loaded = {path: documents for path, documents in self._loaded.items() if path not in changed}
         return other
 

@@ -106,7 +106,7 @@ def at_revision(repository: Repository, revision: str, *, merge_base: bool = Tru
     sources = {name: source for name, source in configuration.sources.items() if _is_there(_checkout_folder(name, source), found, repository.root)}
     # Where all that is configured is new, nothing was there: to discover other clusters would compare different things.
     tree = found if clusters or not configuration.clusters else MemoryTree({})
-    earlier = _read(tree, repository.root, replace(configuration, clusters=clusters, sources=sources))
+    earlier = _read(tree, repository.root, replace(configuration, clusters=clusters, sources=sources), beside=repository)
     return replace(earlier, revision=found.commit, scope=repository.scope, urls=repository.urls)
 
 
@@ -114,19 +114,19 @@ def _is_there(folder: str | None, tree: Tree, root: Path) -> bool:
     return folder is None or tree.is_directory(folder) or (root / folder).is_dir()
 
 
-def _read(tree: Tree, root: Path, configuration: Configuration) -> Repository:
+def _read(tree: Tree, root: Path, configuration: Configuration, beside: Repository | None = None) -> Repository:
     """The repository of a tree, without what its source leaves out and with the checkouts of other sources."""
     left_out, never_read = ignored(tree, None), ignored_by_default(tree)
     filtered = _with_checkouts(FilteredTree(tree, left_out), root, configuration)
-    around = None if left_out <= never_read else Loader(FilteredTree(tree, never_read))
-    return replace(repository_of(filtered, configuration), root=root, around=around, is_whole=not isinstance(filtered, JoinedTree))
+    around = None if left_out <= never_read else Loader(FilteredTree(tree, never_read), beside=None if beside is None else beside.around)
+    return replace(repository_of(filtered, configuration, beside), root=root, around=around, is_whole=not isinstance(filtered, JoinedTree))
 
 
-def repository_of(tree: Tree, configuration: Configuration | None = None) -> Repository:
+def repository_of(tree: Tree, configuration: Configuration | None = None, beside: Repository | None = None) -> Repository:
     """A repository of files that are at hand already, without git."""
     configuration = configuration or load_configuration(None, CONFIGURATION_FILE)
     table = table_with(configuration.kinds) if configuration.kinds else default_table()
-    return Repository(Path(), tree, Loader(tree), configuration, None, "", table, default_catalogue())
+    return Repository(Path(), tree, Loader(tree, beside=None if beside is None else beside.loader), configuration, None, "", table, default_catalogue())
 
 
 def _configuration(tree: Tree, given: Path | None) -> Configuration:

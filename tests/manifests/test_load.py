@@ -118,3 +118,15 @@ def test_a_text_inside_of_another_file_has_the_places_of_that_file() -> None:
     loaded = parse_documents("a: 1\na: 2\n", "kustomization.yaml")
 
     assert [str(problem.place) for problem in loaded.problems] == ["kustomization.yaml:2"]
+
+
+def test_what_is_the_same_in_another_state_is_not_parsed_again() -> None:
+    now = Loader(MemoryTree({"a.yaml": "a: 1\n", "b.yaml": "b: 2\n", "new.yaml": "c: 3\n"}))
+    for path in now.tree.files:
+        now.load(path)
+    then = Loader(MemoryTree({"a.yaml": "a: 1\n", "b.yaml": "b: 1\n"}), beside=now)
+
+    assert then.load("a.yaml") is now.load("a.yaml")
+    assert then.load("b.yaml").documents == ({"b": 1},)
+    with pytest.raises(FileNotFoundError):
+        then.load("new.yaml")
