@@ -127,7 +127,7 @@ class WrongSyncWave(Rule):
                 severity=Severity.ERROR if gated and any(_blocks_application(reason) for reason in edge.ordering) else Severity.WARNING,
                 related=evidence(edge.edge.reasons),
                 field="metadata.annotations",
-                cause=f"Applications in earlier waves than what they need; {end}",
+                cause=f"{edge.provider} comes in a later wave than what needs it; {end}",
                 remedy=_later_wave(context, consumer, provider),
             )
 
@@ -229,7 +229,7 @@ class MissingSyncOption(Rule):
                 continue
             if edge.provider_unit == unit.id and edge.provision.ready_signal:
                 continue
-            if edge.provider_unit is not None and edge.provider_unit != unit.id and self._comes_first(edge, context):
+            if edge.provider_unit is not None and edge.provider_unit != unit.id and self._is_a_matter_of_waves(edge, context):
                 continue
             found.setdefault((unit.id, edge.provision.resource), []).append(edge)
         for (id, provider), edges in sorted(found.items()):
@@ -250,10 +250,12 @@ class MissingSyncOption(Rule):
                 remedy=remedies.add_sync_option(unit, _SKIP),
             )
 
-    def _comes_first(self, edge: ResourceEdge, context: Context) -> bool:
-        """Do waves put the Application with the definition first, so that it is served by the time of the dry run?"""
-        pair = context.plan.by_pair.get((edge.consumer_unit, edge.provider_unit or edge.consumer_unit))
-        return pair is not None and pair.edge.declared is not None and edge.provision.ready_signal
+    def _is_a_matter_of_waves(self, edge: ResourceEdge, context: Context) -> bool:
+        """Do waves put the Application with the definition first, so that it is served by then, or last, which another rule tells of?"""
+        provider = context.graph.units.get(edge.provider_unit) if edge.provider_unit is not None else None
+        if provider is None or not edge.provision.ready_signal:
+            return False
+        return _wave_between(context, context.graph.units[edge.consumer_unit], provider) != 0
 
 
 class DegradedFailsSync(Rule):
@@ -441,7 +443,8 @@ def _needed(edge: OrderedEdge) -> str:
     first = edge.ordering[0]
     if first.requirement.reason == "custom-resource-definition":
         return f"the kinds that {first.provision.resource} brings"
-    return f"{first.requirement.need}, made by {first.provision.resource}"
+    made = "" if str(first.requirement.need) == str(first.provision.resource) else f", made by {first.provision.resource}"
+    return f"{first.requirement.need}{made}"
 
 
 def _cost(reasons: Iterable[ResourceEdge], unit: Unit) -> str:

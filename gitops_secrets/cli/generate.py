@@ -41,6 +41,29 @@ def flux(context: click.Context, overlay: Path, source: str, check: bool, diff: 
     _finish(context, repository, generate_flux(repository, overlay, source=source), call, check=check, diff=diff)
 
 
+@generate.command()
+@click.argument("overlay", type=PathType())
+@click.option("--repository", "url", metavar="URL", default="", help="Where Argo CD reads this repository; the remote of the checkout by default.")
+@click.option("--target-revision", metavar="REV", default="HEAD", show_default=True, help="What it reads there.")
+@click.option("--namespace", default="argocd", show_default=True, help="The namespace of the Applications.")
+@click.option("--project", default="default", show_default=True, help="The AppProject of the Applications.")
+@click.option("--check", is_flag=True, help="Write nothing; exit with 1 if a file is not what it should be.")
+@click.option("--diff", is_flag=True, help="Write nothing; show what would change.")
+@reading_options
+@click.pass_context
+def argo(context: click.Context, overlay: Path, url: str, target_revision: str, namespace: str, project: str, check: bool, diff: bool, call: Call) -> None:
+    """Write one Argo CD Application for each component of OVERLAY, in the fewest sync waves that make the order sound.
+
+    They go into OVERLAY/argocd, with a kustomization that lists them, for a root Application to read. Where objects of a component need waves of their own, a
+    kustomization of patches there says so. Running it again changes nothing; what people wrote in other fields stays.
+    """
+    from gitops_secrets.generate.argo import ArgoOptions
+    from gitops_secrets.pipeline.generate_argo import generate_argo
+
+    repository = _open(overlay, call, writes=not (check or diff))
+    _finish(context, repository, generate_argo(repository, overlay, ArgoOptions(url, target_revision, namespace, project)), call, check=check, diff=diff)
+
+
 def _open(path: Path, call: Call, *, writes: bool) -> Repository:
     from gitops_secrets.pipeline.scan import open_repository
 

@@ -55,3 +55,14 @@ def may_hold_values(text: str) -> bool:
 _MAY_HOLD_VALUES = re.compile(r"Secret(?:List)?[\"']?\s*(?:[,}#\n\r]|$)|secretGenerator|ENC\[|sops")
 # Lines end where git ends them: a carriage return or form feed alone ends none.
 _LINE = re.compile(r"[^\n]*\n|[^\n]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What files of generated objects look like: which fields follow the graph; whatever else stands in them is the user's."""
+
+    group: str
+    kind: str
+    fields: tuple[tuple[str, ...], ...]
+    mark: str  # a file that begins with it goes when its component does; whoever takes the line out keeps the file
+    header: str

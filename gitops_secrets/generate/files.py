@@ -3,41 +3,49 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from gitops_secrets.generate.changes import FileChange
-from gitops_secrets.generate.flux import GENERATED_FIELDS, HEADER, MARK, kustomization_of
+from gitops_secrets.generate.changes import FileChange, Form
 from gitops_secrets.model.nodes import MappingNode, as_mapping, as_sequence, as_text
-from gitops_secrets.rendering.units import KUSTOMIZE_GROUP
 from gitops_secrets.syntax.emit import dump
 from gitops_secrets.syntax.spans import UneditableError
 from gitops_secrets.syntax.splice import add_key, add_sequence_items, apply_edits, remove_item, remove_key, set_scalar
 from gitops_secrets.syntax.yaml import parse
 
 
-def manifest_change(path: str, before: str | None, manifest: Mapping[str, Any]) -> FileChange:
-    """The file of one Kustomization with its generated fields brought up to date.
+def manifest_change(path: str, before: str | None, manifest: Mapping[str, Any], form: Form) -> FileChange:
+    """The file of one object with its generated fields brought up to date.
 
     Raises `UneditableError` for a file that holds something else, or can't be edited without changing more than that.
     """
     if before is None or not before.strip():
-        return FileChange(path, before, HEADER + dump(manifest))
-    index = _index_of(before, path, manifest["metadata"]["name"])
-    # The source may have moved to another namespace, and takes its Kustomizations along.
-    text = _updated(before, path, index, ("metadata", "namespace"), manifest["metadata"]["namespace"])
-    for field in GENERATED_FIELDS:
-        text = _updated(text, path, index, ("spec", field), manifest["spec"].get(field))
+        return FileChange(path, before, form.header + dump(manifest))
+    index = _index_of(before, path, manifest["metadata"]["name"], form)
+    text = before
+    for field in form.fields:
+        text = _updated(text, path, index, field, _value_at(manifest, field))
     return FileChange(path, before, text)
 
 
-def _index_of(text: str, path: str, name: str) -> int:
-    """The document that is the Kustomization called `name`."""
+def _value_at(manifest: Mapping[str, Any], field: tuple[str, ...]) -> Any:
+    value: Any = manifest
+    for part in field:
+        value = value.get(part) if isinstance(value, Mapping) else None
+    return value
+
+
+def _index_of(text: str, path: str, name: str, form: Form) -> int:
+    """The document that is the object called `name`."""
     for index, document in enumerate(parse(text, path).documents):
         node = as_mapping(document)
-        if as_text(node.get("apiVersion")).startswith(f"{KUSTOMIZE_GROUP}/") and as_mapping(node.get("metadata")).get("name") == name:
+        if (
+            as_text(node.get("apiVersion")).startswith(f"{form.group}/")
+            and node.get("kind") == form.kind
+            and as_mapping(node.get("metadata")).get("name") == name
+        ):
             return index
-    raise UneditableError(f"it does not hold the Flux Kustomization {name} that belongs there")
+    raise UneditableError(f"it does not hold the {form.kind} {name} that belongs there")
 
 
 def _updated(text: str, path: str, index: int, field: tuple[str, ...], wanted: Any) -> str:
@@ -111,9 +119,14 @@ def _path_of(entry: Any) -> str:
     return posixpath.normpath(named) if named else ""
 
 
-def is_generated(text: str) -> bool:
+def kustomization_of(names: Iterable[str]) -> dict[str, Any]:
+    """The kustomization that lists the files."""
+    return {"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization", "resources": [f"{name}.yaml" for name in sorted(names)]}
+
+
+def is_generated(text: str, form: Form) -> bool:
     """Does a file say that it was generated?"""
-    return text.startswith(MARK)
+    return text.startswith(form.mark)
 
 
 def _first(text: str, path: str) -> MappingNode:

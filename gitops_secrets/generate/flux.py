@@ -6,17 +6,22 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from gitops_secrets.generate.changes import Form
 from gitops_secrets.kinds.table import KindTable
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.ordering.gates import health_check, needs_health
 from gitops_secrets.ordering.order import Plan
 from gitops_secrets.rendering.units import KUSTOMIZE_GROUP
 
-# Fields of `spec` that follow the graph; whatever else stands in a file is the user's.
-GENERATED_FIELDS = ("path", "sourceRef", "dependsOn", "healthChecks", "healthCheckExprs")
-# A file that begins with it goes when its component does; whoever takes the line out keeps the file.
-MARK = "# Written by gitops-secrets generate flux."
-HEADER = f"{MARK} path, sourceRef, dependsOn, healthChecks and healthCheckExprs follow the graph; all else is yours.\n"
+_MARK = "# Written by gitops-secrets generate flux."
+FLUX_FORM = Form(
+    KUSTOMIZE_GROUP,
+    "Kustomization",
+    # The source may have moved to another namespace, and takes its Kustomizations along.
+    (("metadata", "namespace"), *(("spec", field) for field in ("path", "sourceRef", "dependsOn", "healthChecks", "healthCheckExprs"))),
+    _MARK,
+    f"{_MARK} path, sourceRef, dependsOn, healthChecks and healthCheckExprs follow the graph; all else is yours.\n",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +96,3 @@ def _checks(plan: Plan, table: KindTable) -> dict[ResourceId, tuple[ResourceId, 
             if id(gate.edge) in ordering and needs_health(gate.edge, table):
                 found.setdefault(edge.provider, set()).add(gate.checked)
     return {unit: tuple(sorted(targets)) for unit, targets in found.items()}
-
-
-def kustomization_of(names: Iterable[str]) -> dict[str, Any]:
-    """The kustomization that lists the files."""
-    return {"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization", "resources": [f"{name}.yaml" for name in sorted(names)]}

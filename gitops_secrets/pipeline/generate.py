@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from gitops_secrets.errors import UsageError
-from gitops_secrets.generate.changes import FileChange
+from gitops_secrets.generate.changes import FileChange, Form
 from gitops_secrets.generate.files import is_generated, listing_change, manifest_change
-from gitops_secrets.generate.flux import FluxOptions, flux_kustomizations
+from gitops_secrets.generate.flux import FLUX_FORM, FluxOptions, flux_kustomizations
 from gitops_secrets.model.facts import Opaque
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import Place, as_mapping, as_sequence
@@ -60,7 +60,7 @@ def generate_flux(repository: Repository, overlay: Path, *, source: str = DEFAUL
         raise UsageError(f"{overlay} has no kustomization.yaml\ngive the directory of an overlay, such as overlays/production")
     options = FluxOptions(_source(source), _has_expressions(repository))
     builder = Builder(repository.loader)
-    components, remarks = _components(repository, builder, directory)
+    components, remarks = find_components(repository, builder, directory, _flux_folder(directory))
     plan = _ordered(repository, builder, components, options)
     while plan.splits:
         finer = _split(repository, builder, components, plan)
@@ -72,7 +72,7 @@ def generate_flux(repository: Repository, overlay: Path, *, source: str = DEFAUL
             )
         components = finer
         plan = _ordered(repository, builder, components, options)
-    changes = _changes(repository, _flux_folder(directory), flux_kustomizations(plan, repository.table, options))
+    changes = file_changes(repository, _flux_folder(directory), flux_kustomizations(plan, repository.table, options), FLUX_FORM)
     remarks += [
         f"{change.path}: nothing of the overlay is behind it any more; without it, Flux prunes what it applied" for change in changes if change.after is None
     ]
@@ -120,18 +120,16 @@ def build_components(repository: Repository, directories: Sequence[str], source:
 # Components
 
 
-def _components(repository: Repository, builder: Builder, directory: str) -> tuple[list[str], list[str]]:
-    """The directories that the overlay lists, if they are all there is to it; else the overlay as one."""
+def find_components(repository: Repository, builder: Builder, directory: str, folder: str) -> tuple[list[str], list[str]]:
+    """The directories that the overlay lists but for `folder`, if they are all there is to it; else the overlay as one. With what a user should know."""
     _refuse_broken(directory, builder.build(directory))
     parts = _listed_directories(repository, directory)
     if parts is None:
-        return [directory], [
-            f"{directory or '.'} changes or adds to what it lists, so it becomes one Kustomization; components as plain directories can be ordered"
-        ]
+        return [directory], [f"{directory or '.'} changes or adds to what it lists, so it is applied as one; components as plain directories can be ordered"]
     if not _is_sum(builder, directory, parts):
-        return [directory], [f"{directory or '.'} is not the sum of the directories that it lists, so it becomes one Kustomization"]
+        return [directory], [f"{directory or '.'} is not the sum of the directories that it lists, so it is applied as one"]
     # The folder that this command writes is the order of the others, not one of them.
-    return [part for part in parts if part != _flux_folder(directory)], []
+    return [part for part in parts if part != folder], []
 
 
 def _split(repository: Repository, builder: Builder, components: Sequence[str], plan: Plan) -> list[str] | None:
@@ -183,7 +181,7 @@ def _content(builds: Iterable[Build]) -> list[str]:
 
 def _ordered(repository: Repository, builder: Builder, components: Sequence[str], options: FluxOptions) -> Plan:
     """The plan of a cluster that applies each component as one Kustomization."""
-    names = _names(components)
+    names = unit_names(components)
     units, applied = [], []
     opaque: set[Opaque] = set()
     for path in components:
@@ -201,7 +199,7 @@ def _ordered(repository: Repository, builder: Builder, components: Sequence[str]
     return analyse_cluster(with_releases(cluster, repository.loader, repository.table.is_namespaced), repository).plan
 
 
-def _names(components: Sequence[str]) -> dict[str, str]:
+def unit_names(components: Sequence[str]) -> dict[str, str]:
     """A name for each component: the last part of its path, with its parents where two share it."""
     parts = {path: _telling_parts(path) for path in components}
     names: dict[str, str] = {}
@@ -229,10 +227,13 @@ def _name(parts: Sequence[str]) -> str:
 # Files
 
 
-def _changes(repository: Repository, folder: str, manifests: Mapping[str, dict[str, Any]]) -> tuple[FileChange, ...]:
+def file_changes(repository: Repository, folder: str, manifests: Mapping[str, dict[str, Any]], form: Form) -> tuple[FileChange, ...]:
+    """A file for each manifest in `folder`, the kustomization that lists them, and files of an earlier run that go."""
     tree = repository.tree
-    changes = [edited(repository, f"{folder}/{name}.yaml", partial(manifest_change, manifest=manifest)) for name, manifest in sorted(manifests.items())]
-    removed = [FileChange(path, text, None) for path, text in _generated_before(repository, folder) if posixpath.basename(path)[:-5] not in manifests]
+    changes = [
+        edited(repository, f"{folder}/{name}.yaml", partial(manifest_change, manifest=manifest, form=form)) for name, manifest in sorted(manifests.items())
+    ]
+    removed = [FileChange(path, text, None) for path, text in _generated_before(repository, folder, form) if posixpath.basename(path)[:-5] not in manifests]
     names = frozenset(posixpath.basename(change.path) for change in removed)
     listing = find_kustomization(tree, folder) or f"{folder}/kustomization.yaml"
     changes.append(edited(repository, listing, partial(listing_change, names=sorted(manifests), removed=names)))
@@ -248,11 +249,11 @@ def edited(repository: Repository, path: str, edit: Callable[[str, str | None], 
         raise UsageError(f"{path} can't be brought up to date: {reason}\nmend it, move it away or delete it") from error
 
 
-def _generated_before(repository: Repository, folder: str) -> Iterable[tuple[str, str]]:
+def _generated_before(repository: Repository, folder: str, form: Form) -> Iterable[tuple[str, str]]:
     """Files of an earlier run."""
     for name in repository.tree.children(folder):
         path = f"{folder}/{name}"
         if name.endswith(".yaml") and repository.tree.is_file(path):
             text = repository.tree.read(path).decode(errors="replace")
-            if is_generated(text):
+            if is_generated(text, form):
                 yield path, text

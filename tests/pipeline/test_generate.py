@@ -254,7 +254,7 @@ def test_a_file_that_holds_something_else_is_not_overwritten(sample: Path) -> No
     file.parent.mkdir()
     file.write_text("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: orders}\n")
 
-    with pytest.raises(UsageError, match=r"overlays/gke/flux/orders\.yaml .*does not hold the Flux Kustomization orders"):
+    with pytest.raises(UsageError, match=r"overlays/gke/flux/orders\.yaml .*does not hold the Kustomization orders"):
         generated(sample, "overlays/gke")
 
 
@@ -368,7 +368,7 @@ def test_an_overlay_with_transformers_becomes_one_kustomization_with_a_remark(tm
 
     assert order(root, "overlay") == {"overlay": []}
     assert len(result.remarks) == 1
-    assert "one Kustomization" in result.remarks[0]
+    assert "applied as one" in result.remarks[0]
 
 
 def test_an_overlay_is_one_kustomization_where_a_component_changes_in_company(tmp_path: Path) -> None:
