@@ -108,7 +108,7 @@ def _compared(path: Path, call: Call, base: str | None, merge_base: bool, baseli
         with progress_bar(call) as progress:
             earlier = at_revision(repository, base, merge_base=merge_base)
             before = analyse_base(earlier, cluster=call.cluster, progress=progress)
-        result = check_since(result, repository, earlier, before, everything=everything)
+        result = check_since(result, repository, analysis, earlier, before, everything=everything)
         if WITH_CHANGES & formats:
             from gitops_secrets.pipeline.diff import diff
 

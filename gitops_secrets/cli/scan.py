@@ -76,6 +76,6 @@ def _page(path: Path, base: str | None, merge_base: bool, call: Call) -> str:
     with progress_bar(call) as progress:
         earlier = at_revision(repository, base, merge_base=merge_base)
         before = analyse_base(earlier, cluster=call.cluster, progress=progress)
-    result = check_since(result, repository, earlier, before, everything=True)
+    result = check_since(result, repository, analysis, earlier, before, everything=True)
     found = diff(earlier, before, repository, analysis)
     return html_page(repository.root.name, plans, result.findings, result.problems, analysis.revision, base=found.base, changes=found.clusters)

@@ -407,7 +407,8 @@ class _Difference:
             return
         unmet: dict[tuple[ResourceId, object], Opaque | None] = {}
         for entry in self.after.graph.unmet:
-            if not entry.requirement.optional:
+            # Of what has only lost a key or a version, that is what is missing.
+            if not entry.requirement.optional and entry.missing_key is None and not entry.other_versions:
                 unmet[entry.requirement.resource, _needed(entry.requirement)] = entry.possible
         found: dict[tuple[ResourceId, ResourceId], list[Requirement]] = {}
         doubts: dict[tuple[ResourceId, ResourceId], list[Opaque | None]] = {}

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from gitops_secrets.checks import RULES
+from gitops_secrets.config import Configuration
 from gitops_secrets.errors import UsageError
 from gitops_secrets.model.facts import Confidence
+from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import Place
 from gitops_secrets.model.results import Change, CheckResult, Finding, Severity, overlay_id
+from gitops_secrets.ordering.difference import PlanDifference
 from gitops_secrets.pipeline.check import check
+from gitops_secrets.pipeline.diff import diff
 from gitops_secrets.pipeline.scan import Analysis, Progress, Repository, UnknownCluster, analyse
 from gitops_secrets.rendering.kustomize.kustomization import FILE_NAMES
 from gitops_secrets.repository.tree import renames
@@ -20,7 +25,7 @@ from gitops_secrets.repository.tree import renames
 SCHEMA = "gitops-secrets/check/v1"
 
 
-def check_since(result: CheckResult, repository: Repository, base: Repository, before: Analysis, *, everything: bool = False) -> CheckResult:
+def check_since(result: CheckResult, repository: Repository, after: Analysis, base: Repository, before: Analysis, *, everything: bool = False) -> CheckResult:
     """What has become of the findings since `base`, an earlier revision of `repository`, of which `before` is the analysis: see `compared`."""
     earlier = check(base, before).findings
     first = compared(result, earlier, everything=everything)
@@ -28,9 +33,40 @@ def check_since(result: CheckResult, repository: Repository, base: Repository, b
         # Only what moved can be on both sides.
         renamed = renames(repository.root, base.revision or "", repository.revision)
         first = compared(result, earlier, everything=everything, renamed=renamed)
+    if any(finding.change is not Change.KNOWN for finding in first.findings):
+        taken = _taken(diff(base, before, repository, after).clusters)
+        first = replace(first, findings=tuple(_taken_away(finding, taken, repository.configuration) for finding in first.findings))
     # Entries of today's configuration that were of no use then: they have come into use.
     entries = {entry.place for entry in repository.configuration.ignore}
     return replace(first, base=base.revision, resolved=tuple(finding for finding in first.resolved if finding.place not in entries))
+
+
+def _taken(clusters: Iterable[PlanDifference]) -> dict[tuple[str, str], ResourceId]:
+    """What brought a thing that is still needed, by cluster and thing; not where what came with the change may bring it now."""
+    taken = {}
+    for cluster in clusters:
+        there = {opaque.thing for opaque in cluster.graph.before.opaque} if cluster.graph.before is not None else set()
+        for prune in cluster.graph.prunes:
+            if prune.possible is None or prune.possible.thing in there:
+                taken[cluster.graph.cluster.name, str(prune.thing)] = prune.provider
+    return taken
+
+
+def _taken_away(finding: Finding, taken: Mapping[tuple[str, str], ResourceId], configuration: Configuration) -> Finding:
+    """A finding about something that the change takes away, and says so.
+
+    Nobody knows what an opaque chart brings, but what was brought by something else was not brought by that chart: such a finding is as grave as its rule.
+    """
+    thing = finding.other or ""
+    providers = [taken[name, thing] for name in finding.clusters if (name, thing) in taken]
+    if not providers or finding.change is Change.KNOWN:
+        return finding
+    told = "this change takes it away" if str(providers[0]) == thing else f"{providers[0]} brought it, and goes with this change"
+    finding = replace(finding, message=f"{finding.message}; {told}", cause=f"{finding.cause}; {told}")
+    if finding.confidence is not Confidence.POSSIBLE:
+        return finding
+    usual = next(rule.severity for rule in RULES if rule.id == finding.rule)
+    return replace(finding, severity=finding.severity if finding.rule in configuration.rules else usual, confidence=Confidence.LIKELY)
 
 
 def analyse_base(base: Repository, *, cluster: str | None = None, progress: Progress | None = None) -> Analysis:

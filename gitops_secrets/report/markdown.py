@@ -41,8 +41,9 @@ def check_markdown(result: CheckResult, plans: Sequence[Plan], changes: Sequence
         inner = fitting([_line(group) for group in notes], limit - len(text) - 2 * SECTION, [len(group) for group in notes])
         text += folded(counted(sum(map(len, notes)), "note"), inner)
     if result.resolved:
-        lines = [f"- {markdown(finding.message)} ({markdown_code(finding.rule)})\n" for finding in result.resolved]
-        text += folded(f"{counted(len(result.resolved), 'finding')} gone", fitting(lines, limit - len(text) - SECTION, [1] * len(lines)))
+        gone = grouped(result.resolved)
+        lines = [f"- {markdown(headline(group))} ({markdown_code(group[0].rule)})\n" for group in gone]
+        text += folded(f"{counted(len(result.resolved), 'finding')} gone", fitting(lines, limit - len(text) - SECTION, [len(group) for group in gone]))
     return text + (change_parts(changes, limit - len(text)) if changes else "")
 
 

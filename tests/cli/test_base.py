@@ -348,3 +348,60 @@ def test_only_the_page_marks_changes(checkout: Path, run: Run) -> None:
 
     assert result.exit_code == 2
     assert "gitops-secrets diff" in result.stderr
+
+
+UNKNOWN_CHART = """\
+apiVersion: source.toolkit.fluxcd.io/v1
+kind: HelmRepository
+metadata: {name: somebody, namespace: flux-system}
+spec: {interval: 1h, url: https://charts.example.org}
+---
+apiVersion: helm.toolkit.fluxcd.io/v2
+kind: HelmRelease
+metadata: {name: web, namespace: flux-system}
+spec:
+  interval: 1h
+  chart: {spec: {chart: web, sourceRef: {kind: HelmRepository, name: somebody}}}
+"""
+
+
+def definitions(result: Result) -> set[tuple[str, str]]:
+    findings = json.loads(result.stdout)["findings"]
+    return {(finding["severity"], finding["confidence"]) for finding in findings if finding["rule"] == "missing-custom-resource-definition"}
+
+
+def test_a_chart_that_nobody_knows_is_no_excuse_for_a_definition_that_the_change_takes_away(checkout: Path, run: Run) -> None:
+    (checkout / "stores/web.yaml").write_text(UNKNOWN_CHART)
+    git(checkout, "branch", "--force", "main", commit(checkout))
+    (checkout / "stores/crd.yaml").unlink()
+    result = run("check", "--base", "main", "--format", "json")
+
+    assert (result.exit_code, definitions(result)) == (1, {("error", "likely")})
+    assert "; this change takes it away" in result.stdout
+
+
+def test_a_chart_that_nobody_knows_may_bring_the_definition_that_goes_when_it_comes(checkout: Path, run: Run) -> None:
+    (checkout / "stores/web.yaml").write_text(UNKNOWN_CHART)
+    (checkout / "stores/crd.yaml").unlink()
+    result = run("check", "--base", "main", "--format", "json")
+
+    assert (result.exit_code, definitions(result)) == (0, {("note", "possible")})
+
+
+def test_a_secret_that_loses_a_key_is_still_there(checkout: Path, run: Run) -> None:
+    deployment = checkout / "apps/deployment.yaml"
+    deployment.write_text(
+        deployment.read_text().replace(
+            "envFrom: [{secretRef: {name: weather-api-secrets}}]",
+            "env: [{name: KEY, valueFrom: {secretKeyRef: {name: weather-api-secrets, key: apiKey}}}]",
+        )
+    )
+    git(checkout, "branch", "--force", "main", commit(checkout))
+    secret = checkout / "apps/secret.yaml"
+    secret.write_text(secret.read_text().replace("secretKey: apiKey", "secretKey: key"))
+    (found,) = json.loads(run("diff", "main", "--cluster", "production", "--format", "json").stdout)["clusters"]
+    check = run("check", "--base", "main", "--cluster", "production", "--format", "json")
+
+    assert (found["prunes"], found["secrets"][0]["keys_removed"]) == ([], ["apiKey"])
+    assert rules(check) == [("missing-key", "new")]
+    assert "goes with this change" not in check.stdout
