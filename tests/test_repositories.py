@@ -286,13 +286,15 @@ def inferred(analysis: Analysis) -> object:
 # Secret values
 
 COMMANDS = [
-    *(["scan", "--format", format_, "--resources"] for format_ in ("tree", "json", "dot", "mermaid")),
+    *(["scan", "--format", format_, "--resources"] for format_ in ("tree", "json", "dot", "mermaid", "html")),
+    ["scan", "--format", "html", "--base", "HEAD"],
     *(["check", "--format", format_] for format_ in ("text", "json", "sarif", "github", "gitlab", "junit", "markdown")),
     *(["plan", "--format", format_] for format_ in ("text", "json")),
     ["plan", "--teardown"],
     ["fix", "--diff", "--split"],
     ["generate", "flux", "plain", "--diff"],
     ["generate", "flux", "generated", "--diff"],
+    ["generate", "overlay", "qa", "--from", ".", "--component", "generated", "--component", "plain", "--diff"],
 ]
 
 

@@ -304,13 +304,13 @@ def _read_state(repository: Repository, directory: str) -> _State | None:
         tuple(_texts(content.get("key-prefixes")).items()),
     )
     source = as_text(content.get("source")) or DEFAULT_SOURCE
-    return _State(base, tuple(filter(None, map(as_text, components))), options, source, _texts(written))
+    return _State("" if base == "." else base, tuple(filter(None, map(as_text, components))), options, source, _texts(written))
 
 
 def _state_content(state: _State) -> dict[str, Any]:
     options = state.options
     content: dict[str, Any] = {
-        "from": state.base,
+        "from": state.base or ".",
         "components": list(state.components),
         "namespaces": dict(options.namespaces),
         "region": options.region,

@@ -182,6 +182,12 @@ def test_a_second_run_changes_nothing_and_needs_no_options(sample: Path) -> None
     assert stale(sample, FULL) == stale(sample, Request()) == []
 
 
+def test_the_base_can_be_the_whole_repository(sample: Path) -> None:
+    generate(sample, Request("", ("base/weather", "base/reloader")))
+
+    assert stale(sample, Request()) == []
+
+
 def test_a_run_after_a_broken_one_ends_where_it_should(sample: Path) -> None:
     write(sample, generated(sample, FULL).stale[::2])
     (sample / "overlays/qa/overlay.yaml").write_text("from: base\n")

@@ -130,7 +130,7 @@ function packed(groups, lines, key) {
 /** Lays out boxes in layers, first ones left; sets `x` and `y` of each, and `points` of each line. */
 function arrange(items, lines, margin = 24) {
   const graph = new dagre.graphlib.Graph({ multigraph: true });
-  graph.setGraph({ rankdir: "LR", nodesep: 14, ranksep: 96, edgesep: 5, marginx: margin, marginy: margin, acyclicer: "greedy", ranker: items.length > 150 ? "tight-tree" : "network-simplex" });
+  graph.setGraph({ rankdir: "LR", nodesep: 14, ranksep: 96 + Math.min(120, lines.length), edgesep: 5, marginx: margin, marginy: margin, acyclicer: "greedy", ranker: items.length > 150 ? "tight-tree" : "network-simplex" });
   for (const { key, width, height } of items) graph.setNode(key, { width, height });
   for (const { key, first, then } of lines) graph.setEdge(first.key, then.key, {}, key);
   if (items.length > 0) dagre.layout(graph);

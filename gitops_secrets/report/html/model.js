@@ -123,11 +123,11 @@ function visibleGraph(cluster, filters) {
   return { units: of(chosen), context: of(shown).filter((unit) => !chosen.has(unit.id)), edges, total: all.length };
 }
 
-/** Units, objects and keys whose name holds every word of the query; names that begin with it come first. */
+/** Units, objects and keys whose name holds every word of the query; the nearest names come first. */
 function search(cluster, query) {
   const words = query.toLowerCase().split(/\s+/).filter(Boolean);
   const found = (texts) => words.every((word) => texts.some((text) => text && text.toLowerCase().includes(word)));
-  const order = (item) => (item.name ?? item.id).toLowerCase().indexOf(words[0]) >>> 0;
+  const order = (unit) => (unit.name.toLowerCase().indexOf(words[0]) >>> 0) * 1000 + unit.name.length;
   const units = [...cluster.units.values()].filter((unit) => found([unit.id, unit.path])).sort((a, b) => order(a) - order(b));
   const objects = [...cluster.resources.values()].filter((resource) => !cluster.units.has(resource.id) && found([resource.id]));
   const keys = [...cluster.usersOf.keys()].filter((id) => id.startsWith("key:") && found([id])).sort();
