@@ -81,6 +81,13 @@ def test_every_command_that_is_shown_is_there_with_its_options(document: Path) -
     assert [call for call in shown if not _is_a_command(call.split())] == []
 
 
+@pytest.mark.parametrize("file", sorted([*ROOT.glob(".github/workflows/*.yml"), *ROOT.glob("templates/*.yml")]), ids=lambda path: path.name)
+def test_every_command_that_a_pipeline_runs_is_there_with_its_options(file: Path) -> None:
+    run = re.findall(r"gitops-secrets ((?:check|diff|reconcile|verify) [^>|\n]*)", file.read_text(encoding="utf-8"))
+
+    assert [call for call in run if not _is_a_command(call.split())] == []
+
+
 def _is_a_command(words: list[str]) -> bool:
     command = cli.get_command(click.Context(cli), words[0])
     if isinstance(command, click.Group):
