@@ -237,11 +237,11 @@ function nodeElement(id, { x, y }, { title, detail, severity, count, label, chan
     svg("rect", { class: "box", width: NODE.width, height: NODE.height, rx: 8 }),
     svg("rect", { class: "edge-mark", x: 0, y: 9, width: 3, height: NODE.height - 18, rx: 1.5 }),
     svg("text", { class: "name", x: 14, y: 19 }, shortened(title, room, NAME_FONT)),
-    svg("text", { class: "detail", x: 14, y: 34 }, shortened(detail, room, DETAIL_FONT, true)),
+    svg("text", { class: "detail", x: 14, y: 34, "aria-hidden": "true" }, shortened(detail, room, DETAIL_FONT, true)),
     svg("text", { class: "large-name", x: 14, y: 28, "aria-hidden": "true" }, shortened(title, NODE.width - 26, LARGE_FONT)),
   );
   if (count > 0) {
-    group.append(svg("rect", { class: "badge", x: NODE.width - 34, y: 13, width: 24, height: 18, rx: 9 }), svg("text", { class: "badge-count", x: NODE.width - 22, y: 26 }, count > 99 ? "99+" : String(count)));
+    group.append(svg("rect", { class: "badge", x: NODE.width - 34, y: 13, width: 24, height: 18, rx: 9 }), svg("text", { class: "badge-count", x: NODE.width - 22, y: 26, "aria-hidden": "true" }, count > 99 ? "99+" : String(count)));
   }
   return group;
 }

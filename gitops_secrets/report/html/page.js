@@ -227,7 +227,7 @@ function start() {
   element("title").textContent = model.title;
   element("revision").textContent = (model.revision === null ? "" : ` at ${model.revision.slice(0, 12)}`) + (model.base === null ? "" : ` since ${model.base.slice(0, 12)}`);
   document.title = `${model.title} · dependency graph`;
-  element("cluster").append(...model.clusters.map((cluster, index) => html("option", { value: String(index) }, cluster.name)));
+  element("cluster").append(...model.clusters.map((cluster, index) => html("option", { value: String(index) }, cluster.changes.length > 0 ? `${cluster.name} (changes)` : cluster.name)));
   element("cluster-choice").hidden = model.clusters.length < 2;
   showLegend();
   if (state.cluster === null) {
