@@ -6,7 +6,8 @@ Text that is not ASCII is escaped, so that a document is safe on a terminal too 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from json.encoder import encode_basestring_ascii as _quoted
 from typing import TYPE_CHECKING, Any, Final
 
 from gitops_secrets.graph.graph import Graph, ResourceEdge, Unmet, comes_with_platform
@@ -75,8 +76,37 @@ def trace_document(trace: Trace, revision: str | None) -> str:
 
 
 def json_text(document: Json) -> str:
-    """A document as every command writes it."""
-    return json.dumps(document, indent=2) + "\n"
+    """A document as every command writes it: what `json.dumps` makes with an indent of two, which keeps every word of a large scan until the end."""
+    return "".join(_pieces(document, "\n", 4)) + "\n"
+
+
+def _pieces(value: Any, margin: str, depth: int) -> Iterator[str]:
+    """The text of a value, the items `depth` levels below in one piece each. `margin` is the line break before what stands at this level."""
+    kind, separator = value.__class__, margin + "  "
+    if not depth or kind not in (dict, list, tuple, map):
+        yield _piece(value, margin)
+        return
+    opening, closing = "{}" if kind is dict else "[]"
+    before = opening + separator
+    for item in value:
+        yield before
+        before = "," + separator
+        if kind is dict:
+            yield f"{_quoted(item)}: "
+        yield from _pieces(value[item] if kind is dict else item, separator, depth - 1)
+    yield margin + closing if before[0] == "," else opening + closing
+
+
+def _piece(value: Any, margin: str) -> str:
+    kind, separator = value.__class__, margin + "  "
+    if kind is str:
+        return _quoted(value)
+    if kind is dict and value:
+        entries = [f"{_quoted(key)}: {_quoted(item) if item.__class__ is str else _piece(item, separator)}" for key, item in value.items()]
+        return f"{{{separator}{(',' + separator).join(entries)}{margin}}}"
+    if (kind is list or kind is tuple) and value:
+        return f"[{separator}{(',' + separator).join([_piece(item, separator) for item in value])}{margin}]"
+    return json.dumps(value)
 
 
 def _by_name(plans: Iterable[Plan]) -> list[Plan]:
@@ -114,7 +144,7 @@ def _scanned_cluster(plan: Plan, resources: bool) -> Json:
         "name": graph.cluster.name,
         "entry_point": graph.cluster.entry_point,
         "units": _units(graph),
-        "edges": sorted((_edge(edge) for edge in plan.edges), key=lambda entry: (entry["from"], entry["to"])),
+        "edges": map(_edge, sorted(plan.edges, key=lambda edge: (str(edge.consumer), str(edge.provider)))),
         "external": sorted(_external(graph), key=lambda entry: _order(entry, "consumer", "field", "requires", "provider")),
         "unmet": sorted(_unmet(graph.unmet), key=lambda entry: _order(entry, "consumer", "field", "requires")),
         "opaque": sorted(map(_opaque, graph.opaque), key=lambda entry: _order(entry, "thing", "why")),

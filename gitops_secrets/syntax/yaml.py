@@ -11,12 +11,13 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import isinf
+from sys import intern
 from typing import Any
 
 import yaml
 from yaml.cyaml import CParser  # type: ignore[attr-defined]  # in the stubs, not exported
 
-from gitops_secrets.model.nodes import COLUMN_BITS, COLUMN_MASK, MappingNode, SequenceNode, pack
+from gitops_secrets.model.nodes import MappingNode, SequenceNode, pack
 
 MAX_DEPTH = 200
 # Containers reached through aliases, counted each time: a file of a few kilobytes can stand for billions.
@@ -239,10 +240,12 @@ class _Builder:
                 key = self._key(event, depth)
             elif key == "<<" and (event.implicit[0] or event.tag == _MERGE_TAG):
                 merges = start
+            # One text for all keys of a name: there are millions of them, and few names.
+            key = intern(key)
             if key in node:
                 self.problems.append(YamlProblem(f"duplicate key {key!r}", start.line + 1, start.column + 1, duplicate_key=True))
-            column = start.column + 1
-            marks[key] = start.line + 1 << COLUMN_BITS | (column if column < COLUMN_MASK else COLUMN_MASK)
+            line, column = start.line, start.column
+            marks[key] = _MARKS[line][column] if line < _LINES and column < _COLUMNS else pack(line + 1, column + 1)
             event = next_event()
             if type(event) is scalar_event and event.anchor is None:
                 value = event.value
@@ -337,4 +340,10 @@ def _scalar(event: Any) -> Any:
 
 
 def _mark(start: Any) -> int:
-    return pack(start.line + 1, start.column + 1)
+    line, column = start.line, start.column
+    return _MARKS[line][column] if line < _LINES and column < _COLUMNS else pack(line + 1, column + 1)
+
+
+# The marks of where most things stand, each once: the files of a repository are short, and there is a mark for every key of all of them.
+_LINES, _COLUMNS = 256, 32
+_MARKS = tuple(tuple(pack(line, column) for column in range(1, _COLUMNS + 1)) for line in range(1, _LINES + 1))

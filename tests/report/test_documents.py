@@ -12,7 +12,7 @@ from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import Place
 from gitops_secrets.model.results import CheckResult, Edit, Finding, Fix
 from gitops_secrets.ordering.order import Plan
-from gitops_secrets.report.documents import check_document, plan_document, scan_document, trace_document
+from gitops_secrets.report.documents import check_document, json_text, plan_document, scan_document, trace_document
 
 Golden = Callable[[str, str], None]
 
@@ -103,3 +103,16 @@ def test_a_name_that_is_no_unicode_text_is_still_json(named: Callable[[str], Pla
     document = json.loads(scan_document([named("\udcff")], [], None).encode())
 
     assert document["clusters"][0]["name"] == "cluster\udcff"
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
+    lambda values: st.lists(values, max_size=3) | st.dictionaries(st.text(max_size=5), values, max_size=3),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=60)
+@given(st.dictionaries(st.text(max_size=5), VALUES, max_size=4))
+def test_a_document_is_written_as_json_with_an_indent_of_two(document: dict[str, object]) -> None:
+    assert json_text(document) == json.dumps(document, indent=2) + "\n"
