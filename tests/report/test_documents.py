@@ -6,6 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from gitops_secrets.graph.trace import Trace, trace_object
 from gitops_secrets.model.facts import Problem
 from gitops_secrets.model.ids import ResourceId
