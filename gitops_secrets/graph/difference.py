@@ -105,6 +105,7 @@ class Prune:
     """Something that goes although `consumers` stay and need it. `possible` names what may make it all the same."""
 
     thing: ResourceId  # what is needed
+    key: str | None  # of it, if that alone goes
     provider: ResourceId  # what brought it
     unit: ResourceId | None
     consumers: tuple[Requirement, ...]
@@ -182,8 +183,10 @@ class _Side:
         self.edges: dict[tuple[ResourceId, ResourceId], UnitEdge] = {}
         self.requirements: dict[ResourceId, list[Requirement]] = {}
         self.remote: dict[RemoteNeed, list[Requirement]] = {}
+        self.broken: frozenset[ResourceId | None] = frozenset()  # units that can't be built
         if graph is None:
             return
+        self.broken = frozenset(opaque.broken_unit for opaque in graph.opaque if opaque.broken_unit is not None)
         self.resources = {applied.resource.id: applied.resource for applied in reversed(graph.cluster.resources)}
         self.edges = {(edge.consumer, edge.provider): edge for edge in graph.unit_edges}
         for requirement in (*(edge.requirement for edge in graph.resource_edges), *(entry.requirement for entry in graph.unmet), *graph.remote_keys):
@@ -221,7 +224,7 @@ class _Difference:
         self.changed_files = changed_files
 
     def difference(self) -> Difference:
-        objects = {change.id: change for change in self._objects()}
+        objects = {change.id: change for change in self._objects() if not self._is_untold(change)}
         units = tuple(change for id, change in sorted(objects.items()) if self._is_unit(id))
         resources = tuple(change for id, change in sorted(objects.items()) if not self._is_unit(id))
         contents = self._contents(objects)
@@ -241,6 +244,13 @@ class _Difference:
             impacts=impacts,
             prunes=tuple(self._prunes()),
         )
+
+    def _is_untold(self, change: ObjectChange) -> bool:
+        """Does it come or go only because its unit can't be built on one side? Then nothing of it is applied there, and nothing taken away."""
+        unit = change.moved_from or change.unit
+        if change.fate is Fate.ADDED:
+            return unit in self.before.broken and change.id not in self.after.units
+        return change.fate is Fate.REMOVED and unit in self.after.broken
 
     def _is_unit(self, id: ResourceId) -> bool:
         return id in self.after.units or id in self.before.units
@@ -356,6 +366,10 @@ class _Difference:
                 parts = [f"{by_fate[fate]} {fate.value}" for fate in Fate if fate in by_fate]
                 reasons.setdefault(unit, []).append(f"objects: {', '.join(parts)}")
         for unit in self.after.units:
+            if unit in self.after.broken and unit not in self.before.broken:
+                reasons.setdefault(unit, []).append("it does not build any more")
+            elif unit in self.before.broken and unit not in self.after.broken:
+                reasons.setdefault(unit, []).append("it builds again")
             for requirement in self.after.requirements.get(unit, ()):
                 need = requirement.need
                 if isinstance(need, ObjectNeed) and unit in self.before.units:
@@ -405,30 +419,29 @@ class _Difference:
         """What goes from under a consumer that stays and finds nobody else for it."""
         if self.after.graph is None or self.before.graph is None:
             return
-        unmet: dict[tuple[ResourceId, object], Opaque | None] = {}
-        for entry in self.after.graph.unmet:
-            # Of what has only lost a key or a version, that is what is missing.
-            if not entry.requirement.optional and entry.missing_key is None and not entry.other_versions:
-                unmet[entry.requirement.resource, _needed(entry.requirement)] = entry.possible
-        found: dict[tuple[ResourceId, ResourceId], list[Requirement]] = {}
-        doubts: dict[tuple[ResourceId, ResourceId], list[Opaque | None]] = {}
+        lacking = (entry for entry in self.after.graph.unmet if not entry.requirement.optional and not entry.other_versions)
+        unmet = {(entry.requirement.resource, _needed(entry.requirement)): entry for entry in lacking}
+        found: dict[tuple[ResourceId, str | None, ResourceId], dict[ResourceId, Requirement]] = {}
+        doubts: dict[tuple[ResourceId, str | None, ResourceId], list[Opaque | None]] = {}
         for edge in self.before.graph.resource_edges:
-            thing, provider = _needed(edge.requirement), edge.provision.resource
-            consumer = (edge.requirement.resource, thing)
-            if thing is None or comes_with_platform(edge.provision) or consumer not in unmet or edge.requirement.optional or self._stays(provider):
+            thing, provider, requirement = _needed(edge.requirement), edge.provision.resource, edge.requirement
+            lost = unmet.get((requirement.resource, thing))
+            if thing is None or lost is None or comes_with_platform(edge.provision) or requirement.optional or self._stays(provider):
                 continue
-            requirements = found.setdefault((thing, provider), [])
-            if edge.requirement.resource not in {requirement.resource for requirement in requirements}:
-                requirements.append(edge.requirement)
-                doubts.setdefault((thing, provider), []).append(unmet[consumer])
-        for (thing, provider), requirements in sorted(found.items(), key=lambda item: item[0]):
+            key = (thing, lost.requirement.need.key if lost.missing_key is not None and isinstance(lost.requirement.need, ObjectNeed) else None, provider)
+            found.setdefault(key, {}).setdefault(requirement.resource, requirement)
+            doubts.setdefault(key, []).append(lost.possible)
+        for (thing, name, provider), requirements in sorted(found.items(), key=lambda item: (item[0][0], item[0][1] or "", item[0][2])):
             # Doubt about one consumer is none about the others.
-            possible = next((doubt for doubt in doubts[thing, provider] if doubt is None), doubts[thing, provider][0])
-            yield Prune(thing, provider, self.before.unit_of.get(provider), tuple(requirements), possible)
+            possible = None if None in doubts[thing, name, provider] else doubts[thing, name, provider][0]
+            yield Prune(thing, name, provider, self.before.unit_of.get(provider), tuple(requirements.values()), possible)
 
     def _stays(self, id: ResourceId) -> bool:
         """Does it stay in the cluster when it is gone from the repository?"""
-        resource, unit = self.before.resources.get(id), self.before.units.get(self.before.unit_of.get(id, id))
+        applied_by = self.before.unit_of.get(id, id)
+        if applied_by in self.after.broken:
+            return True
+        resource, unit = self.before.resources.get(id), self.before.units.get(applied_by)
         annotations = as_mapping(as_mapping(resource.data.get("metadata") if resource is not None else None).get("annotations"))
         kept = annotations.get("kustomize.toolkit.fluxcd.io/prune") == "disabled"
         return kept or (unit is not None and as_mapping(unit.data.get("spec")).get("prune") is False)

@@ -30,7 +30,7 @@ class FieldChange:
 
 
 def field_changes(before: MappingNode, after: MappingNode) -> tuple[FieldChange, ...]:
-    """Every scalar that two objects do not share, in the order of the manifests."""
+    """Every scalar that two objects do not share, in the order of the manifests. The order of items in a list tells nothing."""
     return tuple(_changes(before, after, None, after if after else before))
 
 
@@ -40,25 +40,22 @@ _ABSENT: Final = object()
 def _changes(before: Any, after: Any, way: Way, parent: Any) -> Iterator[FieldChange]:
     if before is after or (before is not _ABSENT and after is not _ABSENT and type(before) is type(after) and before == after):
         return
-    kinds = {type(value) for value in (before, after) if value is not _ABSENT}
-    if kinds == {MappingNode}:
-        yield from _mapping_changes(before, after, way)
-    elif kinds == {SequenceNode}:
-        yield from _sequence_changes(before, after, way)
-    elif kinds & {MappingNode, SequenceNode}:
-        yield from _changes(before, _ABSENT, way, parent)
-        yield from _changes(_ABSENT, after, way, parent)
-    else:
+    types = {type(value) for value in (before, after) if value is not _ABSENT}
+    if not any(isinstance(value, MappingNode | SequenceNode) and value for value in (before, after)):
         step = way[1] if way is not None else ""
         yield FieldChange(field_text(way), _shown(before, way, parent), _shown(after, way, parent), place_in(parent, step))
+    elif types == {MappingNode}:
+        yield from _mapping_changes(before, after, way)
+    elif types == {SequenceNode}:
+        yield from _sequence_changes(before, after, way)
+    else:
+        yield from _changes(before, _ABSENT, way, parent)
+        yield from _changes(_ABSENT, after, way, parent)
 
 
 def _mapping_changes(before: Any, after: Any, way: Way) -> Iterator[FieldChange]:
     old = EMPTY_MAPPING if before is _ABSENT else before
     new = EMPTY_MAPPING if after is _ABSENT else after
-    if not old and not new:
-        gone = after is _ABSENT
-        yield FieldChange(field_text(way), "{}" if gone else None, None if gone else "{}", (old if gone else new).place())
     for key in new:
         yield from _changes(old.get(key, _ABSENT), new[key], (way, key), new)
     for key in old:
@@ -86,10 +83,10 @@ def _aligned(old: Sequence[Any], new: Sequence[Any]) -> Iterator[tuple[int | Non
         if match is None:
             pending.append(index)
         pairs[index] = match
-    # Items without a name that were changed in place.
-    rest = sorted(index for key, index in left.items() if key[0] == "value")
-    for index in pending:
-        if _key(new[index], 0)[0] == "value" and rest and not isinstance(new[index], str):
+    # What is left on both sides, in its order: items that were changed in place, or given another name.
+    rest = sorted(left.values())
+    for index in pending if len(pending) == len(rest) else ():
+        if isinstance(new[index], MappingNode | SequenceNode):
             pairs[index] = rest.pop(0)
     used = {match for match in pairs.values() if match is not None}
     yield from ((match, index) for index, match in pairs.items())

@@ -51,8 +51,10 @@ def planned_delay(plan: Plan) -> Delay:
 def present_delay(plan: Plan) -> Delay:
     """The worst case as the repository stands: an edge that is not written, or proves nothing, costs a whole retry."""
     waits: dict[ResourceId, list[ResourceId]] = {unit: list(targets) for unit, targets in plan.graph.dependencies.items()}
+    # What others imply is waited for already.
+    unwritten = {id(edge) for missing in plan.missing for edge in (missing.edge, *missing.implied)}
     for edge in plan.edges:
-        if edge.orders and edge.edge.declared is None:
+        if id(edge) in unwritten:
             waits.setdefault(edge.consumer, []).append(edge.provider)
 
     def cost(consumer: ResourceId, provider: ResourceId) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from graphlib import CycleError, TopologicalSorter
 
 from gitops_secrets.graph.difference import Difference, EdgeChange, Fate, difference
@@ -73,10 +73,15 @@ def _delay(plan: Plan | None) -> Delay:
 
 
 def _holds(before: Plan | None, after: Plan | None, found: Difference, table: KindTable) -> Iterator[Hold]:
-    """Operators that go although objects with their finalizer are there: nobody else takes it off."""
+    """Operators that go although objects with their finalizer are there, and nobody else takes it off."""
     gone = _removed(found)
-    if before is not None and after is not None and gone:
-        yield from (hold for hold in teardown(before, table).holds if hold.operator in gone)
+    if before is None or after is None or not gone:
+        return
+    served = {resource.id for hold in teardown(after, table).holds for resource in hold.objects}
+    for hold in teardown(before, table).holds:
+        objects = tuple(resource for resource in hold.objects if resource.id not in served)
+        if hold.operator in gone and objects:
+            yield replace(hold, objects=objects)
 
 
 def _removed(found: Difference) -> set[ResourceId]:
@@ -86,8 +91,10 @@ def _removed(found: Difference) -> set[ResourceId]:
 def _removal(found: Difference, before: Plan | None, holds: Iterable[Hold]) -> tuple[tuple[ResourceId, ...], ...]:
     """In which steps things go, where one of them needs another: consumers, then what they need."""
     earlier: dict[ResourceId, set[ResourceId]] = {}
+    removed = _removed(found)
     for prune in found.prunes:
-        earlier.setdefault(prune.provider, set()).update(consumer.resource for consumer in prune.consumers)
+        if prune.provider in removed:
+            earlier.setdefault(prune.provider, set()).update(consumer.resource for consumer in prune.consumers)
     for hold in holds:
         earlier.setdefault(hold.operator, set()).update(resource.id for resource in hold.objects)
     gone = {change.id for change in found.units if change.fate is Fate.REMOVED}

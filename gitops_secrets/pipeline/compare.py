@@ -47,7 +47,7 @@ def _taken(clusters: Iterable[PlanDifference]) -> dict[tuple[str, str], Resource
     for cluster in clusters:
         there = {opaque.thing for opaque in cluster.graph.before.opaque} if cluster.graph.before is not None else set()
         for prune in cluster.graph.prunes:
-            if prune.possible is None or prune.possible.thing in there:
+            if prune.key is None and (prune.possible is None or prune.possible.thing in there):
                 taken[cluster.graph.cluster.name, str(prune.thing)] = prune.provider
     return taken
 

@@ -5,10 +5,11 @@ What an engine does with a unit is its own module's affair (`flux`, `argo`); a u
 
 from __future__ import annotations
 
+import re
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Final, Protocol
 
 from gitops_secrets.manifests.load import Loader
 from gitops_secrets.model.facts import Opaque, Problem, Release, Resource
@@ -17,6 +18,9 @@ from gitops_secrets.model.nodes import MappingNode, Place
 from gitops_secrets.model.results import AppliedResource, Unit
 from gitops_secrets.rendering.kustomize import Build, Builder
 from gitops_secrets.rendering.objects import ScopeOf, to_resource
+
+# What a file that is not YAML names, for who reads it all the same.
+_NAME: Final = re.compile(rb"\bname:[ \t]*[\"']?([\w.-]+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +141,9 @@ class State:
                 self.missed[place] += 1
         if build.failed and not build.resources:
             self.opaque.append(Opaque(str(unit.id), "it does not build", unit.place, broken_unit=unit.id))
+        elif unread := sorted({problem.place.file for problem in build.problems if problem.rule == "invalid-yaml"}):
+            names = {name.decode(errors="replace") for file in unread if loader.tree.is_file(file) for name in _NAME.findall(loader.tree.read(file))}
+            self.opaque.append(Opaque(str(unit.id), f"{unread[0]} can't be read", unit.place, names=tuple(sorted(names)), broken_unit=unit.id))
 
     def run(self) -> Expansion:
         """Expands what is waiting, to a fixed point. Broken units are kept, with a problem, and everything else goes on."""

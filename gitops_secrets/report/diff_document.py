@@ -113,6 +113,7 @@ def _impact(impact: Impact) -> Json:
 def _prune(prune: Prune) -> Json:
     return {
         "thing": str(prune.thing),
+        "key": prune.key,
         "provider": str(prune.provider),
         "unit": _id(prune.unit),
         "possible": None if prune.possible is None else prune.possible.thing,

@@ -9,7 +9,7 @@ from gitops_secrets.ordering.difference import PlanDifference
 from gitops_secrets.report.comment import COMMENT_LIMIT, SECTION, fitting, folded
 from gitops_secrets.report.diagram import Drawing, change_drawing
 from gitops_secrets.report.difference import Line, Section, headline, sections
-from gitops_secrets.report.escape import html, markdown, markdown_code
+from gitops_secrets.report.escape import markdown, markdown_code
 from gitops_secrets.report.mermaid import MOST_BOXES, flowchart
 
 MARKER: Final = "<!-- gitops-secrets diff -->"
@@ -57,7 +57,7 @@ def _cluster(change: PlanDifference, limit: int, full: bool) -> str:
 
 def _section(section: Section, room: int) -> str:
     inner = fitting(list(map(_line, section.lines)), room - SECTION, [1] * len(section.lines))
-    title = f"{html(section.title)} ({len(section.lines)})"
+    title = f"{section.title} ({len(section.lines)})"
     return f"\n**{title}**\n\n{inner}" if section.grave else folded(title, inner)
 
 

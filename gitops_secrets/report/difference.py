@@ -80,7 +80,8 @@ def _prunes(difference: Difference) -> Iterator[Line]:
         by = f", which {prune.provider} brought" if prune.provider != prune.thing else ""
         doubt = f", unless {prune.possible.thing} makes it" if prune.possible is not None else ""
         consumers = tuple(f"{consumer.place}: {consumer.resource} needs it ({consumer.field})" for consumer in prune.consumers)
-        yield Line("-", f"{prune.thing}{by}{doubt}", consumers)
+        key = f"key {prune.key} of " if prune.key is not None else ""
+        yield Line("-", f"{key}{prune.thing}{by}{doubt}", consumers)
 
 
 def _holds(holds: Sequence[Hold]) -> Iterator[Line]:
@@ -192,7 +193,7 @@ def _delay(change: PlanDifference) -> Iterator[Line]:
         chain = " → ".join(relative_name(unit, after.chain[0]) for unit in after.chain)
         verb = "longer" if change.added_seconds > 0 else "less"
         text = f"waits up to {abs(change.added_seconds)} s {verb}: {round(after.seconds)} s, before {round(before.seconds)} s"
-        yield Line("", text, (chain,) if chain else ())
+        yield Line("", text, (chain,) if len(after.chain) > 1 else ())
 
 
 def _names(names: Iterable[str]) -> str:
