@@ -402,6 +402,7 @@ def test_a_secret_that_loses_a_key_is_still_there(checkout: Path, run: Run) -> N
     (found,) = json.loads(run("diff", "main", "--cluster", "production", "--format", "json").stdout)["clusters"]
     check = run("check", "--base", "main", "--cluster", "production", "--format", "json")
 
-    assert (found["prunes"], found["secrets"][0]["keys_removed"]) == ([], ["apiKey"])
+    assert [(prune["thing"], prune["key"]) for prune in found["prunes"]] == [("Secret/weather/weather-api-secrets", "apiKey")]
+    assert (found["removal"]["steps"], found["secrets"][0]["keys_removed"]) == ([], ["apiKey"])
     assert rules(check) == [("missing-key", "new")]
     assert "goes with this change" not in check.stdout

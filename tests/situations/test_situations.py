@@ -86,7 +86,7 @@ def opened(situation: Mapping[str, Any], root: Path) -> tuple[Repository, CheckR
     analysis = analyse(repository)
     base = at_revision(repository, "HEAD~1", merge_base=False)
     before = analyse_base(base)
-    result = check_since(check(repository, analysis), repository, base, before)
+    result = check_since(check(repository, analysis), repository, analysis, base, before)
     return repository, result, diff(base, before, repository, analysis), [cluster.plan for cluster in analysis.clusters]
 
 
