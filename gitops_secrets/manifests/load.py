@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
 from gitops_secrets.manifests.secrets import redact
@@ -12,6 +12,7 @@ from gitops_secrets.model.nodes import MappingNode, Place, as_mapping, as_sequen
 from gitops_secrets.repository.tree import Tree
 from gitops_secrets.syntax.yaml import parse
 
+_STEP = 50  # files
 YAML_SUFFIXES = (".yaml", ".yml", ".json")
 SUPPRESSION = b"gitops-secrets:"
 _FOLDED = re.compile(rb">[-+0-9]*[ \t\r]*(?:#[^\n]*)?$", re.MULTILINE)
@@ -46,6 +47,7 @@ class Loader:
         self.whole = whole
         self._loaded: dict[str, Documents] = {}
         self._texts: dict[str, bytes] = {}  # read, but not parsed yet
+        self.on_load: Callable[[int], None] | None = None  # told now and then how many files were loaded
 
     def text(self, path: str) -> bytes:
         """The bytes of a file, for who wants to look before it is parsed. Raises `FileNotFoundError`."""
@@ -61,6 +63,8 @@ class Loader:
         known = self._loaded.get(path)
         if known is None:
             known = self._loaded[path] = self._parse(path)
+            if self.on_load is not None and len(self._loaded) % _STEP == 0:
+                self.on_load(len(self._loaded))
         return known
 
     def _read(self, path: str) -> bytes:
@@ -86,7 +90,7 @@ class Loader:
     def narrowed(self, tree: Tree) -> Loader:
         """The same documents for a tree with fewer files."""
         other = Loader(tree, whole=self.whole, beside=self._beside)
-        other._loaded = self._loaded
+        other._loaded, other.on_load = self._loaded, self.on_load
         return other
 
     def after(self, tree: Tree, changed: Collection[str]) -> Loader:

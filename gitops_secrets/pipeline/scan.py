@@ -18,7 +18,7 @@ from gitops_secrets.kinds.catalogue import (
 )
 from gitops_secrets.kinds.extract import facts_of
 from gitops_secrets.kinds.table import KindTable, default_table, table_with
-from gitops_secrets.manifests.load import Loader
+from gitops_secrets.manifests.load import YAML_SUFFIXES, Loader
 from gitops_secrets.model.facts import Problem, Provision, When
 from gitops_secrets.model.results import Cluster, Destination
 from gitops_secrets.ordering.order import Plan, plan
@@ -146,7 +146,9 @@ def analyse(repository: Repository, *, cluster: str | None = None, progress: Pro
     `cluster` limits it to the entry point of that name; `UnknownCluster` names those that there are.
     """
     report = progress or (lambda what, done, total: None)
-    report("reading", 0, 1)
+    files = sum(path.endswith(YAML_SUFFIXES) for path in repository.tree.files)
+    report("reading", 0, files)
+    repository.loader.on_load = lambda done: report("reading", min(done, files), files)
     checkouts = _checkouts(repository)
     loader, scope_of = _without(repository.loader, checkouts.values()), repository.table.is_namespaced
     settings = repository.configuration.bootstrap

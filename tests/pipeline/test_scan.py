@@ -158,3 +158,13 @@ def test_scripts_are_read_whatever_the_source_leaves_out(tmp_path: Path, ignore:
     repository = open_repository(tmp_path)
 
     assert [finding.message for finding in check(repository, analyse(repository)).findings if finding.rule == "missing-namespace"] == []
+
+
+def test_long_work_is_reported_file_by_file_and_cluster_by_cluster() -> None:
+    files = {f"apps/{number}.yaml": f"apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: c{number}, namespace: a}}\n" for number in range(120)}
+    files["apps/kustomization.yaml"] = "resources:\n" + "".join(f"  - {number}.yaml\n" for number in range(120))
+    reported: list[tuple[str, int, int]] = []
+
+    analyse(repository_of(MemoryTree(files)), progress=lambda *step: reported.append(step))
+
+    assert reported == [("reading", 0, 121), ("reading", 50, 121), ("reading", 100, 121), ("ordering", 0, 1)]
