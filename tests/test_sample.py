@@ -27,6 +27,7 @@ SERVED = {
     "external-secrets.io/v1",
     "helm.toolkit.fluxcd.io/v2",
     "kustomize.config.k8s.io/v1beta1",
+    "rbac.authorization.k8s.io/v1",
     "source.toolkit.fluxcd.io/v1",
     "v1",
 }

@@ -145,6 +145,12 @@ def output_options(command: Command) -> Command:
     return _with_options(command, _OUTPUT_OPTIONS)
 
 
+def source_option(command: Command) -> Command:
+    """Adds `--source`."""
+    text = "Read what this source has fetched instead of a checkout; PATH is then a folder in it. Inside of the cluster only."
+    return click.option("--source", metavar="KIND/NAMESPACE/NAME", help=text)(command)
+
+
 def connection_options(command: Command) -> Command:
     """Adds the options of commands that act on a live cluster."""
     for option in reversed(_CONNECTION_OPTIONS):

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gitops_secrets.cli.analysis import open_and_analyse
-from gitops_secrets.cli.options import Call, Duration, common_options, connection_options, format_option, path_argument
+from gitops_secrets.cli.options import Call, Duration, common_options, connection_options, format_option, path_argument, source_option
 from gitops_secrets.cli.output import write
-from gitops_secrets.cli.verify import FORMATS, NOT_WELL, connected, verification_report
+from gitops_secrets.cli.verify import FORMATS, NOT_WELL, acting, verification_report
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,6 +30,7 @@ INTERRUPTED = 130
 @click.option("--force-sync", is_flag=True, help="Have every ExternalSecret read its provider anew, but for generated values.")
 @click.option("--only", metavar="UNIT", help="Only this unit, and what it needs.")
 @click.option("--no-read-secrets", is_flag=True, help="Do not look at Secrets themselves, only at what makes them.")
+@source_option
 @connection_options
 @common_options
 @click.pass_context
@@ -43,6 +43,7 @@ def reconcile(
     force_sync: bool,
     only: str | None,
     no_read_secrets: bool,
+    source: str | None,
     context_name: str | None,
     kubeconfig: Path | None,
     call: Call,
@@ -53,16 +54,13 @@ def reconcile(
     """
     from gitops_secrets.cli.run_progress import progress_of
     from gitops_secrets.cluster.runner import End, Interrupt
-    from gitops_secrets.pipeline.cluster import the_cluster, unit_called, wanted_of
+    from gitops_secrets.pipeline.cluster import unit_called
     from gitops_secrets.pipeline.reconcile import Options, engine_of
     from gitops_secrets.pipeline.reconcile import reconcile as bring
 
-    repository, analysis = open_and_analyse(path, call)
-    cluster, wanted = the_cluster(analysis), wanted_of(repository)
-    unit = unit_called(only, cluster) if only else None
-    with connected(kubeconfig, context_name, cluster, wanted, call) as plane:
+    with acting(path, source, kubeconfig, context_name, call) as (repository, cluster, wanted, plane):
         engine_of(plane)
-        options = Options(timeout, force_sync, unit, not no_read_secrets)
+        options = Options(timeout, force_sync, unit_called(only, cluster) if only else None, not no_read_secrets)
         with interruptible(Interrupt()) as interrupt, progress_of(call) as report:
             outcome = bring(repository, cluster, plane, wanted, options, interrupt, report)
     if outcome.verification is None:

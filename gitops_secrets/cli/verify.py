@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
-from gitops_secrets.cli.analysis import open_and_analyse
-from gitops_secrets.cli.options import Call, common_options, connection_options, format_option, path_argument
+from gitops_secrets.cli.analysis import analyse_repository, open_and_analyse
+from gitops_secrets.cli.options import Call, common_options, connection_options, format_option, path_argument, source_option
 from gitops_secrets.cli.output import note, write
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from gitops_secrets.cluster.port import ControlPlane
     from gitops_secrets.cluster.reconciliation import Wanted
     from gitops_secrets.model.verdicts import RunSummary, Verification
-    from gitops_secrets.pipeline.scan import ClusterAnalysis
+    from gitops_secrets.pipeline.scan import ClusterAnalysis, Repository
 
 NOT_WELL = 1
 FORMATS = ("text", "json", "junit", "markdown")
@@ -28,35 +29,65 @@ FORMATS = ("text", "json", "junit", "markdown")
 @path_argument
 @format_option(*FORMATS)
 @click.option("--no-read-secrets", is_flag=True, help="Do not look at Secrets themselves, only at what makes them.")
+@source_option
 @connection_options
 @common_options
 @click.pass_context
-def verify(context: click.Context, path: Path, format_: str, no_read_secrets: bool, context_name: str | None, kubeconfig: Path | None, call: Call) -> None:
+def verify(
+    context: click.Context,
+    path: Path,
+    format_: str,
+    no_read_secrets: bool,
+    source: str | None,
+    context_name: str | None,
+    kubeconfig: Path | None,
+    call: Call,
+) -> None:
     """Look whether every secret is in a cluster and in sync, and say what it hangs on where one is not.
 
     Changes nothing. Exits with 0 if all is as it should be, with 1 if something is not.
     """
-    from gitops_secrets.pipeline.cluster import the_cluster, wanted_of
     from gitops_secrets.pipeline.verify import verify as look
 
-    repository, analysis = open_and_analyse(path, call)
-    cluster, wanted = the_cluster(analysis), wanted_of(repository)
-    with connected(kubeconfig, context_name, cluster, wanted, call) as plane:
-        verification = look(cluster.plan, repository.table, plane, wanted, read_secrets=not no_read_secrets)
+    with acting(path, source, kubeconfig, context_name, call) as scene:
+        verification = look(scene.cluster.plan, scene.repository.table, scene.plane, scene.wanted, read_secrets=not no_read_secrets)
     write(verification_report(format_, verification, call), call)
     context.exit(0 if verification.is_well else NOT_WELL)
 
 
+class Scene(NamedTuple):
+    """The one cluster that a command acts on: in the repository, and live."""
+
+    repository: Repository
+    cluster: ClusterAnalysis
+    wanted: Wanted
+    plane: ControlPlane
+
+
 @contextmanager
-def connected(kubeconfig: Path | None, context: str | None, cluster: ClusterAnalysis, wanted: Wanted, call: Call) -> Iterator[ControlPlane]:
-    """The cluster to act on, once the user has been told which."""
+def acting(path: Path, source: str | None, kubeconfig: Path | None, context: str | None, call: Call) -> Iterator[Scene]:
+    """The cluster to act on, once the user has been told which; its repository from disk, or as a source has fetched it."""
     from gitops_secrets.cluster.client import connect
+    from gitops_secrets.pipeline.cluster import the_cluster, wanted_of
 
     plane = connect(kubeconfig, context)
-    commit = f" at {wanted.commit[:12]}" if wanted.commit else ""
-    note(f"context {plane.context}, server {plane.server}, cluster {cluster.graph.cluster.name}{commit}", call)
     try:
-        yield plane
+        if source is None:
+            repository, analysis = open_and_analyse(path, call)
+            wanted = wanted_of(repository)
+        else:
+            from gitops_secrets.pipeline.artifact import open_artifact
+
+            if call.revision is not None:
+                raise click.UsageError("--source has one revision, the one that it has fetched; leave --rev out")
+            repository, wanted = open_artifact(plane, source, path.as_posix(), call.config)
+            analysis = analyse_repository(repository, call)
+        # A run may take an hour; reading the repository had the collector off.
+        gc.enable()
+        cluster = the_cluster(analysis)
+        commit = f" at {wanted.commit[:12]}" if wanted.commit else ""
+        note(f"context {plane.context}, server {plane.server}, cluster {cluster.graph.cluster.name}{commit}", call)
+        yield Scene(repository, cluster, wanted, plane)
     finally:
         plane.close()
 

@@ -25,6 +25,7 @@ GRACE: Final = 10.0
 _CACHE_LAG: Final = 0.3
 _FIRST_RETRY: Final = 5.0
 _LONGEST_RETRY: Final = 60.0
+_DEPENDENCY: Final = "DependencyNotReady"
 _APPLIED_BY_FLUX: Final = "kustomize.toolkit.fluxcd.io/name"
 _CHECKING: Final = "Running health checks for revision "
 
@@ -339,7 +340,7 @@ class Reconciliation:
             if node.target.nudge is Nudge.REFRESH or _is_working(node.live):
                 return None
             return max(met, node.seen_at, node.nudged_at or 0.0) + _backoff(node.nudges + 1, GRACE)
-        first = _CACHE_LAG if node.status.reason == "DependencyNotReady" else _FIRST_RETRY
+        first = _CACHE_LAG if node.status.reason == _DEPENDENCY else _FIRST_RETRY
         if node.nudges == 0:
             # What failed before it could succeed is asked at once, what failed all the same is given time.
             ready_to_go = max(met, node.first_seen_at)
@@ -401,7 +402,7 @@ class Reconciliation:
             return Phase.UNKNOWN if not node.open_needs else Phase.BLOCKED
         if node.ready:
             return Phase.READY
-        if node.open_needs and (node.live is None or not _is_working(node.live)):
+        if (node.open_needs or node.status.reason == _DEPENDENCY) and (node.live is None or not _is_working(node.live)):
             return Phase.BLOCKED
         if node.refused:
             return Phase.FAILING

@@ -89,7 +89,7 @@ def open_repository(path: Path, *, revision: str | None = None, config: Path | N
 
 def repository_at(checkout: Checkout, *, config: Path | None = None) -> Repository:
     """The repository of a checkout. Raises `UsageError` for a configuration that is not there or not right."""
-    repository = _read(checkout.tree, checkout.root, _configuration(checkout.tree, config))
+    repository = _read(checkout.tree, checkout.root, configuration_of(checkout.tree, config))
     return replace(repository, revision=checkout.revision, scope=checkout.scope, urls=checkout.urls)
 
 
@@ -129,7 +129,8 @@ def repository_of(tree: Tree, configuration: Configuration | None = None, beside
     return Repository(Path(), tree, Loader(tree, beside=None if beside is None else beside.loader), configuration, None, "", table, default_catalogue())
 
 
-def _configuration(tree: Tree, given: Path | None) -> Configuration:
+def configuration_of(tree: Tree, given: Path | None) -> Configuration:
+    """The configuration that a tree has, or the one that is given instead. Raises `UsageError` for one that can't be read."""
     if given is not None:
         try:
             return load_configuration(given.read_bytes(), str(given))
