@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gitops_secrets.cli.options import Call, Duration, common_options, connection_options, format_option, path_argument, source_option
-from gitops_secrets.cli.output import write
+from gitops_secrets.cli.output import note, write
 from gitops_secrets.cli.verify import FORMATS, NOT_WELL, acting, verification_report
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from gitops_secrets.cluster.runner import Interrupt
+    from gitops_secrets.pipeline.reconcile import Preview
 
 TIME_LIMIT = 4
 INTERRUPTED = 130
@@ -25,8 +26,9 @@ INTERRUPTED = 130
 @click.command()
 @path_argument
 @format_option(*FORMATS)
-@click.option("--engine", type=click.Choice(["auto", "flux"]), default="auto", show_default=True, help="Who applies; auto looks at the cluster.")
+@click.option("--engine", type=click.Choice(["auto", "flux", "direct"]), default="auto", show_default=True, help="Who applies; auto looks at the cluster.")
 @click.option("--timeout", type=Duration(), default="10m", show_default=True, help="Exit with 4 if it is not there by then.")
+@click.option("--dry-run", is_flag=True, help="Change nothing; show what would be applied, as the API server would take it, and what would be asked.")
 @click.option("--force-sync", is_flag=True, help="Have every ExternalSecret read its provider anew, but for generated values.")
 @click.option("--only", metavar="UNIT", help="Only this unit, and what it needs.")
 @click.option("--no-read-secrets", is_flag=True, help="Do not look at Secrets themselves, only at what makes them.")
@@ -40,6 +42,7 @@ def reconcile(
     format_: str,
     engine: str,
     timeout: float,
+    dry_run: bool,
     force_sync: bool,
     only: str | None,
     no_read_secrets: bool,
@@ -55,14 +58,16 @@ def reconcile(
     from gitops_secrets.cli.run_progress import progress_of
     from gitops_secrets.cluster.runner import End, Interrupt
     from gitops_secrets.pipeline.cluster import unit_called
-    from gitops_secrets.pipeline.reconcile import Options, engine_of
+    from gitops_secrets.pipeline.reconcile import Engine, Options, job_of, preview
     from gitops_secrets.pipeline.reconcile import reconcile as bring
 
     with acting(path, source, kubeconfig, context_name, call) as (repository, cluster, wanted, plane):
-        engine_of(plane)
-        options = Options(timeout, force_sync, unit_called(only, cluster) if only else None, not no_read_secrets)
+        options = Options(Engine(engine), timeout, force_sync, unit_called(only, cluster) if only else None, not no_read_secrets)
+        job = job_of(repository, cluster, plane, options)
+        if dry_run:
+            context.exit(_show_preview(preview(job, plane), call))
         with interruptible(Interrupt()) as interrupt, progress_of(call) as report:
-            outcome = bring(repository, cluster, plane, wanted, options, interrupt, report)
+            outcome = bring(repository, job, plane, wanted, options, interrupt, report)
     if outcome.verification is None:
         from gitops_secrets.report.verification_text import interrupted_text
 
@@ -72,6 +77,17 @@ def reconcile(
     if outcome.end is End.TIMEOUT:
         context.exit(TIME_LIMIT)
     context.exit(0 if outcome.verification.is_well else NOT_WELL)
+
+
+def _show_preview(found: Preview, call: Call) -> int:
+    from gitops_secrets.generate.changes import diff_of
+
+    write(diff_of(found.changes), call)
+    for message in found.refused:
+        note(f"would be refused: {message}", call)
+    applied = sum(change.is_needed for change in found.changes)
+    note(f"{applied} would be applied, {len(found.asked)} asked as soon as what they need is ready", call)
+    return NOT_WELL if found.refused else 0
 
 
 @contextmanager

@@ -146,7 +146,7 @@ class _Node:
         """Would a nudge apply it now? What a unit outside of the repository applies from git is only asked."""
         if self.live is None:
             return self.known and (self.target.creatable or self.target.nudge is Nudge.APPLY)
-        return self.target.nudge is Nudge.APPLY and not at(self.live, "metadata", "labels", _APPLIED_BY_FLUX)
+        return self.target.nudge is Nudge.APPLY and not is_applied_by_flux(self.live)
 
 
 @dataclass(frozen=True, slots=True)
@@ -446,6 +446,11 @@ class Reconciliation:
         if node.status.health is Health.FAILED:
             return node.nudges > 0 or node.target.nudge is Nudge.NONE
         return node.nudges > 1 and _is_final(node.status)
+
+
+def is_applied_by_flux(live: Live) -> bool:
+    """Does kustomize-controller apply this object from git?"""
+    return bool(at(live, "metadata", "labels", _APPLIED_BY_FLUX))
 
 
 def _backoff(attempts: int, first: float) -> float:

@@ -5,32 +5,43 @@ from __future__ import annotations
 import secrets
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import Enum
 from typing import Any
 
-from gitops_secrets.cluster.port import ControlPlane
-from gitops_secrets.cluster.reconciliation import Nudge, Reconciliation, Target, Wanted
+from gitops_secrets.cluster.apply import as_applied, comparable
+from gitops_secrets.cluster.direct import direct_targets, refusals
+from gitops_secrets.cluster.port import ControlPlane, RefusedError
+from gitops_secrets.cluster.reconciliation import Nudge, Reconciliation, Target, Wanted, is_applied_by_flux
 from gitops_secrets.cluster.runner import Did, End, Interrupt, Report, Runner, Step, Withheld
 from gitops_secrets.cluster.targets import targets_of
 from gitops_secrets.errors import UsageError
+from gitops_secrets.generate.changes import FileChange
+from gitops_secrets.graph.graph import Graph
+from gitops_secrets.manifests.load import Loader
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.verdicts import RunSummary, Verification
-from gitops_secrets.pipeline.scan import ClusterAnalysis, Repository
+from gitops_secrets.ordering.order import Plan
+from gitops_secrets.pipeline.cluster import the_cluster
+from gitops_secrets.pipeline.scan import ClusterAnalysis, Repository, analyse
 from gitops_secrets.pipeline.verify import verify
+from gitops_secrets.syntax.emit import dump
 
 
 class Engine(Enum):
     """Who applies what the repository says."""
 
+    AUTO = "auto"  # Flux where the cluster serves its kinds
     FLUX = "flux"
+    DIRECT = "direct"  # nobody but us
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
     """How a run is wanted."""
 
+    engine: Engine = Engine.AUTO
     timeout: float = 600.0
     force_sync: bool = False
     only: ResourceId | None = None
@@ -46,36 +57,59 @@ class Outcome:
     verification: Verification | None  # None: it was interrupted
 
 
-def engine_of(plane: ControlPlane) -> Engine:
-    """The engine of a cluster. Raises `UsageError` for one that has none."""
-    if plane.served("kustomize.toolkit.fluxcd.io", "Kustomization") is None:
-        raise UsageError(f"{plane.server} serves no Flux Kustomizations, so nothing there would apply what is asked for\ninstall Flux first")
-    return Engine.FLUX
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What a run is about: its targets, and the manifests of those that it applies itself."""
+
+    engine: Engine
+    plan: Plan
+    targets: tuple[Target, ...]
+    manifests: Mapping[ResourceId, Mapping[str, Any]]
 
 
-def reconcile(
-    repository: Repository, cluster: ClusterAnalysis, plane: ControlPlane, wanted: Wanted, options: Options, interrupt: Interrupt, report: Report
-) -> Outcome:
-    """One run with Flux: units that nothing in git applies are applied in order, all others asked the moment what they need is ready.
-
-    Raises `UsageError` for what Flux can't be asked for, `ClusterError` where the cluster refuses.
-    """
-    plan = cluster.plan
-    if all(unit.is_overlay or unit.id.kind == "HelmRelease" for unit in plan.graph.units.values()):
-        entry = plan.graph.cluster.entry_point
+def job_of(repository: Repository, cluster: ClusterAnalysis, plane: ControlPlane, options: Options) -> Job:
+    """What there is to do with the engine that is wanted. Raises `UsageError` where that can't bring the cluster there, with the reason."""
+    has_flux = plane.served("kustomize.toolkit.fluxcd.io", "Kustomization") is not None
+    is_overlay = all(unit.is_overlay or unit.id.kind == "HelmRelease" for unit in cluster.graph.units.values())
+    entry = cluster.graph.cluster.entry_point
+    if options.engine is Engine.DIRECT or (options.engine is Engine.AUTO and not has_flux and is_overlay):
+        return _direct(repository, cluster, options)
+    if not has_flux:
+        raise UsageError(f"{plane.server} serves no Flux Kustomizations, so nothing there would apply {entry}\ninstall Flux first")
+    if is_overlay:
         raise UsageError(f"{entry} has no Flux Kustomizations\nwrite them first: gitops-secrets generate flux {entry}")
-    targets = targets_of(plan, repository.table, force_sync=options.force_sync, only=options.only)
-    machine = Reconciliation(targets, wanted, f"{datetime.now(UTC).isoformat()}-{secrets.token_hex(3)}")
+    targets = targets_of(cluster.plan, repository.table, force_sync=options.force_sync, only=options.only)
+    return Job(Engine.FLUX, cluster.plan, targets, _manifests(cluster.graph, targets))
+
+
+def _direct(repository: Repository, cluster: ClusterAnalysis, options: Options) -> Job:
+    if options.only is not None:
+        raise UsageError("--only names a unit of an engine; without one there is only the whole")
+    # For the graph the schemas of definitions are cut; the API server wants them.
+    whole = analyse(replace(repository, loader=Loader(repository.tree, whole=True)), cluster=cluster.graph.cluster.name)
+    found = the_cluster(whole)
+    reasons = list(refusals(found.graph))
+    if reasons:
+        raise UsageError("without an engine this can't be applied:\n" + "\n".join(f"  {reason}" for reason in reasons))
+    targets = direct_targets(found.graph, repository.table)
+    return Job(Engine.DIRECT, found.plan, targets, _manifests(found.graph, targets))
+
+
+def reconcile(repository: Repository, job: Job, plane: ControlPlane, wanted: Wanted, options: Options, interrupt: Interrupt, report: Report) -> Outcome:
+    """One run: what is to be applied is applied in order, all else asked, each the moment that what it needs is ready; then all is verified.
+
+    Raises `ClusterError` where the cluster refuses.
+    """
+    machine = Reconciliation(job.targets, wanted, f"{datetime.now(UTC).isoformat()}-{secrets.token_hex(3)}")
     counter = _Counter(report)
-    runner = Runner(plane, machine, _manifests(cluster, targets), interrupt)
+    runner = Runner(plane, machine, job.manifests, interrupt)
     runner.follow()
     end = runner.run(options.timeout, counter)
     applied, requested, refreshed = (counter.done[nudge] for nudge in (Nudge.APPLY, Nudge.REQUEST, Nudge.REFRESH))
-    summary = RunSummary(end.value, Engine.FLUX.value, runner.after, applied, requested, refreshed, tuple(counter.withheld))
+    summary = RunSummary(end.value, job.engine.value, runner.after, applied, requested, refreshed, tuple(counter.withheld))
     if end is End.INTERRUPTED:
         return Outcome(end, summary, None)
-    verification = verify(plan, repository.table, plane, wanted, read_secrets=options.read_secrets)
-    return Outcome(end, summary, verification)
+    return Outcome(end, summary, verify(job.plan, repository.table, plane, wanted, read_secrets=options.read_secrets))
 
 
 class _Counter:
@@ -94,12 +128,35 @@ class _Counter:
         self.report(step)
 
 
-def _manifests(cluster: ClusterAnalysis, targets: tuple[Target, ...]) -> Mapping[ResourceId, Mapping[str, Any]]:
-    """What a run may have to apply itself: the units that start it all, and their sources."""
-    graph = cluster.graph
-    known = {unit.id: unit.data for unit in graph.units.values()} | {applied.resource.id: applied.resource.data for applied in graph.cluster.resources}
-    return {target.id: _with_namespace(known[target.id], target.id) for target in targets if target.creatable and target.id in known}
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a run would do: what it would change of objects, as files; what it would only ask; what the API server would refuse."""
+
+    changes: tuple[FileChange, ...]
+    asked: tuple[ResourceId, ...]
+    refused: tuple[str, ...]
 
 
-def _with_namespace(manifest: Mapping[str, Any], id: ResourceId) -> Mapping[str, Any]:
-    return {**manifest, "metadata": {**manifest["metadata"], "namespace": id.namespace}} if id.namespace else manifest
+def preview(job: Job, plane: ControlPlane) -> Preview:
+    """A run that changes nothing: what would be applied is sent to the API server as a dry run. Raises `ClusterError`."""
+    changes, refused = [], []
+    asked = [target.id for target in job.targets if target.nudge in (Nudge.REQUEST, Nudge.APPLY)]
+    for target in (target for target in job.targets if target.id in job.manifests):
+        before = plane.get(target.id)
+        if before is not None and (target.nudge is not Nudge.APPLY or is_applied_by_flux(before)):
+            continue
+        asked.remove(target.id)
+        try:
+            after = plane.apply(job.manifests[target.id], dry_run=True)
+        except RefusedError as error:
+            refused.append(str(error))
+            continue
+        changes.append(FileChange(str(target.id), None if before is None else dump(comparable(before)), dump(comparable(after))))
+    return Preview(tuple(changes), tuple(asked), tuple(refused))
+
+
+def _manifests(graph: Graph, targets: tuple[Target, ...]) -> Mapping[ResourceId, Mapping[str, Any]]:
+    """What a run may have to apply itself."""
+    known = {applied.resource.id: applied.resource for applied in reversed(graph.cluster.resources)}
+    data = {id: resource.data for id, resource in known.items()} | {unit.id: unit.data for unit in graph.units.values() if not unit.is_overlay}
+    return {target.id: as_applied(data[target.id], target.id.namespace) for target in targets if target.creatable and target.id in data}

@@ -9,13 +9,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.e2e import program
 from tests.e2e.bed import faults, sample
-from tests.e2e.bed.api import EXTERNAL_SECRET, KUSTOMIZATION
+from tests.e2e.bed.api import EXTERNAL_SECRET, GIT_REPOSITORY, KUSTOMIZATION
 from tests.e2e.bed.bed import Bed
 from tests.e2e.bed.history import History
 from tests.e2e.bed.processes import wait_until
+from tests.e2e.bed.programs import ROOT
 from tests.e2e.bed.sample import Sample
 
 UNITS = "overlays/development/flux"
@@ -161,6 +163,25 @@ def test_the_root_of_what_is_broken_is_named_first(bed: Bed, figure: Figure) -> 
     assert "secret" in found["a Secret that was deleted"].lower()
     assert found["a suspended unit"] == "cause  Kustomization/flux-system/secret-stores: it is suspended"
     assert platform.canary not in "".join(found.values())
+
+
+def test_the_job_needs_no_more_than_its_role_and_reads_what_flux_has_fetched(bed: Bed, figure: Figure) -> None:
+    with served(bed) as (platform, _):
+        for name in ("namespace", "service-account", "role"):
+            for document in yaml.safe_load_all((ROOT / "base" / "gitops-secrets" / f"{name}.yaml").read_text()):
+                bed.api.apply(document)
+        kubeconfig = bed.kubeconfig_of("gitops-secrets", "gitops-secrets")
+        arguments = ("reconcile", "--source", "GitRepository/flux-system/flux-system", "--format", "json", UNITS)
+        wait_until(lambda: bool(bed.api.list(GIT_REPOSITORY)[0].get("status", {}).get("artifact")), "the source has an artifact")
+        # What Flux applies from git is only asked; the entry point is the administrator's.
+        sample.bootstrap(bed, platform)
+        ran = program.run(kubeconfig, *arguments)
+        verified = program.run(kubeconfig, "verify", *arguments[1:])
+    figure("reconcile with the role of the job", f"{ran.document['run']['seconds']:.0f} s" if ran.status == 0 else ran.log)
+
+    assert (ran.status, verified.status) == (0, 0), ran.log + verified.output
+    assert ran.document["run"]["withheld"] == []
+    assert platform.canary not in ran.output + ran.log
 
 
 def _first_line(bed: Bed, checkout: Path) -> str:
