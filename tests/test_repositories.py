@@ -38,6 +38,71 @@ WITH_ORDER = ["fargate-and-gke", "flux-instance", "flux-irsa", "nested-flux", "p
 FINDINGS: Mapping[str, list[str]] = {
     "platform": [],
     "argo-platform": [],
+    "argo-and-flux": [
+        "warning likely missing-sync-option apps/shop.yaml:4 Application/argocd/shop -> HelmRelease/external-secrets/external-secrets",
+        "warning likely missing-depends-on clusters/main/apps.yaml:4 Kustomization/flux-system/apps -> Kustomization/flux-system/operator",
+    ],
+    "argo-app-of-apps": [],
+    "argo-broken": [
+        "error certain build-failed apps/no-chart.yaml:8 Application/argocd/no-chart",
+        "error certain build-failed apps/no-generator.yaml:10 ApplicationSet/argocd/no-generator",
+        "error certain build-failed apps/no-source.yaml:4 Application/argocd/no-source",
+        "error certain missing-path apps/no-such-path.yaml:10 Application/argocd/no-such-path",
+        "error certain build-failed apps/no-such-values.yaml:13 Application/argocd/no-such-values",
+        "error certain build-failed apps/no-template.yaml:14 ApplicationSet/argocd/no-template",
+        "error certain build-failed apps/same-name.yaml:4 ApplicationSet/argocd/same-name",
+        "error certain build-failed apps/unknown-key.yaml:14 ApplicationSet/argocd/unknown-key",
+        "error certain invalid-yaml apps/unparseable.yaml:5 Application/argocd/root",
+        "error certain build-failed apps/wrong-matrix.yaml:10 ApplicationSet/argocd/wrong-matrix",
+        "error certain build-failed apps/wrong-types.yaml:4 Application/argocd/wrong-types",
+        "error certain build-failed no-build/kustomization.yaml:1 Application/argocd/no-build",
+        "warning certain missing-path apps/no-match.yaml:13 ApplicationSet/argocd/no-match",
+        "warning certain shared-resource healthy/settings.yaml:4 Application/argocd/twice -> Application/argocd/healthy",
+        "note certain application-contains-itself apps/root.yaml:4 Application/argocd/root",
+    ],
+    "argo-charts-in-repository": [
+        "warning certain missing-sync-wave stores.yaml:4 Application/argocd/stores -> Application/argocd/platform",
+    ],
+    "argo-clusters": [
+        "error likely missing-custom-resource-definition stores/staging/aws.yaml:1 Application/argocd/stores-east"
+        " -> CustomResourceDefinition//clustersecretstores.external-secrets.io",
+        "warning likely missing-sync-option sets/shop.yaml:18 Application/argocd/shop-west -> Application/argocd/operator-west",
+        "warning certain missing-sync-wave sets/shop.yaml:18 Application/argocd/shop-west -> Application/argocd/stores-west",
+        "warning likely missing-sync-option sets/stores.yaml:21 Application/argocd/stores-west -> Application/argocd/operator-west",
+        "warning likely missing-sync-wave sets/stores.yaml:21 Application/argocd/stores-west -> Application/argocd/operator-west",
+    ],
+    "argo-directory": [],
+    "argo-generators": [],
+    "argo-inflated-charts": [
+        "note certain application-contains-itself bootstrap/root.yaml:4 Application/argocd/root",
+    ],
+    "argo-kustomize-fields": [],
+    "argo-many-sources": [],
+    "argo-projects": [
+        "error certain project-forbids bad.yaml:11 Application/argocd/bad -> AppProject/argocd/shops",
+        "error certain project-forbids bad/quota.yaml:4 Application/argocd/bad -> AppProject/argocd/shops",
+        "error certain project-forbids bad/role.yaml:4 Application/argocd/bad -> AppProject/argocd/shops",
+        "error certain project-forbids chart.yaml:9 Application/argocd/chart -> AppProject/argocd/shops",
+        "error certain missing-namespace good/settings.yaml:4 Application/argocd/good -> Namespace//shop-good",
+        "error certain missing-project slip.yaml:7 Application/argocd/slip -> AppProject/argocd/shosp",
+        "error certain missing-namespace slip/settings.yaml:4 Application/argocd/slip -> Namespace//shop-slip",
+    ],
+    "argo-rolling-sync": [
+        "error certain never-synced set.yaml:17 Application/argocd/nowhere -> ApplicationSet/argocd/platform",
+    ],
+    "argo-waves-across": [
+        "warning certain wrong-sync-wave apps/early.yaml:7 Application/argocd/early -> Application/argocd/external-secrets",
+        "warning certain wrong-sync-wave apps/early.yaml:7 Application/argocd/early -> Application/argocd/stores",
+        "warning certain missing-sync-wave apps/same.yaml:7 Application/argocd/same -> Application/argocd/stores",
+        "warning certain sync-wave-not-gated argocd-cm.yaml:4 Application/argocd/root",
+        "note certain missing-sync-wave apps/patient.yaml:7 Application/argocd/patient -> Application/argocd/stores",
+    ],
+    "argo-waves-inside": [
+        "error certain wrong-sync-wave shop/early.yaml:7 ConfigMap/shop/early -> Namespace//shop",
+        "error certain wrong-sync-wave shop/migrate.yaml:7 Job/shop/migrate -> ExternalSecret/shop/database",
+        "error certain wrong-sync-wave shop/migrate.yaml:7 Job/shop/migrate -> Namespace//shop",
+        "warning certain degraded-fails-sync shop/database.yaml:4 ExternalSecret/shop/database -> ClusterSecretStore//aws",
+    ],
     "flux-instance": [],
     "nested-flux": [
         "warning certain missing-depends-on kubernetes/utility/apps/home/notes/ks.yaml:4 Kustomization/home/notes -> Kustomization/external-secrets/onepassword"

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from gitops_secrets.checks import remedies
-from gitops_secrets.checks.base import Context, Rule, manifests
+from gitops_secrets.checks.base import Context, Rule, manifests, reached
 from gitops_secrets.checks.evidence import duration, evidence, sentence
 from gitops_secrets.graph.graph import ResourceEdge
 from gitops_secrets.model.facts import Confidence, Effect, Healing, KindNeed, ObjectNeed, Resource, When
@@ -251,11 +251,13 @@ class MissingSyncOption(Rule):
             )
 
     def _is_a_matter_of_waves(self, edge: ResourceEdge, context: Context) -> bool:
-        """Do waves put the Application with the definition first, so that it is served by then, or last, which another rule tells of?"""
+        """Does an order put the unit with the definition first, so that it is served by then, or last, which another rule tells of?"""
         provider = context.graph.units.get(edge.provider_unit) if edge.provider_unit is not None else None
         if provider is None or not edge.provision.ready_signal:
             return False
-        return _wave_between(context, context.graph.units[edge.consumer_unit], provider) != 0
+        above = (edge.consumer_unit, *context.graph.ancestors(edge.consumer_unit))
+        is_written = any(provider.id in reached(unit, context.graph) for unit in above)
+        return is_written or _wave_between(context, context.graph.units[edge.consumer_unit], provider) != 0
 
 
 class DegradedFailsSync(Rule):

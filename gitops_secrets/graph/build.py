@@ -214,6 +214,8 @@ class _Build:
             return
         if edge.requirement.effect is not Effect.APPLY and edge.requirement.resource.kind == "Kustomization" and edge.requirement.resource in self.units:
             consumer = edge.requirement.resource
+        if consumer.kind != provider.kind:
+            consumer, provider = self._of_one_kind(consumer, provider)
         if consumer != provider:
             vertical = provider in self.lineage.get(consumer, ()) or consumer in self.lineage.get(provider, ())
             if not vertical and consumer.kind == provider.kind:
@@ -221,6 +223,14 @@ class _Build:
         first, second = edge.requirement.resource, edge.provision.resource
         if first != second and first in self.units and second in self.units and first.kind == second.kind == "HelmRelease" and consumer == provider:
             yield first, second
+
+    def _of_one_kind(self, consumer: ResourceId, provider: ResourceId) -> tuple[ResourceId, ResourceId]:
+        """The lowest units of one kind that apply two of different kinds: a Kustomization that applies an Application is ordered in its stead."""
+        for lower in (provider, *self.ancestors(provider)):
+            for upper in (consumer, *self.ancestors(consumer)):
+                if upper.kind == lower.kind != "HelmRelease":
+                    return upper, lower
+        return consumer, provider
 
     def _by_wave(self, consumer: ResourceId, provider: ResourceId) -> Dependency | None:
         """The wave that puts one Application after another one: of the two that the unit above both of them applies."""

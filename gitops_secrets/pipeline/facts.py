@@ -87,6 +87,10 @@ def cluster_facts(cluster: Cluster, table: KindTable, catalogue: Catalogue) -> I
     for applying in cluster.units:
         if applying.sync is not None and not applying.remote:
             yield applying.id, Facts(provisions=tuple(_made_namespace(applying)))
+        if applying.sync is not None and applying.id not in unit_of and applying.parent is None:
+            # Nothing here applies a root, but what it names has to be there all the same.
+            named = facts_of(Resource(applying.id, "v1alpha1", applying.data, applying.place), table).requirements
+            yield applying.id, Facts(requirements=tuple(requirement for requirement in named if isinstance(requirement.need, ObjectNeed)))
     used = used_namespaces(cluster)
     for release in cluster.releases:
         unit = release.unit or unit_of.get(release.resource, release.resource)

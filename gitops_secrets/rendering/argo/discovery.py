@@ -89,10 +89,14 @@ def own_urls(units: Iterable[Resource], remotes: frozenset[str], tree: Tree) -> 
 
 def _read(resource: Resource) -> Iterable[tuple[str, str]]:
     """Repositories that a unit reads, and where in them."""
-    if not is_application_set(resource):
-        yield from ((source.repository, source.path or "") for source in sources_of(resource) if not source.chart)
-        return
-    pending = list(as_sequence(as_mapping(resource.data.get("spec")).get("generators")))
+    spec = as_mapping(resource.data.get("spec"))
+    template = Resource(resource.id, resource.version, as_mapping(spec.get("template")), resource.place) if is_application_set(resource) else resource
+    for source in sources_of(template):
+        if not source.chart:
+            # Of a path that is a template, the folders that are not.
+            plain, expression, _ = (source.path or "").partition("{{")
+            yield source.repository, plain.rpartition("/")[0] if expression else plain
+    pending = list(as_sequence(spec.get("generators")))
     while pending:
         entry = as_mapping(pending.pop())
         for kind in ("matrix", "merge"):

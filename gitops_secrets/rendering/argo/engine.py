@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Final
 
 from gitops_secrets.manifests.load import Loader
-from gitops_secrets.model.facts import Opaque, Release, Resource
+from gitops_secrets.model.facts import Opaque, Problem, Release, Resource
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import MappingNode, Place
 from gitops_secrets.model.results import Destination
@@ -85,7 +85,10 @@ class ArgoEngine:
             state.units[resource.id] = replace(unit, remote=True)
             state.elsewhere.append(Elsewhere(resource, item.parent))
             return
-        contents = [self._content(source, resource) for source in sources_of(resource)]
+        sources = sources_of(resource)
+        contents = [self._content(source, resource) for source in sources]
+        if not sources:
+            state.problems.append(Problem(f"{resource.id} names no source", resource.place, "build-failed", str(resource.id)))
         opaque = next((entry.why for content in contents for entry in content.opaque if entry.thing == str(resource.id)), None)
         path = next((content.directory for content in contents if content.directory is not None), None)
         state.units[resource.id] = replace(unit, path=path, opaque=opaque)
