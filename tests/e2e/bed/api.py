@@ -6,6 +6,7 @@ import json
 import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -126,6 +127,10 @@ class Api:
         """A JSON merge patch."""
         path = kind.path(namespace, name) + (f"/{subresource}" if subresource else "")
         return self.request("PATCH", path, change, content_type="application/merge-patch+json")
+
+    def poke(self, kind: Kind, namespace: str, name: str) -> None:
+        """Has Flux look at an object now, as `flux reconcile` does."""
+        self.patch(kind, namespace, name, {"metadata": {"annotations": {"reconcile.fluxcd.io/requestedAt": datetime.now(UTC).isoformat()}}})
 
     def delete(self, kind: Kind, namespace: str, name: str) -> None:
         """Deletes the object, if it is there, in the background."""
