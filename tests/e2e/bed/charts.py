@@ -114,5 +114,23 @@ def stub(deployment: str) -> Files:
     return {"Chart.yaml": b"apiVersion: v2\n", "templates/deployment.yaml": yaml.safe_dump(manifest).encode()}
 
 
+def definition(group_and_plural: str, kind: str) -> Files:
+    """A chart with one CustomResourceDefinition in `crds/`, of the version v1."""
+    plural, _, group = group_and_plural.partition(".")
+    schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    manifest = {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": group_and_plural},
+        "spec": {
+            "group": group,
+            "scope": "Namespaced",
+            "names": {"plural": plural, "singular": kind.lower(), "kind": kind},
+            "versions": [{"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}],
+        },
+    }
+    return {"Chart.yaml": b"apiVersion: v2\n", "crds/definition.yaml": yaml.safe_dump(manifest).encode()}
+
+
 def _read(chart: Path) -> Files:
     return {path.relative_to(chart).as_posix(): path.read_bytes() for path in sorted(chart.rglob("*")) if path.is_file()}

@@ -57,20 +57,25 @@ def serve(bed: Bed, overlay: str, *, ordered: bool = True) -> Sample:
 
 def bootstrap(bed: Bed, sample: Sample) -> None:
     """Applies the source and the entry point, as `flux bootstrap` would."""
-    bed.api.apply(
-        {
-            "apiVersion": "source.toolkit.fluxcd.io/v1",
-            "kind": "GitRepository",
-            "metadata": {"name": SOURCE, "namespace": flux.NAMESPACE},
-            "spec": {"interval": "1m", "url": sample.repository.url, "ref": {"branch": "main"}},
-        }
-    )
+    apply_source(bed, sample)
     bed.api.apply(
         {
             "apiVersion": "kustomize.toolkit.fluxcd.io/v1",
             "kind": "Kustomization",
             "metadata": {"name": SOURCE, "namespace": flux.NAMESPACE},
             "spec": {"interval": "10m", "path": f"./{sample.path}/flux", "prune": True, "sourceRef": {"kind": "GitRepository", "name": SOURCE}},
+        }
+    )
+
+
+def apply_source(bed: Bed, sample: Sample) -> None:
+    """Applies the source alone."""
+    bed.api.apply(
+        {
+            "apiVersion": "source.toolkit.fluxcd.io/v1",
+            "kind": "GitRepository",
+            "metadata": {"name": SOURCE, "namespace": flux.NAMESPACE},
+            "spec": {"interval": "1m", "url": sample.repository.url, "ref": {"branch": "main"}},
         }
     )
 

@@ -59,12 +59,18 @@ class Scenario:
         return commit
 
     def apply(self) -> None:
-        """Commits, and applies sources and units as a person would."""
-        self.commit()
-        self.bed.api.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.name}})
+        """Commits, and applies source and units as a person would."""
+        self.apply_source()
         for manifests in self._engine.values():
             for manifest in manifests:
                 self.bed.api.apply(manifest)
+
+    def apply_source(self) -> None:
+        """Commits, and applies the source alone."""
+        self.commit()
+        self.bed.api.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.name}})
+        for manifest in self._engine["source"]:
+            self.bed.api.apply(manifest)
 
     def run(self, command: str, *arguments: str | Path, timeout: float = 900.0) -> tool.Result:
         """Runs the tool as the administrator on a checkout."""

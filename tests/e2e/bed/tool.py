@@ -7,6 +7,8 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,7 +47,12 @@ def run(*arguments: str | Path, directory: Path, timeout: float = 900.0) -> Resu
     return Result(done.returncode, done.stdout, done.stderr, time.monotonic() - started)
 
 
-def start(*arguments: str | Path, directory: Path) -> subprocess.Popen[str]:
-    """Starts the tool and returns at once."""
+@contextmanager
+def running(*arguments: str | Path, directory: Path) -> Iterator[subprocess.Popen[str]]:
+    """Starts the tool, and kills it at the end of a `with` if it still runs."""
     command = [*COMMAND, *(str(argument) for argument in arguments)]
-    return subprocess.Popen(command, cwd=directory, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    with subprocess.Popen(command, cwd=directory, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
