@@ -64,7 +64,9 @@ def delay(requirement: Requirement) -> str:
     if requirement.healing is Healing.NEVER:
         return "too early the release fails, and is not tried again once its retries are used up"
     if kind == "HelmRelease" and requirement.healing is Healing.SLOW:
-        return "too early the release fails, and its retries back off up to 15 min"
+        if requirement.reason == "values":
+            return "too early the release fails, and its retries back off up to 15 min"
+        return "too early the release fails, and is tried again minutes later"
     if requirement.healing is Healing.SLOW:
         return "too early it backs off, and is then as late again as what it waits for, up to 7 min"
     return "its unit waits for it until the timeout"

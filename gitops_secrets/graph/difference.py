@@ -428,6 +428,8 @@ class _Difference:
             lost = unmet.get((requirement.resource, thing))
             if thing is None or lost is None or comes_with_platform(edge.provision) or requirement.optional or self._stays(provider):
                 continue
+            if lost.possible is not None and provider in self.after.unit_of:
+                continue  # it is only no longer known what it brings, a chart whose source is gone, say
             key = (thing, lost.requirement.need.key if lost.missing_key is not None and isinstance(lost.requirement.need, ObjectNeed) else None, provider)
             found.setdefault(key, {}).setdefault(requirement.resource, requirement)
             doubts.setdefault(key, []).append(lost.possible)

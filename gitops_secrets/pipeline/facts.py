@@ -20,9 +20,9 @@ from gitops_secrets.kinds.external_secret import LabelledNamespace, expand_clust
 from gitops_secrets.kinds.extract import facts_of
 from gitops_secrets.kinds.table import KindTable
 from gitops_secrets.kinds.webhooks import served_webhooks
-from gitops_secrets.model.facts import Facts, ObjectNeed, Opaque, Provision, Release, Resource, When
+from gitops_secrets.model.facts import Facts, Healing, ObjectNeed, Opaque, Provision, Release, Resource, When
 from gitops_secrets.model.ids import ResourceId
-from gitops_secrets.model.nodes import as_mapping, as_text
+from gitops_secrets.model.nodes import as_mapping, as_sequence, as_text
 from gitops_secrets.model.results import Cluster, Unit
 from gitops_secrets.pipeline.given import FLUX_MANIFESTS, used_namespaces
 from gitops_secrets.rendering.units import is_source
@@ -91,11 +91,40 @@ def cluster_facts(cluster: Cluster, table: KindTable, catalogue: Catalogue) -> I
             # Nothing here applies a root, but what it names has to be there all the same.
             named = facts_of(Resource(applying.id, "v1alpha1", applying.data, applying.place), table).requirements
             yield applying.id, Facts(requirements=tuple(requirement for requirement in named if isinstance(requirement.need, ObjectNeed)))
-    used = used_namespaces(cluster)
+    used, retried = used_namespaces(cluster), _retried(cluster)
     for release in cluster.releases:
         unit = release.unit or unit_of.get(release.resource, release.resource)
-        yield unit, release_facts(release, catalogue, table)
+        facts = release_facts(release, catalogue, table)
+        yield unit, _healing(facts) if release.resource in retried else facts
         yield unit, Facts(provisions=(*_bundled(release, table), *distributed_objects(release, used, catalogue)))
+
+
+def _retried(cluster: Cluster) -> frozenset[ResourceId]:
+    """Releases that never run out of retries: by their strategy or remediation, or because helm-controller does so by default.
+
+    https://fluxcd.io/flux/components/helm/helmreleases/#install-strategy; DefaultToRetryOnFailure is a feature gate of helm-controller since Flux 2.8.
+    """
+    resources = [applied.resource for applied in cluster.resources]
+    releases = {resource.id: as_mapping(as_mapping(resource.data.get("spec")).get("install")) for resource in resources if resource.id.kind == "HelmRelease"}
+    engine = [as_mapping(resource.data.get("spec")) for resource in resources if resource.id.kind == "FluxInstance"]
+    engine += [as_mapping(release.values.get("instance")) for release in cluster.releases if release.chart == "flux-instance"]
+    patches = (as_text(as_mapping(patch).get("patch")) for spec in engine for patch in as_sequence(as_mapping(spec.get("kustomize")).get("patches")))
+    if any(_RETRIED_BY_DEFAULT in patch for patch in patches):
+        return frozenset(releases)
+    return frozenset(
+        id
+        for id, install in releases.items()
+        if as_mapping(install.get("strategy")).get("name") == "RetryOnFailure" or as_mapping(install.get("remediation")).get("retries") == -1
+    )
+
+
+_RETRIED_BY_DEFAULT = "DefaultToRetryOnFailure=true"
+
+
+def _healing(facts: Facts) -> Facts:
+    """The facts of a release that is tried again and again, minutes apart."""
+    requirements = tuple(replace(each, healing=Healing.SLOW) if each.healing is Healing.NEVER else each for each in facts.requirements)
+    return replace(facts, requirements=requirements)
 
 
 def _bundled(release: Release, table: KindTable) -> Iterable[Provision]:

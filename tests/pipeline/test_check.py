@@ -206,3 +206,49 @@ def test_what_suppresses_nothing_is_told_only_where_all_is_looked_at() -> None:
 
     assert [finding.rule for finding in whole.findings] == ["missing-namespace", "unused-suppression"]
     assert [finding.rule for finding in part.findings] == ["missing-namespace"]
+
+
+RELEASE = """\
+apiVersion: helm.toolkit.fluxcd.io/v2
+kind: HelmRelease
+metadata: {name: shop, namespace: web}
+spec:
+  interval: 1h
+  chartRef: {kind: OCIRepository, name: shop, namespace: web}
+  values: {persistence: {storageClass: fast}}
+"""
+RETRIED = {
+    "by nothing": ("", "not tried again once its retries are used up"),
+    "by its strategy": ("  install: {strategy: {name: RetryOnFailure}}\n", "tried again minutes later"),
+    "by its remediation": ("  install: {remediation: {retries: -1}}\n", "tried again minutes later"),
+}
+INSTANCE = """\
+apiVersion: fluxcd.controlplane.io/v1
+kind: FluxInstance
+metadata: {name: flux, namespace: flux-system}
+spec:
+  kustomize:
+    patches:
+      - patch: "- {op: add, path: /spec/template/spec/containers/0/args/-, value: --feature-gates=DefaultToRetryOnFailure=true}"
+        target: {kind: Deployment, name: helm-controller}
+"""
+
+
+@pytest.mark.parametrize(
+    ("instance", "install", "told"),
+    [*(("", *each) for each in RETRIED.values()), (INSTANCE, "", "tried again minutes later")],
+    ids=[*RETRIED, "by the controller's default"],
+)
+def test_a_release_that_is_tried_again_and_again_is_said_to_be(instance: str, install: str, told: str) -> None:
+    unit = APPS.replace("name: apps", "name: storage").replace("./apps", "./storage")
+    files = {
+        **cluster("east"),
+        "clusters/east/storage.yaml": unit,
+        "clusters/east/instance.yaml": instance,
+        "storage/fast.yaml": "apiVersion: storage.k8s.io/v1\nkind: StorageClass\nmetadata: {name: fast}\nprovisioner: example.org/disk\n",
+        "apps/namespace.yaml": "apiVersion: v1\nkind: Namespace\nmetadata: {name: web}\n",
+        "apps/release.yaml": RELEASE + install,
+    }
+    (message,) = [finding.message for finding in checked(files).findings if finding.rule == "missing-depends-on"]
+
+    assert message.endswith(told)
