@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from gitops_secrets.cli.options import Call, Duration, common_options, connection_options, format_option, path_argument, source_option
 from gitops_secrets.cli.output import note, write
-from gitops_secrets.cli.verify import FORMATS, NOT_WELL, acting, verification_report
+from gitops_secrets.cli.verify import FORMATS, INTERRUPTED, NOT_WELL, TIME_LIMIT, acting, verification_report
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from gitops_secrets.cluster.runner import Interrupt
     from gitops_secrets.pipeline.reconcile import Preview
-
-TIME_LIMIT = 4
-INTERRUPTED = 130
 
 
 @click.command()
@@ -55,7 +48,7 @@ def reconcile(
 
     Exits with 0 if all is as it should be, with 1 if something is not, with 4 at the time limit.
     """
-    from gitops_secrets.cli.run_progress import progress_of
+    from gitops_secrets.cli.run_progress import interruptible, progress_of
     from gitops_secrets.cluster.runner import End, Interrupt
     from gitops_secrets.pipeline.cluster import unit_called
     from gitops_secrets.pipeline.reconcile import Engine, Options, job_of, preview
@@ -85,23 +78,8 @@ def _show_preview(found: Preview, call: Call) -> int:
     write(diff_of(found.changes), call)
     for message in found.refused:
         note(f"would be refused: {message}", call)
+    for id in found.untried:
+        note(f"can't be tried before what it needs is there: {id}", call)
     applied = sum(change.is_needed for change in found.changes)
     note(f"{applied} would be applied, {len(found.asked)} asked as soon as what they need is ready", call)
     return NOT_WELL if found.refused else 0
-
-
-@contextmanager
-def interruptible(interrupt: Interrupt) -> Iterator[Interrupt]:
-    """SIGINT and SIGTERM end a run with its summary; a second one ends the process at once."""
-
-    def stop(number: int, frame: Any) -> None:
-        for each in before:
-            signal.signal(each, signal.SIG_DFL)
-        interrupt.set()
-
-    before = {each: signal.signal(each, stop) for each in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield interrupt
-    finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)

@@ -1,11 +1,12 @@
-"""A run as it goes, on standard error: a live table on a terminal, lines elsewhere."""
+"""A run as it goes, on standard error: a live table on a terminal, lines elsewhere; and what ends it early."""
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,7 +15,7 @@ from gitops_secrets.cli.options import Call
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from gitops_secrets.cluster.runner import Step
+    from gitops_secrets.cluster.runner import Interrupt, Step
     from gitops_secrets.model.ids import ResourceId
 
 # What has not got that far is shown first, while there is room.
@@ -33,6 +34,23 @@ def progress_of(call: Call) -> Iterator[Callable[[Step], None]]:
             yield report
     else:
         yield _Lines(call)
+
+
+@contextmanager
+def interruptible(interrupt: Interrupt) -> Iterator[Interrupt]:
+    """SIGINT and SIGTERM end a run with its summary; a second one ends the process at once."""
+
+    def stop(number: int, frame: Any) -> None:
+        for each in before:
+            signal.signal(each, signal.SIG_DFL)
+        interrupt.set()
+
+    before = {each: signal.signal(each, stop) for each in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield interrupt
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
 
 
 class _Lines:

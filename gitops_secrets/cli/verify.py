@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from gitops_secrets.cli.analysis import analyse_repository, open_and_analyse
-from gitops_secrets.cli.options import Call, common_options, connection_options, format_option, path_argument, source_option
+from gitops_secrets.cli.options import Call, Duration, common_options, connection_options, format_option, path_argument, source_option
 from gitops_secrets.cli.output import note, write
 
 if TYPE_CHECKING:
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from gitops_secrets.pipeline.scan import ClusterAnalysis, Repository
 
 NOT_WELL = 1
+TIME_LIMIT = 4
+INTERRUPTED = 130
 FORMATS = ("text", "json", "junit", "markdown")
 
 
@@ -29,6 +31,8 @@ FORMATS = ("text", "json", "junit", "markdown")
 @path_argument
 @format_option(*FORMATS)
 @click.option("--no-read-secrets", is_flag=True, help="Do not look at Secrets themselves, only at what makes them.")
+@click.option("--watch", is_flag=True, help="Wait until all is ready, as Flux and the operators get there by themselves.")
+@click.option("--timeout", type=Duration(), default="10m", show_default=True, help="With --watch: exit with 4 if it is not there by then.")
 @source_option
 @connection_options
 @common_options
@@ -38,6 +42,8 @@ def verify(
     path: Path,
     format_: str,
     no_read_secrets: bool,
+    watch: bool,
+    timeout: float,
     source: str | None,
     context_name: str | None,
     kubeconfig: Path | None,
@@ -50,9 +56,21 @@ def verify(
     from gitops_secrets.pipeline.verify import verify as look
 
     with acting(path, source, kubeconfig, context_name, call) as scene:
+        end = _watched(scene, timeout, call) if watch else None
         verification = look(scene.cluster.plan, scene.repository.table, scene.plane, scene.wanted, read_secrets=not no_read_secrets)
     write(verification_report(format_, verification, call), call)
-    context.exit(0 if verification.is_well else NOT_WELL)
+    context.exit(0 if verification.is_well else end or NOT_WELL)
+
+
+def _watched(scene: Scene, timeout: float, call: Call) -> int:
+    """Waits; the exit status of a wait that was not long enough, else 0."""
+    from gitops_secrets.cli.run_progress import interruptible, progress_of
+    from gitops_secrets.cluster.runner import End, Interrupt
+    from gitops_secrets.pipeline.reconcile import Options, watch
+
+    with interruptible(Interrupt()) as interrupt, progress_of(call) as report:
+        end = watch(scene.repository, scene.cluster, scene.plane, scene.wanted, Options(timeout=timeout), interrupt, report)
+    return {End.TIMEOUT: TIME_LIMIT, End.INTERRUPTED: INTERRUPTED}.get(end, 0)
 
 
 class Scene(NamedTuple):

@@ -379,7 +379,9 @@ class Reconciliation:
         commit = commit_of(revision)
         if commit == self._wanted.commit:
             return True
-        return not node.first and _is_handled(node) and commit not in self._wanted.behind
+        # Who only watches has not asked for a newer one, and takes what there is.
+        asked = node.target.nudge is Nudge.NONE or (not node.first and _is_handled(node))
+        return asked and commit not in self._wanted.behind
 
     def _has_applied(self, node: _Node) -> bool:
         """Has a unit applied what its source has now? It may still be waiting for that to be healthy."""

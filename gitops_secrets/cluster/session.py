@@ -17,8 +17,9 @@ JSON: Final = "application/json"
 PASSING: Final = frozenset({429, 500, 502, 503, 504})
 FIRST_PAUSE: Final = 0.1
 LONGEST_PAUSE: Final = 5.0
-# An API server that restarts, or a load balancer that finds the next one.
+# An API server that restarts, or a load balancer that finds the next one. One that has never answered is more likely the wrong one.
 _PATIENCE: Final = 120.0
+_FIRST_PATIENCE: Final = 5.0
 _REQUEST_TIMEOUT: Final = 30.0
 
 
@@ -69,6 +70,7 @@ class Session:
         self._connection = connect()
         self._lock = threading.Lock()
         self._renewed = time.monotonic()
+        self._has_answered = False
 
     @property
     def server(self) -> str:
@@ -93,10 +95,12 @@ class Session:
         while True:
             status, answer, wait = self._try(method, path, body, accept, content)
             if status not in PASSING and status not in (0, 401):
+                self._has_answered = True
                 return status, answer
             attempt += 1
             # Credentials that are wrong stay wrong; those that have expired are good again once renewed.
-            if time.monotonic() - started > (LONGEST_PAUSE if status == 401 else _PATIENCE) or self.closing.is_set():
+            patience = _PATIENCE if self._has_answered and status != 401 else _FIRST_PATIENCE
+            if time.monotonic() - started > patience or self.closing.is_set():
                 if status == 0:
                     raise ClusterError(f"can't reach {self.server}: {answer.decode(errors='replace')}")
                 return status, answer

@@ -188,6 +188,6 @@ def kinds_of(targets: Iterable[Target]) -> tuple[tuple[str, str], ...]:
     return (DEFINITION, *sorted(found - {DEFINITION}))
 
 
-def with_commit(targets: Iterable[Target]) -> tuple[Target, ...]:
-    """Targets of a run in which nothing is nudged: only judged."""
+def only_watched(targets: Iterable[Target]) -> tuple[Target, ...]:
+    """The same targets for a run that changes nothing."""
     return tuple(replace(target, nudge=Nudge.NONE, creatable=False, refresh=False) for target in targets)

@@ -15,7 +15,7 @@ from gitops_secrets.cluster.direct import direct_targets, refusals
 from gitops_secrets.cluster.port import ControlPlane, RefusedError
 from gitops_secrets.cluster.reconciliation import Nudge, Reconciliation, Target, Wanted, is_applied_by_flux
 from gitops_secrets.cluster.runner import Did, End, Interrupt, Report, Runner, Step, Withheld
-from gitops_secrets.cluster.targets import targets_of
+from gitops_secrets.cluster.targets import only_watched, targets_of
 from gitops_secrets.errors import UsageError
 from gitops_secrets.generate.changes import FileChange
 from gitops_secrets.graph.graph import Graph
@@ -112,6 +112,14 @@ def reconcile(repository: Repository, job: Job, plane: ControlPlane, wanted: Wan
     return Outcome(end, summary, verify(job.plan, repository.table, plane, wanted, read_secrets=options.read_secrets))
 
 
+def watch(repository: Repository, cluster: ClusterAnalysis, plane: ControlPlane, wanted: Wanted, options: Options, interrupt: Interrupt, report: Report) -> End:
+    """Waits until all is ready, and changes nothing. Raises `ClusterError` where the cluster refuses."""
+    targets = only_watched(targets_of(cluster.plan, repository.table))
+    runner = Runner(plane, Reconciliation(targets, wanted, ""), {}, interrupt)
+    runner.follow()
+    return runner.run(options.timeout, report)
+
+
 class _Counter:
     """Hands reports on, and counts what was done."""
 
@@ -135,24 +143,31 @@ class Preview:
     changes: tuple[FileChange, ...]
     asked: tuple[ResourceId, ...]
     refused: tuple[str, ...]
+    untried: tuple[ResourceId, ...]  # can't be tried before something else of the run is there
 
 
 def preview(job: Job, plane: ControlPlane) -> Preview:
     """A run that changes nothing: what would be applied is sent to the API server as a dry run. Raises `ClusterError`."""
-    changes, refused = [], []
+    changes, refused, untried = [], [], []
+    missing: set[ResourceId] = set()
     asked = [target.id for target in job.targets if target.nudge in (Nudge.REQUEST, Nudge.APPLY)]
-    for target in (target for target in job.targets if target.id in job.manifests):
+    for target in sorted((target for target in job.targets if target.id in job.manifests), key=lambda target: len(target.needs)):
         before = plane.get(target.id)
         if before is not None and (target.nudge is not Nudge.APPLY or is_applied_by_flux(before)):
             continue
         asked.remove(target.id)
+        if before is None:
+            missing.add(target.id)
         try:
             after = plane.apply(job.manifests[target.id], dry_run=True)
         except RefusedError as error:
-            refused.append(str(error))
+            if target.needs & missing:
+                untried.append(target.id)
+            else:
+                refused.append(str(error))
             continue
         changes.append(FileChange(str(target.id), None if before is None else dump(comparable(before)), dump(comparable(after))))
-    return Preview(tuple(changes), tuple(asked), tuple(refused))
+    return Preview(tuple(changes), tuple(asked), tuple(refused), tuple(untried))
 
 
 def _manifests(graph: Graph, targets: tuple[Target, ...]) -> Mapping[ResourceId, Mapping[str, Any]]:
