@@ -69,6 +69,27 @@ spec:
   wait: true
 """
 
+_ARGO_APPLICATION = """\
+apiVersion: argoproj.io/v1alpha1
+kind: Application
+metadata:
+  name: {name}
+  namespace: argocd
+  annotations:
+    argocd.argoproj.io/sync-wave: "{wave}"
+spec:
+  project: default
+  source:
+    repoURL: ssh://git@git.example.org/platform/clusters
+    targetRevision: main
+    path: {path}
+  destination:
+    server: https://kubernetes.default.svc
+    namespace: argocd
+  syncPolicy:
+    automated: {{prune: true}}
+"""
+
 _OPERATOR = """\
 apiVersion: v1
 kind: Namespace
@@ -336,10 +357,24 @@ def files(applications: int, manifests: int = len(APPLICATION_MANIFESTS)) -> Ite
         yield from _application(number, manifests)
 
 
-def write(directory: Path, applications: int, manifests: int = len(APPLICATION_MANIFESTS)) -> int:
+def argo_files(applications: int, manifests: int = len(APPLICATION_MANIFESTS)) -> Iterator[tuple[str, str]]:
+    """The same for Argo CD: an Application for each Flux Kustomization, in waves, below a root."""
+    yield "root.yaml", _ARGO_APPLICATION.format(name="root", wave=0, path="clusters/production\n    directory: {recurse: true}")
+    for path, content in files(applications, manifests):
+        folder, _, file = path.rpartition("/")
+        name = file.removesuffix(".yaml")
+        if folder == "clusters/production/apps":
+            yield path, _ARGO_APPLICATION.format(name=name, wave=int(name[-1]) % 2, path=f"apps/{name}")
+        elif path in ("clusters/production/operator.yaml", "clusters/production/stores.yaml"):
+            yield path, _ARGO_APPLICATION.format(name=name, wave=-2 if name == "operator" else -1, path=f"infrastructure/{name}")
+        elif folder != "clusters/production/flux-system":
+            yield path, content
+
+
+def write(directory: Path, applications: int, manifests: int = len(APPLICATION_MANIFESTS), *, argo: bool = False) -> int:
     """Writes the files below `directory`; returns how many."""
     count = 0
-    for path, content in files(applications, manifests):
+    for path, content in (argo_files if argo else files)(applications, manifests):
         target = directory / path
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(content, encoding="utf-8")

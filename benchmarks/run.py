@@ -103,9 +103,9 @@ def commit(directory: Path) -> None:
         subprocess.run([*git, *arguments], check=True)
 
 
-def generated(directory: Path, applications: int, manifests: int) -> Path:
+def generated(directory: Path, applications: int, manifests: int, *, argo: bool = False) -> Path:
     """A generated repository, old enough for stamps of its files to count."""
-    write(directory, applications, manifests)
+    write(directory, applications, manifests, argo=argo)
     commit(directory)
     return directory
 
@@ -159,6 +159,8 @@ def comparisons(directory: Path, applications: int, manifests: int, repository: 
         Comparison("the same, an image changed in one file", (*SCAN, str(directory)), *parse, 0.5, before=image),
         Comparison("the same, a reference changed in one file", (*SCAN, str(directory)), *parse, 0.5, before=reference),
     ]
+    argo = generated(directory.with_name("argo"), applications, manifests, argo=True)
+    found.append(Comparison("cold scan, the same manifests by Argo CD", (*SCAN, COLD, str(argo)), "by Flux", (*SCAN, COLD, str(directory)), 1.3))
     if repository is not None:
         name = repository.resolve().name
         found += [

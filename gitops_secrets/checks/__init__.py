@@ -2,6 +2,7 @@
 
 from gitops_secrets.checks.applications import (
     ApplicationContainsItself,
+    ExcludedResource,
     MissingProject,
     NeverSynced,
     PermanentlyOutOfSync,
@@ -63,6 +64,7 @@ RULES: tuple[type[Rule], ...] = (
     SharedResource,
     ProjectForbids,
     MissingProject,
+    ExcludedResource,
     NeverSynced,
     TrackingCopied,
     PermanentlyOutOfSync,

@@ -17,6 +17,7 @@ from gitops_secrets.ordering.sync import Phase, is_hook, options, position
 from gitops_secrets.rendering.argo.applications import destination_of, is_in_cluster, sources_of
 from gitops_secrets.rendering.selectors import is_selected
 from gitops_secrets.rendering.urls import is_placeholder, normalised_url
+from gitops_secrets.syntax.yaml import parse
 
 _ESO: Final = "external-secrets.io"
 _TRACKING: Final = "application.resourceTrackingMethod"
@@ -252,6 +253,53 @@ class MissingProject(Rule):
                 cause=f"Applications of {what}",
                 remedy=remedies.rename([entry.requirement], need.id, meant, context.graph),
             )
+
+
+class ExcludedResource(Rule):
+    """An object of a kind that Argo CD is told to leave alone.
+
+    What it does: reports objects of Applications whose kind `resource.exclusions` of `argocd-cm` names, or `resource.inclusions` leaves out.
+
+    Why it matters: Argo CD neither applies nor compares them. The Application is Synced without them (`ExcludedResourceWarning`).
+
+    Example: before, an exclusion of `{apiGroups: ["*"], kinds: [Secret]}` and a Secret in git; after, an exclusion for just what is not in git.
+
+    Options: none.
+    """
+
+    id = "excluded-resource"
+    severity = Severity.WARNING
+    symptoms = ("ExcludedResourceWarning",)
+
+    def check(self, context: Context) -> Iterator[Finding]:
+        argo = context.cluster.argo
+        excluded, included = ([] if argo is None else _kinds_of(argo.data.get(f"resource.{key}")) for key in ("exclusions", "inclusions"))
+        for applied in context.cluster.resources:
+            unit = context.graph.units.get(applied.unit)
+            kind = (applied.resource.id.group, applied.resource.id.kind)
+            if argo is None or unit is None or unit.sync is None or unit.id.kind != "Application":
+                continue
+            if any(_names(entry, kind) for entry in excluded) or (included and not any(_names(entry, kind) for entry in included)):
+                yield self.finding(
+                    f"{unit.id} holds {applied.resource.id}, whose kind argocd-cm tells Argo CD to leave alone; it is never applied",
+                    applied.resource.place,
+                    applied.resource.id,
+                    other=unit.id,
+                    related=[Related("the settings of Argo CD", argo.place)],
+                    field="resource.exclusions",
+                    cause=f"objects of kind {applied.resource.id.kind}, which argocd-cm tells Argo CD to leave alone",
+                )
+
+
+def _kinds_of(text: object) -> list[MappingNode]:
+    """The entries of `resource.exclusions` or `resource.inclusions`, which stand there as a text."""
+    documents = parse(text, "").documents if isinstance(text, str) else ()
+    return [as_mapping(entry) for entry in as_sequence(next(iter(documents), None))]
+
+
+def _names(entry: MappingNode, kind: tuple[str, str]) -> bool:
+    groups, kinds = (["*"] if key not in entry else [as_text(each) for each in as_sequence(entry[key])] for key in ("apiGroups", "kinds"))
+    return any(fnmatchcase(kind[0], group) for group in groups) and any(fnmatchcase(kind[1], each) for each in kinds) and "clusters" not in entry
 
 
 class NeverSynced(Rule):

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 NO_ENTRY_POINT = """\
 no entry point found{where}
 looked for: Flux bootstrap files (gotk-sync.yaml), FluxInstance objects and the values of their chart, Flux Kustomizations,
-and directories with a kustomization.yaml that nothing else uses
+Applications and ApplicationSets of Argo CD, and directories with a kustomization.yaml that nothing else uses
 if yours is elsewhere, name it in .gitops-secrets.yaml at the root:
 
 clusters:

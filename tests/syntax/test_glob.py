@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from gitops_secrets.syntax.glob import compile_glob
+from gitops_secrets.syntax.glob import compile_glob, compile_path_glob
 
 
 @pytest.mark.parametrize(
@@ -40,3 +40,27 @@ def test_many_stars_take_no_exponential_time() -> None:
 
     assert expression is not None
     assert expression.match("a" * 20_000) is None
+
+
+@pytest.mark.parametrize(
+    ("pattern", "path", "separated", "matches"),
+    [
+        ("{shop/*,*.yaml}", "shop/a/b.json", False, True),
+        ("{shop/*,*.yaml}", "mail/a.json", False, False),
+        ("apps/*", "apps/a/b", True, False),
+        ("apps/**/c", "apps/a/b/c", True, True),
+        ("apps/**/c", "apps/c", True, True),
+        ("{a,b{c,d}}x", "bdx", False, True),
+        ("[", "[", False, False),
+        ("a,b", "a,b", False, True),
+    ],
+)
+def test_patterns_over_paths(pattern: str, path: str, separated: bool, matches: bool) -> None:
+    expression = compile_path_glob(pattern, separated=separated)
+
+    assert (expression is not None and expression.match(path) is not None) is matches
+
+
+def test_a_pattern_over_paths_that_asks_for_too_much_matches_nothing() -> None:
+    assert compile_path_glob("{a,b}" * 20) is None
+    assert compile_path_glob("**" * 20) is None
