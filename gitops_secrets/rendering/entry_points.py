@@ -19,7 +19,7 @@ from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import MappingNode, Place, as_mapping, as_sequence, as_text
 from gitops_secrets.model.results import AppliedResource, Cluster, Destination, Unit, overlay_id
 from gitops_secrets.rendering.argo.applications import ARGO_GROUP, ARGO_NAMESPACE, destination_of, is_argo_unit, sources_of
-from gitops_secrets.rendering.argo.discovery import Reach, entry_point, find_objects, own_urls, registered_cluster, root_groups, settings_of
+from gitops_secrets.rendering.argo.discovery import Reach, entry_point, find_objects, may_hold_objects, own_urls, registered_cluster, root_groups, settings_of
 from gitops_secrets.rendering.argo.engine import ArgoEngine
 from gitops_secrets.rendering.argo.repositories import Repositories
 from gitops_secrets.rendering.artifacts import EXTENSIONS_GROUP, folder_loader
@@ -113,6 +113,7 @@ class _Discovery:
         self.registered: tuple[Destination, ...] = ()  # by Secrets of the repository
         self.reached: set[Place] = set()
         self.built: set[str] = set()
+        self.argo_files: list[str] = []  # that may hold objects of Argo CD; filled by `_engine_documents`
         self.clusters: list[tuple[EntryPoint, Cluster]] = []
 
     def run(self) -> tuple[Cluster, ...]:
@@ -172,10 +173,12 @@ class _Discovery:
         return self._overlay(path, find_kustomization(self.tree, path) or path or ".", build)
 
     def _engine_documents(self) -> Iterable[tuple[str, MappingNode]]:
-        """Documents that may be engine objects, or hold one. The text is searched first: parsing is what costs."""
+        """Documents that may be engine objects, or hold one. The text is searched first: parsing is what costs, and then it is gone."""
         for path in self.tree.files:
             if path.endswith(YAML_SUFFIXES):
                 text = self.loader.text(path)
+                if may_hold_objects(text):
+                    self.argo_files.append(path)
                 if b".fluxcd.io/" in text or b"fluxcd.controlplane.io" in text or (b"instance:" in text and b"sync:" in text):
                     for document in self.loader.load(path).documents:
                         if isinstance(document, MappingNode):
@@ -378,7 +381,7 @@ class _Discovery:
     # Applications that nothing reaches
 
     def _add_applications(self) -> None:
-        found = find_objects(self.loader, self.scope_of)
+        found = find_objects(self.loader, self.scope_of, self.argo_files)
         units = {place: pair for place, pair in found.units.items() if place not in self.reached and pair[0] not in self.built}
         if not units:
             return
@@ -409,7 +412,7 @@ class _Discovery:
 
     def _configured_applications(self, path: str, called: str, build: Build | None) -> Cluster:
         """What starts at the Applications of a file, or of a directory: as its kustomization renders them, or all below it."""
-        found = find_objects(self.loader, self.scope_of)
+        found = find_objects(self.loader, self.scope_of, self.argo_files)
         prefix = f"{path}/" if path else ""
         group = [(file, resource) for file, resource in found.units.values() if file == path or (build is not None and file.startswith(prefix))]
         if build is not None and find_kustomization(self.tree, path) is not None:

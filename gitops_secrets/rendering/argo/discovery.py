@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from gitops_secrets.manifests.load import YAML_SUFFIXES, Loader
+from gitops_secrets.manifests.load import Loader
 from gitops_secrets.model.facts import Resource
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import MappingNode, Place, as_mapping, as_sequence, as_text
@@ -39,15 +39,17 @@ class Reach:
     claims: frozenset[tuple[str, ResourceId]]  # objects, with the cluster that they go to
 
 
-def find_objects(loader: Loader, scope_of: ScopeOf) -> Found:
-    """Looks through all manifests; the text is searched first, since parsing is what costs."""
+def may_hold_objects(text: bytes) -> bool:
+    """Can a file with this text hold anything for `find_objects`?"""
+    return b"argoproj.io/" in text or _SETTINGS.encode() in text
+
+
+def find_objects(loader: Loader, scope_of: ScopeOf, files: Iterable[str]) -> Found:
+    """Looks through the manifests in `files`: those whose text `may_hold_objects`, since parsing is what costs."""
     found = Found()
     charts = {path.removesuffix("Chart.yaml") + "templates/" for path in loader.tree.files if path.rpartition("/")[2] == "Chart.yaml"}
-    for path in loader.tree.files:
-        if not path.endswith(YAML_SUFFIXES) or any(path.startswith(prefix) for prefix in _above(path, charts)):
-            continue
-        text = loader.text(path)
-        if b"argoproj.io/" not in text and _SETTINGS.encode() not in text:
+    for path in files:
+        if any(path.startswith(prefix) for prefix in _above(path, charts)):
             continue
         for document in loader.load(path).documents:
             resource = to_resource(document, scope_of, ARGO_NAMESPACE) if isinstance(document, MappingNode) else None

@@ -11,7 +11,6 @@ from gitops_secrets.model.facts import Opaque, Problem, Release, Resource
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import MappingNode, Place
 from gitops_secrets.model.results import Destination
-from gitops_secrets.rendering.argo.application_set import Made, expand_application_set
 from gitops_secrets.rendering.argo.applications import (
     Source,
     destination_of,
@@ -66,7 +65,10 @@ class ArgoEngine:
 
     def _expand_set(self, item: Waiting) -> None:
         state, resource = self.state, item.resource
-        made: Made = expand_application_set(resource, self.repositories, state.loader)
+        # Its templates are a language of their own, which most repositories don't use.
+        from gitops_secrets.rendering.argo.application_set import expand_application_set
+
+        made = expand_application_set(resource, self.repositories, state.loader)
         state.units[resource.id] = to_unit(resource, item.parent, opaque=made.unknown)
         state.problems += made.problems
         state.built |= made.inputs
