@@ -114,7 +114,7 @@ def _program_name() -> str:
 def cli() -> None:
     """The order that a GitOps repository needs: what depends on what, what is missing in it, and how to write it.
 
-    Reads the repository only; nothing is fetched and no cluster is asked.
+    Nothing is fetched, and only reconcile and verify ask a cluster.
     """
 
 
