@@ -27,6 +27,7 @@ RESULTS = Path(__file__).parent / "results"
 TOOL = (sys.executable, "-c", "import sys; from gitops_secrets.cli.main import main; sys.exit(main())")
 SCAN = (*TOOL, "scan", "--format", "json", "--no-progress")
 CHECK = (*TOOL, "check", "--exit-zero", "--no-progress")
+SINCE = (*CHECK, "--base", "HEAD", "--no-merge-base")
 COLD = "--no-cache"
 
 PARSE = """
@@ -144,10 +145,24 @@ def change(file: Path, old: str, new: str) -> Callable[[], None]:
     return apply
 
 
+def history(repository: Path, commits: int) -> str:
+    """What `diff` takes for a commit, over the last ones of a real repository, against a cold scan of it."""
+    git = ("git", "-C", str(repository), "rev-list", "--first-parent", f"--max-count={commits}", "HEAD")
+    found = subprocess.run(git, check=True, capture_output=True, text=True).stdout.split()
+    diffs = []
+    for each in found:
+        command = (*TOOL, "diff", f"{each}~1", each, "--no-progress")
+        diffs.append(measure(("env", "-C", str(repository), *command)))
+    scans = [measure((*SCAN, COLD, str(repository))) for _ in range(3)]
+    ratio = median(run.cpu for run in diffs) / median(run.cpu for run in scans)
+    return line(f"diff over the last {len(found)} commits of {repository.resolve().name}, for each", "cold scan of it", ratio, 0.2, diffs, scans)
+
+
 def comparisons(directory: Path, applications: int, manifests: int, repository: Path | None) -> list[Comparison]:
     """The table but for the rows that are made of several measurements."""
     what = f"generated: {applications} Kustomizations of {manifests} manifests"
     parse = "PyYAML's CSafeLoader over the same files", (sys.executable, "-c", PARSE, str(directory))
+    scan = "cold scan of the same", (*SCAN, COLD, str(directory))
     imports = f"python -c '{IMPORTS}'", (sys.executable, "-c", IMPORTS)
     smallest = f"python -c '{SMALLEST}'", (sys.executable, "-c", SMALLEST)
     application = directory / "apps" / "app-0000"
@@ -158,6 +173,8 @@ def comparisons(directory: Path, applications: int, manifests: int, repository: 
         Comparison("the same, unchanged since", (*SCAN, str(directory)), *parse, 0.5),
         Comparison("the same, an image changed in one file", (*SCAN, str(directory)), *parse, 0.5, before=image),
         Comparison("the same, a reference changed in one file", (*SCAN, str(directory)), *parse, 0.5, before=reference),
+        Comparison("cold check --base, a reference changed in one file", (*SINCE, COLD, str(directory)), *scan, 1.6, before=reference),
+        Comparison("warm check --base, the same", (*SINCE, str(directory)), *imports, 3, before=reference),
     ]
     argo = generated(directory.with_name("argo"), applications, manifests, argo=True)
     found.append(Comparison("cold scan, the same manifests by Argo CD", (*SCAN, COLD, str(argo)), "by Flux", (*SCAN, COLD, str(directory)), 1.3))
@@ -178,6 +195,7 @@ def main() -> None:
     parser.add_argument("--applications", type=int, default=1000, metavar="N", help="Kustomizations of the generated repository (default %(default)s)")
     parser.add_argument("--manifests", type=int, default=8, metavar="M", help="manifests in each of them (default %(default)s)")
     parser.add_argument("--repository", type=Path, metavar="PATH", help="a checkout to scan as well")
+    parser.add_argument("--commits", type=int, default=20, metavar="N", help="the last commits of that checkout to diff (default %(default)s)")
     parser.add_argument("--repeat", type=int, default=3, help="runs of each command (default %(default)s)")
     parser.add_argument("--small", action="store_true", help="leave out the repository of 100,000 manifests, which takes minutes")
     parser.add_argument("--write", action="store_true", help="keep the table in benchmarks/results/<version>.md")
@@ -201,6 +219,8 @@ def main() -> None:
                 measure(comparison.command)
             show(row(comparison, arguments.repeat))
         show(rules(directory, arguments.repeat))
+        if arguments.repository:
+            show(history(arguments.repository, arguments.commits))
         if not arguments.small:
             show(growth(Path(scratch), 1))
     if arguments.write:

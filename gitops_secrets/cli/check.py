@@ -94,12 +94,13 @@ def check(
 def _compared(path: Path, call: Call, base: str | None, merge_base: bool, baseline: Path | None, *, everything: bool, formats: Set[str]) -> Checked:
     """The findings beside those of an earlier state, if there is one, and what changed since if it is to be shown."""
     from gitops_secrets.pipeline.check import check as run_rules
+    from gitops_secrets.pipeline.check import with_fixes
     from gitops_secrets.pipeline.compare import analyse_base, check_since, compared, read_baseline
     from gitops_secrets.pipeline.scan import at_revision
 
     accepted = None if baseline is None else read_baseline(baseline)
     repository, analysis = open_and_analyse(path, call)
-    result, changes = run_rules(repository, analysis), None
+    result, changes = run_rules(repository, analysis, fixes=False), None
     if accepted is not None:
         result = compared(result, accepted, everything=everything)
         if result.resolved:
@@ -113,7 +114,7 @@ def _compared(path: Path, call: Call, base: str | None, merge_base: bool, baseli
             from gitops_secrets.pipeline.diff import diff
 
             changes = diff(earlier, before, repository, analysis).clusters
-    return Checked(result, repository, analysis, changes)
+    return Checked(with_fixes(result, repository), repository, analysis, changes)
 
 
 def fails(findings: Iterable[Finding], fail_on: str) -> bool:

@@ -107,6 +107,11 @@ class Loader:
         """The same for files and directories that a build read."""
         return inputs
 
+    def may_suppress(self, path: str) -> bool:
+        """May a comment in a file suppress findings? One that was not loaded may."""
+        loaded = self._loaded.get(path)
+        return loaded is None or loaded.may_suppress
+
     @property
     def suppressing(self) -> tuple[str, ...]:
         """The files loaded so far that may hold a comment which suppresses findings, sorted."""

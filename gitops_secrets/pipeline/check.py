@@ -21,8 +21,11 @@ _MISSING = {"dangling-depends-on"} | {rule.id for rule in RULES if rule.id.start
 _INDEX = re.compile(r"\[\d+\]")
 
 
-def check(repository: Repository, analysis: Analysis) -> CheckResult:
-    """All findings in the clusters of an analysis. Raises `UsageError` for a rule in the configuration that does not exist."""
+def check(repository: Repository, analysis: Analysis, *, fixes: bool = True) -> CheckResult:
+    """All findings in the clusters of an analysis; without `fixes` for who shows only some of them (see `with_fixes`).
+
+    Raises `UsageError` for a rule in the configuration that does not exist.
+    """
     _check_rules(repository.configuration)
     found: dict[tuple[object, ...], list[tuple[str, Finding]]] = {}
     reached: set[tuple[object, ...]] = set()
@@ -53,7 +56,8 @@ def check(repository: Repository, analysis: Analysis) -> CheckResult:
     ordered = tuple(sorted(problems, key=lambda problem: (problem.place, problem.message, problem.subject)))
     shown = [cluster.graph.cluster for cluster in analysis.clusters if not (bootstrapped and cluster.graph.cluster.stray)]
     names = tuple(cluster.name for cluster in shown)
-    return CheckResult(tuple(_with_fixes(kept, repository)), ordered, len(suppressed), clusters=names)
+    result = CheckResult(tuple(kept), ordered, len(suppressed), clusters=names)
+    return with_fixes(result, repository) if fixes else result
 
 
 def _may_start_together(cluster: ClusterAnalysis, clusters: Iterable[ClusterAnalysis]) -> list[ClusterAnalysis]:
@@ -76,11 +80,11 @@ def _unless_elsewhere(finding: Finding, others: Iterable[ClusterAnalysis]) -> Fi
     return finding
 
 
-def _with_fixes(findings: Iterable[Finding], repository: Repository) -> Iterable[Finding]:
-    """Each with its remedy as edits of the text at hand, where one is right and can be made."""
+def with_fixes(result: CheckResult, repository: Repository) -> CheckResult:
+    """Each finding with its remedy as edits of the text at hand, where one is right and can be made."""
     remedies = Remedies(repository.tree)
-    for finding in findings:
-        yield finding if finding.remedy is None else replace(finding, fix=remedies.fix(finding.remedy))
+    findings = (finding if finding.remedy is None else replace(finding, fix=remedies.fix(finding.remedy)) for finding in result.findings)
+    return replace(result, findings=tuple(findings))
 
 
 def _check_rules(configuration: Configuration) -> None:

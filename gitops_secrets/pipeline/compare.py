@@ -27,7 +27,7 @@ SCHEMA = "gitops-secrets/check/v1"
 
 def check_since(result: CheckResult, repository: Repository, after: Analysis, base: Repository, before: Analysis, *, everything: bool = False) -> CheckResult:
     """What has become of the findings since `base`, an earlier revision of `repository`, of which `before` is the analysis: see `compared`."""
-    earlier = check(base, before).findings
+    earlier = check(base, before, fixes=False).findings
     first = compared(result, earlier, everything=everything)
     if first.resolved and any(finding.change is Change.NEW for finding in first.findings):
         # Only what moved can be on both sides.

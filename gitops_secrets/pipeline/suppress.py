@@ -57,7 +57,8 @@ class Suppressions:
     def _in(self, file: str) -> dict[int, Suppression]:
         if file not in self.comments:
             tree = self.repository.tree
-            self.comments[file] = suppressions_in(tree.read(file).decode(errors="replace") if tree.is_file(file) else "")
+            is_read = tree.is_file(file) and self.repository.loader.may_suppress(file)
+            self.comments[file] = suppressions_in(tree.read(file).decode(errors="replace")) if is_read else {}
         return self.comments[file]
 
 
