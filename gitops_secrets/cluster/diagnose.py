@@ -35,6 +35,7 @@ class Evidence:
     observed: Observed
     verdicts: tuple[Verdict, ...]
     events: Mapping[ResourceId, tuple[LiveEvent, ...]] = field(default_factory=dict)
+    unread: Mapping[ResourceId, str] = field(default_factory=dict)  # why events could not be read
     served: Mapping[tuple[str, str], str] = field(default_factory=dict)  # version in which a kind is served, by group and kind
 
 
@@ -160,6 +161,8 @@ class Diagnosis:
         events = [event for event in self.evidence.events.get(root, ()) if event.warning]
         evidence = [f"status: {status.words}"] if live is not None and status.words else []
         evidence += [f"event: {event.reason}: {event.message}" for event in _distinct(events)]
+        if root in self.evidence.unread:
+            evidence.append(f"its events can't be read: {self.evidence.unread[root]}")
         title, meaning, advice = (
             self._circle(root)
             or self._by_state(root, live, status)

@@ -34,7 +34,7 @@ def observe(plane: ControlPlane, graph: Graph, table: KindTable, *, read_secrets
             sealed = (ResourceId("", "Secret", id.namespace, id.name) for id in look.live if id.kind == "SealedSecret")
             look.at_secrets({*wishes_of(graph), *(secret for secret in made if secret is not None), *sealed})
         look.at_pods(id for id in look.live if id[:2] in _WORKLOADS and secrets_in_environment(graph, id))
-        return Observed(datetime.now(UTC), look.live, look.secrets if read_secrets else None, look.pods, look.unreadable)
+        return Observed(datetime.now(UTC), look.live, look.secrets if read_secrets else None, look.pods, look.unreadable, look.unknown)
 
 
 def _watched(graph: Graph, table: KindTable) -> set[ResourceId]:
@@ -56,6 +56,7 @@ class _Look:
     secrets: dict[ResourceId, SecretFacts] = field(default_factory=dict)
     pods: dict[ResourceId, tuple[Live, ...]] = field(default_factory=dict)
     unreadable: dict[ResourceId, str] = field(default_factory=dict)
+    unknown: dict[ResourceId, str] = field(default_factory=dict)
 
     def at(self, ids: Iterable[ResourceId]) -> None:
         by_kind: dict[tuple[str, str], list[ResourceId]] = {}
@@ -85,8 +86,9 @@ class _Look:
         selector = ",".join(f"{key}={value}" for key, value in sorted(labels.items()))
         try:
             return tuple(self.plane.objects("", "Pod", workload.namespace, selector)) if selector else ()
-        except ForbiddenError:
+        except ForbiddenError as error:
             # Whether a workload has been restarted is not worth a failure.
+            self.unknown[workload] = str(error)
             return ()
 
     def _each(self, ids: Iterable[ResourceId], ask: Callable[[ResourceId], Value | None]) -> Mapping[ResourceId, Value]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -38,6 +38,7 @@ class Observed:
     secrets: Mapping[ResourceId, SecretFacts] | None = None  # None: Secrets were not to be read
     pods: Mapping[ResourceId, tuple[Live, ...]] = field(default_factory=dict)  # by workload
     unreadable: Mapping[ResourceId, str] = field(default_factory=dict)  # what a permission is missing for
+    unknown: Mapping[ResourceId, str] = field(default_factory=dict)  # workloads whose pods may not be looked at
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,6 +234,8 @@ class Judge:
         verdict = self._verdict(id, [*self._ready(id)])
         live = self.observed.live.get(id)
         stale = list(self._stale(id)) if live is not None and id.kind in _ROLLED_OUT else []
+        if id in self.observed.unknown:
+            return replace(verdict, remarks=(f"whether it has been restarted is not known: {self.observed.unknown[id]}",))
         if not stale:
             return verdict
         if live is not None and any(name.partition("/")[0].endswith("reloader.stakater.com") for name in mapping(live, "metadata", "annotations")):

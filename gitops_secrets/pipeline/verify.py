@@ -31,19 +31,20 @@ def diagnose(plan: Plan, table: KindTable, plane: ControlPlane, observed: Observ
     """The roots of what is wrong, with the events that tell of them."""
     first = Diagnosis(plan, table, Evidence(observed, verdicts))
     served = {kind: found.version for kind in kinds_in_question(first) if (found := plane.served(*kind)) is not None}
-    evidence = Evidence(observed, verdicts, _events(plane, events_wanted(first, observed)), served)
-    return Diagnosis(plan, table, evidence).causes()
+    events, unread = _events(plane, events_wanted(first, observed))
+    return Diagnosis(plan, table, Evidence(observed, verdicts, events, unread, served)).causes()
 
 
-def _events(plane: ControlPlane, ids: Iterable[ResourceId]) -> dict[ResourceId, tuple[LiveEvent, ...]]:
+def _events(plane: ControlPlane, ids: Iterable[ResourceId]) -> tuple[dict[ResourceId, tuple[LiveEvent, ...]], dict[ResourceId, str]]:
+    """Events by object; and for which they may not be read, in the words of the server: a diagnosis without them is better than none."""
     wanted = list(ids)
 
-    def read(id: ResourceId) -> tuple[LiveEvent, ...]:
+    def read(id: ResourceId) -> tuple[LiveEvent, ...] | str:
         try:
             return plane.events(id)
-        except ForbiddenError:
-            # A diagnosis without events is better than none.
-            return ()
+        except ForbiddenError as error:
+            return str(error)
 
     with ThreadPoolExecutor(_WORKERS, "events") as executor:
-        return dict(zip(wanted, executor.map(read, wanted), strict=True))
+        answers = list(zip(wanted, executor.map(read, wanted), strict=True))
+    return {id: found for id, found in answers if not isinstance(found, str)}, {id: found for id, found in answers if isinstance(found, str)}

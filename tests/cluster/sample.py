@@ -187,5 +187,5 @@ def causes(
 ) -> tuple[Cause, ...]:
     cluster = cluster or platform()
     told = {id: (LiveEvent("UpdateFailed", message, True, NOW),) for id, message in events}
-    evidence = Evidence(seen, verdicts(seen, cluster), told, {(group, kind): version for group, kind, version in served})
+    evidence = Evidence(seen, verdicts(seen, cluster), told, served={(group, kind): version for group, kind, version in served})
     return Diagnosis(cluster.plan, repository_of(MemoryTree({})).table, evidence).causes()

@@ -110,3 +110,11 @@ def test_a_permission_that_is_missing_is_named() -> None:
     (verdict,) = (each for each in verdicts(seen) if not each.is_well)
 
     assert (verdict.id, verdict.complaints[0].message) == (EXTERNAL_SECRET, message)
+
+
+def test_pods_that_may_not_be_looked_at_are_a_remark() -> None:
+    seen = observed()
+    seen = Observed(seen.now, seen.live, seen.secrets, seen.pods, unknown={DEPLOYMENT: "pods is forbidden"})
+    (verdict,) = (each for each in verdicts(seen) if each.id == DEPLOYMENT)
+
+    assert (verdict.is_well, verdict.remarks) == (True, ("whether it has been restarted is not known: pods is forbidden",))

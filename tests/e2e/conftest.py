@@ -13,7 +13,16 @@ from tests.e2e.bed.programs import Programs
 FIGURES = pytest.StashKey[dict[str, str]]()
 
 # What `make e2e` has to show, each with a figure. One that did not run fails the run.
-SHOWN = ("bring-up of development with the generated order", "bring-up of development without dependsOn")
+SHOWN = (
+    "bring-up of development with the generated order",
+    "bring-up of development without dependsOn",
+    "reconcile brings development up with the generated order",
+    "reconcile brings development up without dependsOn",
+    "reconcile over a chain of four edges",
+    "reconcile after SIGTERM",
+    "roots named first by verify",
+    "reconcile with the role of the job",
+)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
