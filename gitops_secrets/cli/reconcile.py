@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import click
@@ -13,6 +14,8 @@ from gitops_secrets.cli.verify import FORMATS, INTERRUPTED, NOT_WELL, TIME_LIMIT
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from gitops_secrets.cluster.port import ControlPlane
+    from gitops_secrets.cluster.prune import Levels
     from gitops_secrets.pipeline.reconcile import Preview
 
 
@@ -24,6 +27,8 @@ if TYPE_CHECKING:
 @click.option("--dry-run", is_flag=True, help="Change nothing; show what would be applied, as the API server would take it, and what would be asked.")
 @click.option("--force-sync", is_flag=True, help="Have every ExternalSecret read its provider anew, but for generated values.")
 @click.option("--only", metavar="UNIT", help="Only this unit, and what it needs.")
+@click.option("--prune", is_flag=True, help="Afterwards take away units that reconcile once applied and the repository no longer has, in reverse order.")
+@click.option("--yes", is_flag=True, help="With --prune: do not ask. Needed off a terminal.")
 @click.option("--no-read-secrets", is_flag=True, help="Do not look at Secrets themselves, only at what makes them.")
 @source_option
 @connection_options
@@ -38,6 +43,8 @@ def reconcile(
     dry_run: bool,
     force_sync: bool,
     only: str | None,
+    prune: bool,
+    yes: bool,
     no_read_secrets: bool,
     source: str | None,
     context_name: str | None,
@@ -51,16 +58,22 @@ def reconcile(
     from gitops_secrets.cli.run_progress import interruptible, progress_of
     from gitops_secrets.cluster.runner import End, Interrupt
     from gitops_secrets.pipeline.cluster import unit_called
-    from gitops_secrets.pipeline.reconcile import Engine, Options, job_of, preview
+    from gitops_secrets.pipeline.reconcile import Engine, Options, job_of, preview, superfluous
     from gitops_secrets.pipeline.reconcile import reconcile as bring
 
     with acting(path, source, kubeconfig, context_name, call) as (repository, cluster, wanted, plane):
         options = Options(Engine(engine), timeout, force_sync, unit_called(only, cluster) if only else None, not no_read_secrets)
         job = job_of(repository, cluster, plane, options)
+        going = superfluous(job, plane) if prune else ()
+        _show_removal(going, call)
         if dry_run:
             context.exit(_show_preview(preview(job, plane), call))
+        if going and not yes:
+            _confirm(sum(map(len, going)))
         with interruptible(Interrupt()) as interrupt, progress_of(call) as report:
             outcome = bring(repository, job, plane, wanted, options, interrupt, report)
+        if going and outcome.end is End.READY:
+            _take_away(plane, going, timeout, call)
     if outcome.verification is None:
         from gitops_secrets.report.verification_text import interrupted_text
 
@@ -70,6 +83,26 @@ def reconcile(
     if outcome.end is End.TIMEOUT:
         context.exit(TIME_LIMIT)
     context.exit(0 if outcome.verification.is_well else NOT_WELL)
+
+
+def _show_removal(going: Levels, call: Call) -> None:
+    for number, level in enumerate(going, 1):
+        note(f"{number}. takes away {', '.join(map(str, level))}, and all that it applied unless it says otherwise", call)
+
+
+def _confirm(count: int) -> None:
+    if not sys.stdin.isatty():
+        raise click.UsageError(f"--prune would take {count} units away; off a terminal add --yes")
+    click.confirm("take these away once all else is ready?", abort=True, err=True)
+
+
+def _take_away(plane: ControlPlane, going: Levels, timeout: float, call: Call) -> None:
+    from gitops_secrets.cluster.port import ClusterError
+    from gitops_secrets.cluster.prune import remove
+
+    left = remove(plane, going, timeout, lambda id: note(f"{id} is gone", call))
+    if left:
+        raise ClusterError(f"not gone at the time limit: {', '.join(map(str, left))}\na finalizer may hold them: see gitops-secrets plan --teardown")
 
 
 def _show_preview(found: Preview, call: Call) -> int:

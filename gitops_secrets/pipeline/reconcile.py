@@ -13,6 +13,7 @@ from typing import Any
 from gitops_secrets.cluster.apply import as_applied, comparable
 from gitops_secrets.cluster.direct import direct_targets, refusals
 from gitops_secrets.cluster.port import ControlPlane, RefusedError
+from gitops_secrets.cluster.prune import Levels, labelled, stale
 from gitops_secrets.cluster.reconciliation import Nudge, Reconciliation, Target, Wanted, is_applied_by_flux
 from gitops_secrets.cluster.runner import Did, End, Interrupt, Report, Runner, Step, Withheld
 from gitops_secrets.cluster.targets import only_watched, targets_of
@@ -79,7 +80,9 @@ def job_of(repository: Repository, cluster: ClusterAnalysis, plane: ControlPlane
     if is_overlay:
         raise UsageError(f"{entry} has no Flux Kustomizations\nwrite them first: gitops-secrets generate flux {entry}")
     targets = targets_of(cluster.plan, repository.table, force_sync=options.force_sync, only=options.only)
-    return Job(Engine.FLUX, cluster.plan, targets, _manifests(cluster.graph, targets))
+    manifests = _manifests(cluster.graph, targets)
+    marked = {id: labelled(manifest, cluster.graph.cluster.name) if id in cluster.graph.units else manifest for id, manifest in manifests.items()}
+    return Job(Engine.FLUX, cluster.plan, targets, marked)
 
 
 def _direct(repository: Repository, cluster: ClusterAnalysis, options: Options) -> Job:
@@ -118,6 +121,13 @@ def watch(repository: Repository, cluster: ClusterAnalysis, plane: ControlPlane,
     runner = Runner(plane, Reconciliation(targets, wanted, ""), {}, interrupt)
     runner.follow()
     return runner.run(options.timeout, report)
+
+
+def superfluous(job: Job, plane: ControlPlane) -> Levels:
+    """Units that a run of this entry point once applied and that it no longer has, in the order of their removal. Raises `ClusterError`."""
+    if job.engine is not Engine.FLUX:
+        raise UsageError("--prune takes units away; without an engine there are none, and nothing is removed")
+    return stale(plane, job.plan.graph.cluster.name, job.plan.graph.units.keys())
 
 
 class _Counter:

@@ -6,6 +6,7 @@ import pytest
 
 from gitops_secrets.cluster.apply import as_applied, comparable
 from gitops_secrets.cluster.direct import direct_targets, refusals
+from gitops_secrets.cluster.prune import label_value, removal_order
 from gitops_secrets.cluster.reconciliation import Nudge, Target
 from gitops_secrets.cluster.targets import targets_of
 from gitops_secrets.model.ids import ResourceId, crd_id
@@ -130,3 +131,30 @@ def test_a_request_to_reconcile_is_no_difference() -> None:
     live = {"kind": "A", "metadata": {"name": "a", "annotations": {"reconcile.fluxcd.io/requestedAt": "now"}, "generation": 2}}
 
     assert comparable(live) == {"kind": "A", "metadata": {"name": "a"}}
+
+
+def depending(name: str, *needs: str) -> dict[str, object]:
+    id = kustomization(name)
+    return sample.live(id, spec={"dependsOn": [{"name": each} for each in needs]})
+
+
+def test_units_are_taken_away_after_what_depends_on_them() -> None:
+    levels = removal_order([depending("operator"), depending("stores", "operator"), depending("weather", "stores"), depending("other", "operator")])
+
+    assert [[id.name for id in level] for level in levels] == [["other", "weather"], ["stores"], ["operator"]]
+
+
+def test_units_that_wait_for_each_other_are_taken_away_together() -> None:
+    assert [len(level) for level in removal_order([depending("a", "b"), depending("b", "a")])] == [2]
+
+
+@pytest.mark.parametrize(("name", "value"), [("production", "production"), ("clusters/eu/production", "clusters.eu.production"), ("", "root")])
+def test_the_name_of_an_entry_point_as_a_label(name: str, value: str) -> None:
+    assert label_value(name) == value
+
+
+def test_a_long_name_is_cut_to_what_a_label_may_hold_and_stays_unique() -> None:
+    first, second = label_value("a" * 80), label_value("a" * 81)
+
+    assert (len(first), len(second)) == (63, 63)
+    assert first != second

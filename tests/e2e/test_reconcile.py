@@ -13,7 +13,7 @@ import yaml
 
 from tests.e2e import program
 from tests.e2e.bed import faults, sample
-from tests.e2e.bed.api import EXTERNAL_SECRET, GIT_REPOSITORY, KUSTOMIZATION, Object
+from tests.e2e.bed.api import CONFIG_MAP, EXTERNAL_SECRET, GIT_REPOSITORY, KUSTOMIZATION, Object
 from tests.e2e.bed.bed import Bed
 from tests.e2e.bed.history import History
 from tests.e2e.bed.processes import wait_until
@@ -72,6 +72,24 @@ def test_a_chain_of_four_edges_follows_a_commit_without_waiting_for_requeues(bed
     assert (first.status, second.status) == (0, 0), first.log + second.log
     # One requeue of Flux.
     assert took < 30
+
+
+def test_units_that_the_repository_drops_are_taken_away_in_reverse_order(bed: Bed) -> None:
+    repository = bed.git.repository("chain")
+    repository.commit(chain(4, "first"))
+    program.apply_source(bed, repository)
+    with repository.checkout() as checkout:
+        assert program.run(bed.kubeconfig, "reconcile", str(checkout)).status == 0
+    repository.commit({f"chain/flux/u{number}.yaml": None for number in (2, 3)})
+    with repository.checkout() as checkout:
+        unasked = program.run(bed.kubeconfig, "reconcile", str(checkout), "--prune")
+        before = len(bed.api.list(KUSTOMIZATION))
+        asked = program.run(bed.kubeconfig, "reconcile", str(checkout), "--prune", "--yes")
+
+    assert (unasked.status, before, asked.status) == (2, 4, 0), unasked.log + asked.log
+    assert [line for line in asked.log.splitlines() if line.endswith("is gone")] == [f"Kustomization/flux-system/u{number} is gone" for number in (3, 2)]
+    assert {each["metadata"]["name"] for each in bed.api.list(KUSTOMIZATION)} == {"u0", "u1"}
+    assert {each["metadata"]["name"] for each in bed.api.list(CONFIG_MAP, "default")} >= {"u0", "u1"}
 
 
 def test_it_is_interrupted_within_two_seconds_and_goes_on_when_run_again(bed: Bed, figure: Figure) -> None:
