@@ -110,7 +110,8 @@ class Judge:
     def _all(self) -> Iterator[Verdict]:
         units = [unit for unit in self.graph.units.values() if not unit.is_overlay]
         for source in sorted({unit.source for unit in units if unit.source is not None}):
-            yield self._verdict(source, self._source(source))
+            verdict = self._verdict(source, self._source(source))
+            yield replace(verdict, remarks=tuple(self._superseded(source)))
         for unit in units:
             if not any(parent in self.remote for parent in self.graph.ancestors(unit.id)):
                 yield self._verdict(unit.id, self._unit(unit.id, unit.source))
@@ -150,6 +151,13 @@ class Judge:
         revision = text(self.observed.live.get(id), "status", "artifact", "revision")
         if revision and commit_of(revision) in self.wanted.behind:
             yield Complaint("old-revision", f"it is at {_short(revision)}, not yet at {(self.wanted.commit or '')[:12]}")
+
+    def _superseded(self, id: ResourceId) -> Iterator[str]:
+        """Is a source of what was read at a newer commit?"""
+        revision = text(self.observed.live.get(id), "status", "artifact", "revision")
+        is_ours = any(unit.source == id and unit.path is not None for unit in self.graph.units.values())
+        if revision and is_ours and self.wanted.commit is not None and commit_of(revision) not in {self.wanted.commit, *self.wanted.behind}:
+            yield f"{self.wanted.commit[:12]} is superseded by {_short(revision)}"
 
     def _unit(self, id: ResourceId, source: ResourceId | None) -> Iterator[Complaint]:
         live = self.observed.live.get(id)

@@ -118,3 +118,11 @@ def test_pods_that_may_not_be_looked_at_are_a_remark() -> None:
     (verdict,) = (each for each in verdicts(seen) if each.id == DEPLOYMENT)
 
     assert (verdict.is_well, verdict.remarks) == (True, ("whether it has been restarted is not known: pods is forbidden",))
+
+
+def test_a_newer_commit_is_a_remark() -> None:
+    source = live(SOURCE, sample.READY, observedGeneration=1, artifact={"revision": "main@sha1:newer"})
+    units = (live(kustomization(name), sample.READY, observedGeneration=1, lastAppliedRevision="main@sha1:newer") for name in ("operator", "stores", "weather"))
+    (verdict,) = (each for each in verdicts(observed(source, *units)) if each.id == SOURCE)
+
+    assert (verdict.is_well, verdict.remarks) == (True, ("1f2e3d4c5b6a is superseded by main@sha1:newer",))
