@@ -91,7 +91,8 @@ class Plan:
 
     graph: Graph
     edges: tuple[OrderedEdge, ...]
-    missing: tuple[MissingEdge, ...]
+    unwritten: tuple[OrderedEdge, ...]  # that order, and that nothing written guarantees
+    missing: tuple[MissingEdge, ...]  # the fewest of those that say all of them
     splits: tuple[Split, ...]
     cycles: tuple[Cycle, ...]
     # What `dependsOn` of each unit should say: what is written, and what is missing.
@@ -155,6 +156,7 @@ class _Planner:
         return Plan(
             graph=self.graph,
             edges=edges,
+            unwritten=tuple(needed),
             missing=missing,
             splits=self._splits() + self._cyclic_splits(cycles),
             cycles=tuple(cycle for cycle in cycles if cycle.declared or self._is_resource_cycle(cycle)),

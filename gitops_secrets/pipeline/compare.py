@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from gitops_secrets.checks import RULES
+from gitops_secrets.checks.order import MissingDependsOn
 from gitops_secrets.config import Configuration
 from gitops_secrets.errors import UsageError
 from gitops_secrets.model.facts import Confidence
@@ -28,11 +29,12 @@ SCHEMA = "gitops-secrets/check/v1"
 def check_since(result: CheckResult, repository: Repository, after: Analysis, base: Repository, before: Analysis, *, everything: bool = False) -> CheckResult:
     """What has become of the findings since `base`, an earlier revision of `repository`, of which `before` is the analysis: see `compared`."""
     earlier = check(base, before, fixes=False).findings
-    first = compared(result, earlier, everything=everything)
+    unwritten = {(str(edge.consumer), str(edge.provider)) for cluster in before.clusters for edge in cluster.plan.unwritten}
+    first = compared(result, earlier, everything=everything, unwritten=unwritten)
     if first.resolved and any(finding.change is Change.NEW for finding in first.findings):
         # Only what moved can be on both sides.
         renamed = renames(repository.root, base.revision or "", repository.revision)
-        first = compared(result, earlier, everything=everything, renamed=renamed)
+        first = compared(result, earlier, everything=everything, renamed=renamed, unwritten=unwritten)
     if any(finding.change is not Change.KNOWN for finding in first.findings):
         taken = _taken(diff(base, before, repository, after).clusters)
         first = replace(first, findings=tuple(_taken_away(finding, taken, repository.configuration) for finding in first.findings))
@@ -79,14 +81,22 @@ def analyse_base(base: Repository, *, cluster: str | None = None, progress: Prog
         raise UsageError(f"can't read the base {(base.revision or '')[:12]} as this configuration says: {error}") from error
 
 
-def compared(result: CheckResult, earlier: Sequence[Finding], *, everything: bool = False, renamed: Mapping[str, str] | None = None) -> CheckResult:
+def compared(
+    result: CheckResult,
+    earlier: Sequence[Finding],
+    *,
+    everything: bool = False,
+    renamed: Mapping[str, str] | None = None,
+    unwritten: Collection[tuple[str, str | None]] = (),
+) -> CheckResult:
     """A result beside the findings of an earlier state: what is new or worse, what is gone; with `everything` also what was there before.
 
-    `renamed` has the new paths of files: what was found about one is found about it still.
+    `renamed` has the new paths of files: what was found about one is found about it still. `unwritten` are the pairs of units that lacked an order before; of
+    those that others implied nothing was found then.
     """
     moved = [_moved(finding, _names(renamed)) for finding in earlier] if renamed else list(earlier)
     pairs = _matched(result.findings, moved)
-    findings = tuple(replace(finding, change=_change(finding, pairs.get(number))) for number, finding in enumerate(result.findings))
+    findings = tuple(replace(finding, change=_change(finding, pairs.get(number), unwritten)) for number, finding in enumerate(result.findings))
     kept = tuple(finding for finding in findings if everything or finding.change is not Change.KNOWN)
     matched = set(map(id, pairs.values()))
     resolved = tuple(before for before, after in zip(earlier, moved, strict=True) if id(after) not in matched)
@@ -116,9 +126,9 @@ def _matched(findings: Sequence[Finding], earlier: Sequence[Finding]) -> dict[in
     return pairs
 
 
-def _change(finding: Finding, before: Finding | None) -> Change:
+def _change(finding: Finding, before: Finding | None, unwritten: Collection[tuple[str, str | None]]) -> Change:
     if before is None:
-        return Change.NEW
+        return Change.KNOWN if finding.rule == MissingDependsOn.id and (finding.subject, finding.other) in unwritten else Change.NEW
     graver = finding.severity.rank < before.severity.rank
     surer = before.confidence is Confidence.POSSIBLE and finding.confidence is not Confidence.POSSIBLE
     # A renamed cluster is no further one.

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from gitops_secrets.errors import UsageError
 from gitops_secrets.model.facts import Confidence
 from gitops_secrets.model.nodes import Place
-from gitops_secrets.model.results import CheckResult, Finding, Severity
+from gitops_secrets.model.results import Change, CheckResult, Finding, Severity
 from gitops_secrets.pipeline.compare import compared, read_baseline
 from gitops_secrets.report.documents import check_document
 
@@ -39,6 +39,13 @@ def changes(now: Sequence[Finding], before: Sequence[Finding], **renamed: str) -
 
 def test_what_was_not_there_is_new() -> None:
     assert changes([FINDING], []) == ["new"]
+
+
+def test_an_order_that_was_missing_and_implied_by_others_is_known_when_they_are_gone() -> None:
+    finding = replace(FINDING, rule="missing-depends-on", subject="Kustomization/flux-system/apps", other="Kustomization/flux-system/stores")
+    result = compared(CheckResult((finding, FINDING)), [], unwritten={(finding.subject, finding.other), (FINDING.subject, FINDING.other)})
+
+    assert (result.findings, result.known) == ((replace(FINDING, change=Change.NEW),), 1)
 
 
 def test_what_is_no_longer_there_is_gone() -> None:
