@@ -47,6 +47,7 @@ _OPENSHIFT_NAMESPACES = (
 _ARGO_CD = frozenset({"Application", "ApplicationSet", "AppProject"})  # and not the kinds of its sisters, Rollouts and Workflows
 _FLUX_GROUPS = (".toolkit.fluxcd.io", "fluxcd.controlplane.io")
 FLUX_MANIFESTS = "https://github.com/fluxcd/flux2"
+_ARGO_SECRETS = ("argocd-redis", "argocd-secret", "argocd-initial-admin-secret")  # it makes these when it starts
 _ARGO_ACCOUNTS = tuple(
     f"argocd-{part}"
     for part in ("application-controller", "applicationset-controller", "server", "repo-server", "notifications-controller", "dex-server", "redis")
@@ -160,3 +161,5 @@ def _argo_objects(cluster: Cluster, place: Place) -> Iterable[Provision]:
             yield Provision(ARGO, ObjectNeed(ResourceId("", "Namespace", "", namespace)), When.BEFORE, place)
             for account in _ARGO_ACCOUNTS:
                 yield Provision(ARGO, ObjectNeed(ResourceId("", "ServiceAccount", namespace, account)), When.BEFORE, place)
+            for secret in _ARGO_SECRETS:
+                yield Provision(ARGO, ObjectNeed(ResourceId("", "Secret", namespace, secret)), When.BEFORE, place)

@@ -450,7 +450,7 @@ class _Discovery:
         own = own_urls((root for root in roots if is_argo_unit(root)), urls, self.tree) | urls
         checkouts = {normalised_url(name): loader for name, loader in self.checkouts.items()}
         external = frozenset(normalised_url(name) for name in self.external)
-        return Repositories(own, external, checkouts, (*self.destinations, *self.registered), here)
+        return Repositories(own, external, checkouts, (*self.destinations, *self.registered), bool(self.destinations), here)
 
     # Directories without an engine
 

@@ -280,3 +280,12 @@ def test_whatever_stands_in_a_spec_is_read_without_a_fault_of_ours(spec: dict[st
         )
 
         assert any(entry.id.name == "app" for found in analysis.clusters for entry in found.graph.cluster.units)
+
+
+def test_labels_that_no_cluster_of_the_configuration_has_select_none() -> None:
+    west = Destination("west", "https://west.example.org", {"tier": "gold"})
+    generator = {"clusters": {"selector": {"matchLabels": {"tier": "silver"}}}}
+    found = clusters({}, application("app"), application_set([generator]), destinations=(west,))
+
+    assert unit(found["roots"], "set").opaque is None
+    assert names(found["roots"]) == ["app"]

@@ -118,7 +118,7 @@ class Generation:
         chosen = [cluster for cluster in known if is_selected(cluster.labels, selector)]
         if not selector:
             chosen += [cluster for cluster in (IN_CLUSTER,) if all(cluster.server != other.server for other in chosen)]
-        if not chosen:
+        if not chosen and not self.repositories.knows_all:
             which = "which clusters it is for only Argo CD knows" if not known else "no cluster that is known has the labels that it selects"
             raise NotKnown(f"{which}; name them under destinations in the configuration")
         every = [self._with_values(self._cluster(cluster), written) for cluster in sorted(chosen, key=lambda cluster: cluster.name)]

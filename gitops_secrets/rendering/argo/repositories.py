@@ -18,6 +18,7 @@ class Repositories:
     external: frozenset[str] = frozenset()  # urls that are elsewhere for certain, normalised
     checkouts: Mapping[str, Loader] = field(default_factory=dict)  # by normalised url
     destinations: Sequence[Destination] = ()  # registered clusters
+    knows_all: bool = False  # did the user say which clusters there are? Secrets of the repository show some, and not all of their labels
     here: Destination | None = None  # the cluster that is expanded; None: the one that Argo CD runs in
     settings: ArgoSettings | None = None
 
