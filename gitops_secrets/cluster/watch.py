@@ -34,7 +34,6 @@ class Watch:
         self._sink = sink
         self._definitions = definitions
         self._version = ""
-        self._listed: list[Live] | None = None  # and not handed on yet
         self._known: set[ResourceId] = set()
         self._failures = 0
 
@@ -56,7 +55,8 @@ class Watch:
             self._kinds.await_change(self._kind[0], changes)
             return
         if not self._version:
-            self._listed, self._version = pages(self._session, served, accept=_METADATA_LIST if self._kind == DEFINITION else JSON)
+            listed, self._version = pages(self._session, served, accept=_METADATA_LIST if self._kind == DEFINITION else JSON)
+            self._replace(listed)
         try:
             self._listen(served)
         except (OSError, ValueError):
@@ -71,10 +71,6 @@ class Watch:
             if response.status != 200:
                 self._failed(response.status, response.read())
                 return
-            if self._listed is not None:
-                # Not before the watch is granted: a run must not rest on what it may list and not follow.
-                listed, self._listed = self._listed, None
-                self._replace(listed)
             for line in _lines(response):
                 self._failures = 0
                 if not self._take(json.loads(line)):

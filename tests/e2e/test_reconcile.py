@@ -42,6 +42,21 @@ def chain(length: int, value: str) -> dict[str, str | None]:
     return files
 
 
+def longest_chain(bed: Bed, history: History) -> float:
+    """Seconds that units took from their first reconciliation until they were Ready, summed up along the slowest way of `dependsOn`."""
+    needs = {each["metadata"]["name"]: [entry["name"] for entry in each["spec"].get("dependsOn", [])] for each in bed.api.list(KUSTOMIZATION)}
+    first: dict[str, float] = {}
+    for transition in history.transitions:
+        if transition.kind == "Kustomization":
+            first.setdefault(transition.name, transition.seconds)
+    own = {name: (history.ready_at("Kustomization", name) or 0.0) - first[name] for name in needs}
+
+    def along(name: str) -> float:
+        return own[name] + max(map(along, needs[name]), default=0.0)
+
+    return max(map(along, needs))
+
+
 @pytest.mark.parametrize("ordered", [True, False], ids=["with the generated order", "without dependsOn"])
 def test_the_sample_platform_comes_up_without_a_failed_reconciliation(bed: Bed, figure: Figure, ordered: bool) -> None:
     with served(bed, ordered=ordered) as (platform, checkout):
@@ -49,7 +64,9 @@ def test_the_sample_platform_comes_up_without_a_failed_reconciliation(bed: Bed, 
         ran = program.run(bed.kubeconfig, "reconcile", str(checkout / UNITS), "--format", "json")
 
     order = "with the generated order" if ordered else "without dependsOn"
-    figure(f"reconcile brings development up {order}", f"{ran.document['run']['seconds']:.0f} s, {len(history.failed)} failed reconciliations")
+    took = ran.document["run"]["seconds"]
+    told = f", {took / longest_chain(bed, history):.2f} of what the longest chain of units took by itself" if ordered else ""
+    figure(f"reconcile brings development up {order}", f"{took:.0f} s, {len(history.failed)} failed reconciliations{told}")
 
     assert ran.status == 0, ran.log
     assert history.failed == ()
@@ -240,7 +257,8 @@ def _is_named(bed: Bed, kubeconfig: Path, role: Object, taken: tuple[str, str], 
         for each in rule["resources"]
     ]
     bed.api.apply({**role, "rules": [rule for rule in rules if rule["verbs"]]})
-    ran = program.run(kubeconfig, "reconcile", *source, "--timeout", "20s", "--format", "json")
+    # Something to wait for, or it would be done before it watches.
+    ran = program.run(kubeconfig, "reconcile", *source, "--force-sync", "--timeout", "20s", "--format", "json")
     return f'cannot {verb} resource "{resource}"' in (ran.output + ran.log).replace('\\"', '"')
 
 
