@@ -135,13 +135,26 @@ def parse(text: str | bytes, file: str) -> Parsed:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         problem = (error.problem or error.context or "not YAML").split("\n")[0]
-        builder.problems.append(YamlProblem(problem, mark.line + 1 if mark else 1, mark.column + 1 if mark else 1))
+        conflict = _line_of_conflict(text)
+        if conflict is None:
+            builder.problems.append(YamlProblem(problem, mark.line + 1 if mark else 1, mark.column + 1 if mark else 1))
+        else:
+            builder.problems.append(YamlProblem("a merge conflict that nobody has resolved", conflict, 1))
     except _Stop as stop:
         builder.problems.append(YamlProblem(str(stop), stop.mark.line + 1, stop.mark.column + 1))
     except (yaml.YAMLError, UnicodeError, ValueError) as error:
         line = _line_of_reader_error(text, error)
         builder.problems.append(YamlProblem("not text in UTF-8, or a character that YAML does not allow", line, 1))
     return Parsed(tuple(builder.documents), tuple(builder.problems))
+
+
+def _line_of_conflict(text: str | bytes) -> int | None:
+    """The line of the first marker that git leaves where two sides changed the same lines."""
+    content = text if isinstance(text, str) else text.decode(errors="replace")
+    start = 0 if content.startswith("<<<<<<< ") else content.find("\n<<<<<<< ") + 1
+    middle = content.find("\n=======", start)
+    is_conflict = content.startswith("<<<<<<< ", start) and middle >= 0 and content.find("\n>>>>>>> ", middle) >= 0
+    return content.count("\n", 0, start) + 1 if is_conflict else None
 
 
 def _line_of_reader_error(text: str | bytes, error: Exception) -> int:

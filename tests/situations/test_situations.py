@@ -91,8 +91,11 @@ def opened(situation: Mapping[str, Any], root: Path) -> tuple[Repository, CheckR
 
 
 def failed_only(junit: str) -> str:
+    """What does not change with each rule that is added."""
     suites = ElementTree.fromstring(junit)
+    del suites.attrib["tests"]
     for suite in suites:
+        del suite.attrib["tests"]
         for case in [case for case in suite if not len(case)]:
             suite.remove(case)
     ElementTree.indent(suites)

@@ -234,6 +234,12 @@ def test_documents_before_an_error_stay() -> None:
     assert [problem.line for problem in parsed.problems] == [6]
 
 
+def test_a_merge_conflict_is_named_as_one_at_its_first_line() -> None:
+    parsed = parse("a: 1\n<<<<<<< HEAD\nb: 2\n=======\nb: 3\n>>>>>>> other\n", "a.yaml")
+
+    assert [(problem.message, problem.line) for problem in parsed.problems] == [("a merge conflict that nobody has resolved", 2)]
+
+
 def test_a_tab_as_indentation_is_a_problem_at_its_line() -> None:
     assert [(line, column) for _, line, column in problems(parse("a:\n  b: 1\n\tc: 2\n", "a.yaml"))] == [(3, 1)]
 
