@@ -150,7 +150,9 @@ class Builder:
             documents = layer.documents_at(path, openapi.place("path"))
         except BuildError as error:
             return Problem(error.message, error.place or openapi.place("path"), "build-failed")
-        file = next(iter(layer.state.inputs))
+        file = next(iter(layer.state.inputs), None)
+        if file is None:
+            return None  # it is elsewhere, and not fetched: lists of custom resources are merged as without it
         key = (file, in_use.in_use)
         known = self._schemas.get(key)
         if known is None:

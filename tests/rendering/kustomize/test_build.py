@@ -302,6 +302,18 @@ def test_what_is_elsewhere_is_opaque_and_nothing_is_judged_by_it() -> None:
     assert (problems(result), result.failed) == ([], False)
 
 
+@pytest.mark.parametrize("directory", ["base", "overlay"])
+def test_a_schema_that_is_elsewhere_is_not_fetched_and_ends_no_build(directory: str) -> None:
+    files = {
+        "overlay/kustomization.yaml": "resources: [../base]\n",
+        "base/kustomization.yaml": "resources: [c.yaml]\nopenapi: {path: 'https://example.com/schema.json'}\n",
+        "base/c.yaml": CONFIG_MAP,
+    }
+    result = builder(files).build(directory)
+
+    assert (problems(result), [resource["metadata"]["name"] for resource in result.resources]) == ([], ["c"])
+
+
 def test_charts_and_plugins_are_opaque() -> None:
     kustomization = """\
     resources: [c.yaml]
