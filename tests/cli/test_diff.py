@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -97,3 +98,25 @@ def test_a_comment_on_a_pull_request_tells_what_is_wrong_and_what_changes(checko
 
     assert shown.startswith("<!-- gitops-secrets check -->\n")
     assert "`Secret/weather/weather-api-secrets`: key token is new; key apiKey is gone" in shown
+
+
+CANARY = Path(__file__).parents[1] / "repositories" / "secrets-canary"
+
+
+@pytest.mark.parametrize("arguments", [("diff",), ("diff", "--full"), ("check",), ("check", "--all", "-v")], ids=" ".join)
+def test_no_secret_value_of_either_side_is_shown(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]) -> None:
+    root = tmp_path / "platform"
+    shutil.copytree(CANARY, root)
+    monkeypatch.chdir(root)
+    git(root, "init", "--quiet")
+    commit(root)
+    changed = [path for path in root.rglob("*") if path.is_file() and ".git" not in path.parts and "CANARY" in path.read_text()]
+    for path in changed:
+        path.write_text(path.read_text().replace("CANARY", "CANARY-other"))
+    base = ("HEAD",) if arguments[0] == "diff" else ("--base", "HEAD")
+    formats = ("text", "json", "markdown") if arguments[0] == "diff" else ("text", "json", "sarif", "github", "gitlab", "junit", "markdown", "suggestions")
+    shown = {format_: run(*arguments, *base, "--no-merge-base", "--format", format_) for format_ in formats}
+
+    assert len(changed) > 10
+    assert {format_ for format_, result in shown.items() if result.exit_code not in (0, 1)} == set()
+    assert {format_: line for format_, result in shown.items() for line in result.output.splitlines() if "CANARY" in line} == {}
