@@ -40,6 +40,11 @@ e2e-full: environment ## the same with the long ones: every edge, every permissi
 cluster: environment ## a control plane that is left running, with the sample platform in a git server (ARGS="--overlay staging"); ends by make cluster-down
 	@$(BIN)/python -m tests.e2e.bed up $(or $(ARGS),--overlay development)
 
+.PHONY: demo-cluster
+demo-cluster: environment ## the main job on a real control plane: reconcile and verify, from an empty cluster on
+	@$(BIN)/python -m tests.e2e.bed build
+	@PATH="$(CURDIR)/$(BIN):$$PATH" scripts/demo-cluster
+
 .PHONY: cluster-down
 cluster-down: ## ends what `make cluster` left running
 	@$(BIN)/python -m tests.e2e.bed down

@@ -19,8 +19,12 @@ SHOWN = (
     "reconcile brings development up with the generated order",
     "reconcile brings development up without dependsOn",
     "reconcile over a chain of four edges",
-    "reconcile after SIGTERM",
     "roots named first by verify",
+    "diagnosis of a key that the provider does not have",
+    "diagnosis of units that depend on each other",
+    "diagnosis of a store that does not admit the namespace",
+    "reconcile after SIGTERM and a kill",
+    "places that show a value of the provider",
     "reconcile with the role of the job",
 )
 

@@ -122,7 +122,7 @@ def test_it_is_interrupted_within_two_seconds_and_goes_on_when_run_again(bed: Be
         killed.kill()
         killed.communicate()
         again = program.run(bed.kubeconfig, "reconcile", str(checkout / UNITS))
-    figure("reconcile after SIGTERM", f"out after {took:.1f} s")
+    figure("reconcile after SIGTERM and a kill", f"out after {took:.1f} s; run again, exit status {again.status}")
 
     assert (process.returncode, again.status) == (130, 0), again.log
     assert "interrupted" in output

@@ -28,7 +28,7 @@ def main() -> int:
     for name, about in (("up", "start a bed and leave it running"), ("run", "the same in the foreground")):
         command = commands.add_parser(name, help=about)
         command.add_argument("--overlay", help="serve this overlay of the sample platform and bootstrap Flux with it")
-        command.add_argument("--empty", action="store_true", help="with --overlay: serve it only, do not bootstrap")
+        command.add_argument("--bootstrap", choices=("all", "source", "nothing"), default="all", help="with --overlay: what of it is applied")
         command.add_argument("--requeue-dependency", default=flux.Settings().requeue_dependency, help="of Flux (default: %(default)s)")
     commands.add_parser("down", help="end it")
     options = parser.parse_args()
@@ -54,9 +54,10 @@ def _run(options: argparse.Namespace) -> int:
             if options.overlay:
                 served = sample.serve(bed, options.overlay)
                 about |= {"repository": served.repository.url, "push to": str(served.repository.path), "overlay": served.path}
-                if not options.empty:
-                    sample.bootstrap(bed, served)
-            (folder / "about.json").write_text(json.dumps(about, indent=2) + "\n")
+                bootstraps = {"all": sample.bootstrap, "source": sample.apply_source, "nothing": lambda bed, served: None}
+                bootstraps[options.bootstrap](bed, served)
+            (folder / "about.new").write_text(json.dumps(about, indent=2) + "\n")
+            (folder / "about.new").rename(folder / "about.json")
             signal.pause()
     finally:
         for name in ("pid", "about.json"):
@@ -71,12 +72,7 @@ def _up(options: argparse.Namespace) -> int:
         return 1
     folder.mkdir(parents=True, exist_ok=True)
     programs.build()  # here, where one can see it
-    arguments = [
-        "--requeue-dependency",
-        options.requeue_dependency,
-        *(["--overlay", options.overlay] if options.overlay else []),
-        *(["--empty"] if options.empty else []),
-    ]
+    arguments = sys.argv[sys.argv.index("up") + 1 :]
     with (folder / "log").open("w") as log:
         child = subprocess.Popen(
             [sys.executable, "-m", "tests.e2e.bed", "--folder", str(folder), "run", *arguments],
