@@ -11,6 +11,7 @@ import yaml
 
 from tests.e2e.bed import sample, tool
 from tests.e2e.bed.bed import Bed, running
+from tests.e2e.bed.flux import Settings
 from tests.e2e.bed.history import History
 from tests.e2e.bed.processes import wait_until
 from tests.e2e.bed.programs import Programs
@@ -62,8 +63,12 @@ def is_refused(bed: Bed, edge: Edge) -> bool:
     history = History(bed.api)
     sample.bootstrap(bed, served)
     name = edge.consumer.rpartition("/")[2]
-    wait_until(lambda: any(each.name == name for each in history.failed) or history.ready_at("Kustomization", name) is not None, f"{name} was tried")
-    return any(each.name == name for each in history.failed)
+
+    def was_refused() -> bool:
+        return any(each.name == name for each in history.failed)
+
+    wait_until(lambda: was_refused() or history.ready_at("Kustomization", name) is not None, f"{name} was tried", timeout=240)
+    return was_refused()
 
 
 @pytest.mark.full
@@ -74,7 +79,8 @@ def test_without_any_one_of_the_generated_edges_a_unit_is_refused(
         edges = needed_edges(tree, "overlays/development")
     needless = []
     for edge in edges:
-        with running(built, tmp_path_factory.mktemp("bed") / "bed") as bed:
+        # What else the unit waits for is not the matter: it may look for that every second.
+        with running(built, tmp_path_factory.mktemp("bed") / "bed", Settings(requeue_dependency="1s")) as bed:
             if not is_refused(bed, edge):
                 needless.append(edge)
     figure("generated edges without which a unit is refused", f"{len(edges) - len(needless)} of {len(edges)}")
