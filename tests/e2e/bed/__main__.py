@@ -54,8 +54,10 @@ def _run(options: argparse.Namespace) -> int:
             if options.overlay:
                 served = sample.serve(bed, options.overlay)
                 about |= {"repository": served.repository.url, "push to": str(served.repository.path), "overlay": served.path}
-                bootstraps = {"all": sample.bootstrap, "source": sample.apply_source, "nothing": lambda bed, served: None}
-                bootstraps[options.bootstrap](bed, served)
+                if options.bootstrap == "all":
+                    sample.bootstrap(bed, served)
+                elif options.bootstrap == "source":
+                    sample.apply_source(bed, served)
             (folder / "about.new").write_text(json.dumps(about, indent=2) + "\n")
             (folder / "about.new").rename(folder / "about.json")
             signal.pause()
