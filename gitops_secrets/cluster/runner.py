@@ -88,6 +88,7 @@ class Runner:
         self._notices = interrupt._notices
         self._shown: dict[ResourceId, View] = {}
         self._withheld: set[str] = set()
+        self._told: set[str] = set()
         self._started = time.monotonic()
 
     @property
@@ -171,9 +172,9 @@ class Runner:
             if self._shown.get(view.id) != view:
                 self._shown[view.id] = view
                 report(Changed(view, self.after))
-        for message in sorted(self._withheld):
+        for message in sorted(self._withheld - self._told):
             report(Withheld(message))
-        self._withheld.clear()
+        self._told |= self._withheld
 
 
 def _asked(manifest: Mapping[str, Any], action: Action) -> Mapping[str, Any]:

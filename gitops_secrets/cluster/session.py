@@ -91,13 +91,17 @@ class Session:
 
     def request(self, method: str, path: str, body: str | None = None, *, accept: str = JSON, content: str = JSON) -> tuple[int, bytes]:
         """A response that does not pass by itself: overload, restarts, dropped connections and expired tokens are waited out."""
-        started, attempt = time.monotonic(), 0
+        started, attempt, last = time.monotonic(), 0, 0
         while True:
             status, answer, wait = self._try(method, path, body, accept, content)
             if status not in PASSING and status not in (0, 401):
                 self._has_answered = True
                 return status, answer
             attempt += 1
+            if (status == 401) != (last == 401):
+                # What is wrong now has only begun, whatever was before.
+                started = time.monotonic()
+            last = status
             # Credentials that are wrong stay wrong; those that have expired are good again once renewed.
             patience = _PATIENCE if self._has_answered and status != 401 else _FIRST_PATIENCE
             if time.monotonic() - started > patience or self.closing.is_set():

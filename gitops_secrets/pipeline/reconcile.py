@@ -73,6 +73,8 @@ def job_of(repository: Repository, cluster: ClusterAnalysis, plane: ControlPlane
     has_flux = plane.served("kustomize.toolkit.fluxcd.io", "Kustomization") is not None
     is_overlay = all(unit.is_overlay or unit.id.kind == "HelmRelease" for unit in cluster.graph.units.values())
     entry = cluster.graph.cluster.entry_point
+    if cluster.graph.cluster.engine == "argo":
+        raise UsageError(f"{entry} is applied by Argo CD, which reconcile does not ask yet\n`gitops-secrets verify` looks at it all the same")
     if options.engine is Engine.DIRECT or (options.engine is Engine.AUTO and not has_flux and is_overlay):
         return _direct(repository, cluster, options)
     if not has_flux:
