@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Final
 
@@ -14,10 +13,9 @@ from gitops_secrets.model.facts import Confidence, ObjectNeed, Provision, Resour
 from gitops_secrets.model.ids import ResourceId, kind_text
 from gitops_secrets.model.nodes import MappingNode, as_mapping, as_sequence, as_text
 from gitops_secrets.model.results import Finding, Related, Severity
+from gitops_secrets.syntax.pattern import PatternError, compile_pattern
 
 _NAME_LABEL: Final = "kubernetes.io/metadata.name"
-# A pattern that repeats a group, or repeats often, can take Python's engine for ever where Go's takes no time: it is not judged.
-_COSTLY_PATTERN: Final = re.compile(r"\)[*+{]|(?:[*+{].*){6}", re.DOTALL)
 
 
 class StoreNotAllowed(Rule):
@@ -126,12 +124,10 @@ def _denied(spec: MappingNode, namespace: str, labels: Mapping[str, str] | None)
 
 
 def _may_match(pattern: str, namespace: str) -> bool:
-    """Does a pattern match somewhere in a name, as Go's `regexp.MatchString` does? One that is not judged counts as matching."""
-    if _COSTLY_PATTERN.search(pattern) or not pattern.isprintable():
-        return True
+    """Does a pattern match somewhere in a name, as Go's `regexp.MatchString` does? One that Go refuses counts as matching."""
     try:
-        return re.search(pattern, namespace) is not None
-    except re.error:
+        return compile_pattern(pattern).finds(namespace)
+    except PatternError:
         return True
 
 

@@ -44,7 +44,7 @@ def answered(path: Path, call: Call, question: tuple[Hashable, ...], answer: Cal
     from gitops_secrets.pipeline.checkout import Answers, open_checkout
     from gitops_secrets.repository.cache import user_cache
 
-    checkout = open_checkout(path, call.revision)
+    checkout = open_checkout(path, call.revision, call.limits)
     cache = user_cache() if call.cache else None
     if cache is None:
         return answer(*_analyse(checkout, call))
@@ -65,14 +65,14 @@ def _reading(call: Call) -> tuple[Hashable, ...]:
         config = None if call.config is None else (str(call.config), call.config.read_bytes())
     except OSError:
         config = None  # said when it is read
-    return (config, call.cluster, *call.look)
+    return (config, call.cluster, call.limits, *call.look)
 
 
 def open_and_analyse(path: Path, call: Call) -> tuple[Repository, Analysis]:
     """The repository at `path` and all that is known of it, for the one command of a process. Says so where it has no entry point: that is no error."""
     from gitops_secrets.pipeline.checkout import open_checkout
 
-    return _analyse(open_checkout(path, call.revision), call)
+    return _analyse(open_checkout(path, call.revision, call.limits), call)
 
 
 def analyse_repository(repository: Repository, call: Call) -> Analysis:
@@ -92,7 +92,7 @@ def _analyse(checkout: Checkout, call: Call) -> tuple[Repository, Analysis]:
     gc.disable()
     from gitops_secrets.pipeline.scan import repository_at
 
-    repository = repository_at(checkout, config=call.config)
+    repository = repository_at(checkout, config=call.config, limits=call.limits)
     analysis = analyse_repository(repository, call)
     # The process is about to end. Nobody has to wait until all of it is freed piece by piece: what refers to itself, and is frozen, is never freed.
     kept: list[object] = [repository, analysis]

@@ -85,7 +85,7 @@ def check(
         context.exit(status)
     checked = _compared(path, call, base, merge_base, baseline, everything=everything, formats={format_, *(each for each, _ in reports)})
     for each, to in (*((each, replace(call, output=file)) for each, file in reports), (format_, call)):
-        write(written(checked, each, to), to)
+        write(written(checked, each, to), to, has_commands=each == "github")
     add_to_step_summary(checked, format_)
     if fails(checked.result.findings, limit):
         context.exit(NOT_WELL)

@@ -37,7 +37,7 @@ def fix(context: click.Context, path: Path, diff: bool, rules: tuple[str, ...], 
 
     if call.revision is not None and not diff:
         raise click.UsageError("--rev reads a commit, which nothing can be written to; add --diff")
-    repository = open_repository(path, revision=call.revision, config=call.config)
+    repository = open_repository(path, revision=call.revision, config=call.config, limits=call.limits)
     with progress_bar(call) as progress:
         fixed = mend(repository, cluster=call.cluster, rules=rules, splits=split, progress=progress)
     if diff:

@@ -69,7 +69,7 @@ def _open(path: Path, call: Call, *, writes: bool) -> Repository:
 
     if call.revision is not None and writes:
         raise click.UsageError("--rev reads a commit, which nothing can be written to; add --check or --diff")
-    return open_repository(path, revision=call.revision, config=call.config)
+    return open_repository(path, revision=call.revision, config=call.config, limits=call.limits)
 
 
 def _finish(context: click.Context, repository: Repository, generated: Generated, call: Call, *, check: bool, diff: bool) -> None:

@@ -18,6 +18,8 @@ from gitops_secrets import __version__
 from gitops_secrets.errors import GitopsSecretsError
 
 INTERRUPTED = 130
+# Frames for the deepest nesting that `--limit` allows; Python's own limit is for less.
+FRAMES = 12_000
 # A bug says nothing about the repository, so it must not look like a finding (1) or like wrong usage (2).
 BUG = 3
 
@@ -64,6 +66,7 @@ class Program(click.Group):
         """Runs one command and leaves the process. Tracebacks are shown only with `--debug`."""
         arguments = list(sys.argv[1:] if args is None else args)
         debug = "--debug" in arguments
+        sys.setrecursionlimit(max(FRAMES, sys.getrecursionlimit()))
         try:
             status = super().main(arguments, _program_name(), complete_var="_GITOPS_SECRETS_COMPLETE", standalone_mode=False)
         except (click.ClickException, click.Abort, GitopsSecretsError) as error:
@@ -98,10 +101,10 @@ def _show_traceback(error: BaseException) -> None:
 
 def _say(*lines: str) -> None:
     """Lines on standard error. They may quote names from the repository."""
-    from gitops_secrets.report.escape import visible
+    from gitops_secrets.report.escape import inert, visible
 
     for line in lines:
-        click.echo(visible(line), err=True)
+        click.echo(inert(visible(line)), err=True)
 
 
 def _program_name() -> str:

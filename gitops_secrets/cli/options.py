@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from gitops_secrets.model.limits import DEFAULT_LIMITS, Limits, described
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -39,6 +41,7 @@ class Call:
     """What the shared options of one call say."""
 
     config: Path | None = None
+    limits: Limits = DEFAULT_LIMITS
     cluster: str | None = None
     revision: str | None = None
     output: Path | None = None
@@ -84,9 +87,28 @@ _OUTPUT_OPTIONS = (
     click.option("--no-progress", is_flag=True, help="No progress bar on standard error."),
     click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True, help="Colour the text."),
 )
+
+
+class _Limit(click.ParamType[tuple[str, int]]):
+    """A limit with its number, as in `file-size=100000000`."""
+
+    name = "limit"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, int]:
+        name, _, number = value.partition("=")
+        known = described()
+        if name not in known:
+            self.fail(f"there is no limit {name!r}; there are {', '.join(known)}", param, ctx)
+        most = known[name][2]
+        if not (number.isascii() and number.isdigit() and len(number) < 20 and 0 < int(number) <= most):
+            self.fail(f"{name} is a whole number" + ("" if most > 1_000_000 else f" up to {most}"), param, ctx)
+        return name.replace("-", "_"), int(number)
+
+
 _READING_OPTIONS = (
     click.option("--config", metavar="FILE", type=PathType(dir_okay=False), help="Configuration, instead of .gitops-secrets.yaml."),
     click.option("--rev", "revision", metavar="REV", help="Read this revision from git instead of the files on disk."),
+    click.option("--limit", "limits", metavar="NAME=NUMBER", type=_Limit(), multiple=True, help="Look at more, or less, of what strangers wrote."),
     click.option("--no-cache", is_flag=True, help="Neither read nor write cached facts."),
     click.option("--renderer", type=click.Choice(["auto", "builtin", "kustomize"]), default="auto", show_default=True, help="What builds kustomizations."),
 )
@@ -164,6 +186,7 @@ def _with_options(command: Command, options: tuple[Callable[[Any], Any], ...]) -
         given.pop("debug")  # seen by `Program.main`, before any command runs
         call = Call(
             config=given.pop("config", None),
+            limits=Limits(**dict(given.pop("limits", ()))),
             cluster=given.pop("cluster", None),
             revision=given.pop("revision", None),
             output=given.pop("output"),

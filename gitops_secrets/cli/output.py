@@ -17,8 +17,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def write(text: str, call: Call) -> None:
-    """Writes a result where the call wants it. A reader that has seen enough (`| head`) is no error."""
+def write(text: str, call: Call, *, has_commands: bool = False) -> None:
+    """Writes a result where the call wants it; `has_commands` if lines of it are meant to be commands of a CI system.
+
+    A reader that has seen enough (`| head`) is no error.
+    """
     if call.output is not None and str(call.output) != "-":
         write_file(call.output, text)
         note(f"wrote {call.output}", call)
@@ -28,9 +31,11 @@ def write(text: str, call: Call) -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A terminal that can't show a line of a tree gets its code point instead of a traceback.
         sys.stdout.reconfigure(errors="backslashreplace")
+    from gitops_secrets.report.escape import inert
+
     try:
         # Colour was decided when the text was made.
-        click.echo(text, nl=False, color=True)
+        click.echo(text if has_commands else inert(text), nl=False, color=True)
         sys.stdout.flush()
     except BrokenPipeError:
         _silence_standard_output()
@@ -77,7 +82,7 @@ def append(path: Path, text: str) -> None:
 
 def note(message: str, call: Call) -> None:
     """A line for the user that is no result."""
-    from gitops_secrets.report.escape import visible
+    from gitops_secrets.report.escape import inert, visible
 
     if not call.quiet:
-        click.echo("\n".join(map(visible, message.split("\n"))), err=True)
+        click.echo(inert("\n".join(map(visible, message.split("\n")))), err=True)

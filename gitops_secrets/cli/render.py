@@ -23,7 +23,7 @@ def render(directory: Path, call: Call) -> None:
     from gitops_secrets.pipeline.scan import open_repository
     from gitops_secrets.report.escape import visible
 
-    rendered = build(open_repository(directory, revision=call.revision, config=call.config), call.renderer)
+    rendered = build(open_repository(directory, revision=call.revision, config=call.config, limits=call.limits), call.renderer)
     for warning in rendered.warnings:
         note(warning, call)
     # YAML may hold bidi controls as they are: in a file they are data, on a terminal they must not act.

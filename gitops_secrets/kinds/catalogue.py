@@ -159,7 +159,7 @@ def _images(values: object) -> Iterator[str]:
         for key, value in values.items():
             if key == "image":
                 text = as_text(as_mapping(value).get("repository")) or (value if isinstance(value, str) else "")
-                yield re.sub(r"(?::[^/:]*)?(?:@.*)?$", "", text)
+                yield re.sub(r":[^/:]*\Z", "", text.partition("@")[0])
             else:
                 yield from _images(value)
     elif isinstance(values, SequenceNode):

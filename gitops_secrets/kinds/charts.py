@@ -15,7 +15,7 @@ from gitops_secrets.model.nodes import MappingNode, as_text
 from gitops_secrets.syntax.yaml import parse
 
 _TEMPLATE: Final = re.compile(r"\{(\w*)\}")
-_VERSION: Final = re.compile(r"[v=~ ]*(\d+)\.(\d+)(?:\.(?:\d+|x|\*).*)?\Z")
+_VERSION: Final = re.compile(r"[v=~ ]*(\d{1,9})\.(\d{1,9})(?:\.(?:\d+|x|\*).*)?\Z")
 MAX_NAME: Final = 63
 DEFAULT_WEBHOOK: Final = "{fullname}-webhook"
 

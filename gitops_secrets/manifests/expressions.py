@@ -6,9 +6,9 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+from gitops_secrets.manifests.budget import TextBudget
+from gitops_secrets.model.limits import DEFAULT_LIMITS
 from gitops_secrets.syntax.glob import compile_glob
-
-MAX_NESTING = 100
 
 _VARIABLE = re.compile(r"[_A-Za-z][_A-Za-z0-9]*\Z")
 
@@ -31,9 +31,12 @@ def invalid_names(variables: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(name for name in variables if not _VARIABLE.match(name)))
 
 
-def expand(text: str, variables: Mapping[str, str | None], *, complete: bool = True) -> Expansion:
-    """`text` with its expressions replaced as envsubst does; one that rests on an unknown value stays as it is. Raises `ExpressionError`."""
-    expander = _Expander(text, variables, complete)
+def expand(text: str, variables: Mapping[str, str | None], *, complete: bool = True, budget: TextBudget | None = None) -> Expansion:
+    """`text` with its expressions replaced as envsubst does; one that rests on an unknown value stays as it is.
+
+    Raises `ExpressionError`, and `BudgetError` where more is made than `budget` has left.
+    """
+    expander = _Expander(text, variables, complete, budget or TextBudget(DEFAULT_LIMITS))
     return Expansion(expander.run(), tuple(expander.undefined), tuple(expander.unknown))
 
 
@@ -44,7 +47,8 @@ class _Expander:
     one nested expression, and several slashes count as one where a replacement starts.
     """
 
-    def __init__(self, text: str, variables: Mapping[str, str | None], complete: bool) -> None:
+    def __init__(self, text: str, variables: Mapping[str, str | None], complete: bool, budget: TextBudget) -> None:
+        self.budget = budget
         self.text = text
         self.variables = variables
         self.complete = complete
@@ -74,8 +78,9 @@ class _Expander:
 
     def expression(self, depth: int) -> tuple[str, bool]:
         """Reads one expression after its `${`. Gives its text, and whether that is known."""
-        if depth > MAX_NESTING:
-            raise ExpressionError(f"expressions nested deeper than {MAX_NESTING} levels")
+        limits = self.budget.limits
+        if depth > limits.expression_depth:
+            raise ExpressionError(f"expressions nested too deeply; {limits.more('expression_depth')}")
         start = self.at - 2
         if self.peek() == "#":
             self.at += 1
@@ -87,7 +92,9 @@ class _Expander:
         if self.peek() != "}":
             raise ExpressionError("missing closing brace")
         self.at += 1
-        return self.evaluate(name, operator, arguments, self.text[start : self.at])
+        made = self.evaluate(name, operator, arguments, self.text[start : self.at])
+        self.budget.spend(len(made[0]))
+        return made
 
     def evaluate(self, name: str, operator: str, arguments: list[tuple[str, bool]], source: str) -> tuple[str, bool]:
         has_default = operator in _DEFAULTS

@@ -8,15 +8,16 @@ from dataclasses import dataclass, replace
 
 from gitops_secrets.manifests.secrets import redact
 from gitops_secrets.model.facts import Problem
+from gitops_secrets.model.limits import DEFAULT_LIMITS, Limits
 from gitops_secrets.model.nodes import MappingNode, Place, as_mapping, as_sequence
-from gitops_secrets.repository.tree import Tree
+from gitops_secrets.repository.tree import Tree, UnreadableError
 from gitops_secrets.syntax.yaml import parse
 
 _STEP = 50  # files
 YAML_SUFFIXES = (".yaml", ".yml", ".json")
 SUPPRESSION = b"gitops-secrets:"
 _FOLDED = re.compile(rb">[-+0-9]*[ \t\r]*(?:#[^\n]*)?$", re.MULTILINE)
-_NUMBER = re.compile(rb"[0-9](?:\.0*|\.?[0-9]*[eE][-+]?[0-9]+)[ \t\r]*(?:[,}\]#\n]|\Z)")
+_NUMBER = re.compile(rb"[0-9](?:\.0*|\.?[eE][-+]?[0-9]+)[ \t\r]*(?:[,}\]#\n]|\Z)")
 _DATE = re.compile(rb"[0-9]{4}-[0-9]{1,2}-[0-9]")
 _VERSION_FIELDS = frozenset({"name", "served", "storage", "deprecated"})
 
@@ -41,19 +42,24 @@ class Loader:
     `beside` loads another state of the same repository: what is the same there is not read from the objects of a revision, nor parsed, again.
     """
 
-    def __init__(self, tree: Tree, *, whole: bool = False, beside: Loader | None = None) -> None:
+    def __init__(self, tree: Tree, *, whole: bool = False, beside: Loader | None = None, limits: Limits = DEFAULT_LIMITS) -> None:
         self.tree = tree
         self._beside = beside
         self.whole = whole
+        self.limits = limits
         self._loaded: dict[str, Documents] = {}
         self._texts: dict[str, bytes] = {}  # read, but not parsed yet
         self.on_load: Callable[[int], None] | None = None  # told now and then how many files were loaded
 
     def text(self, path: str) -> bytes:
-        """The bytes of a file, for who wants to look before it is parsed. Raises `FileNotFoundError`."""
+        """The bytes of a file, for who wants to look before it is parsed; none of one that can't be read. Raises `FileNotFoundError` for what is no file."""
         text = self._texts.get(path)
         if text is None:
-            text = self._read(path)
+            try:
+                text = self._read(path)
+            except UnreadableError as error:
+                self._loaded[path] = Documents((), (unreadable(path, str(error)),))
+                return b""
             if path not in self._loaded:
                 self._texts[path] = text
         return text
@@ -79,9 +85,12 @@ class Loader:
         if beside is not None and beside.whole == self.whole and path in beside._loaded and self._is_beside(beside.tree, path):
             return beside._loaded[path]
         text = self._texts.pop(path, None)
-        if text is None:
-            text = self._read(path)
-        loaded = parse_documents(text, path)
+        try:
+            if text is None:
+                text = self._read(path)
+        except UnreadableError as error:
+            return Documents((), (unreadable(path, str(error)),))
+        loaded = parse_documents(text, path, self.limits)
         if not self.whole:
             for document in loaded.documents:
                 trim_definition(document)
@@ -89,13 +98,13 @@ class Loader:
 
     def narrowed(self, tree: Tree) -> Loader:
         """The same documents for a tree with fewer files."""
-        other = Loader(tree, whole=self.whole, beside=self._beside)
+        other = Loader(tree, whole=self.whole, beside=self._beside, limits=self.limits)
         other._loaded, other.on_load = self._loaded, self.on_load
         return other
 
     def after(self, tree: Tree, changed: Collection[str]) -> Loader:
         """The same documents for a tree that differs from this one's in the files `changed`."""
-        other = Loader(tree, whole=self.whole, beside=self._beside)
+        other = Loader(tree, whole=self.whole, beside=self._beside, limits=self.limits)
         other._loaded = {path: documents for path, documents in self._loaded.items() if path not in changed}
         return other
 
@@ -128,6 +137,11 @@ def may_be_respelt(text: bytes) -> bool:
     return bool((b">" in text and _FOLDED.search(text)) or _NUMBER.search(text) or _DATE.search(text))
 
 
+def unreadable(path: str, why: str) -> Problem:
+    """Says of a file that it can't be read."""
+    return Problem(f"can't be read: {why}", Place(path, 1, 1), "invalid-yaml")
+
+
 def trim_definition(document: object) -> None:
     """Drops the schemas of a CustomResourceDefinition that was just parsed, in place."""
     if not isinstance(document, MappingNode) or document.get("kind") != "CustomResourceDefinition":
@@ -146,9 +160,9 @@ def is_trimmed(field: Sequence[str]) -> bool:
     return tuple(field[:2]) == ("spec", "validation") or (tuple(field[:2]) == ("spec", "versions") and len(field) > 3 and field[3] not in _VERSION_FIELDS)
 
 
-def parse_documents(text: str | bytes, path: str) -> Documents:
+def parse_documents(text: str | bytes, path: str, limits: Limits = DEFAULT_LIMITS) -> Documents:
     """The documents of a text that stands in `path` (a patch inside of a kustomization, say), secret values cut."""
-    parsed = parse(text, path)
+    parsed = parse(text, path, limits)
     problems = tuple(
         Problem(problem.message, Place(path, problem.line, problem.column), "duplicate-key" if problem.duplicate_key else "invalid-yaml")
         for problem in parsed.problems

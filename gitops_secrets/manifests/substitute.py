@@ -12,8 +12,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from gitops_secrets.manifests.budget import BudgetError, TextBudget
 from gitops_secrets.manifests.expressions import Expansion, ExpressionError, expand
 from gitops_secrets.model.facts import Problem
+from gitops_secrets.model.limits import DEFAULT_LIMITS
 from gitops_secrets.model.nodes import MappingNode, Mark, Place, SequenceNode, as_mapping, unpack
 from gitops_secrets.syntax.yaml import parse, parse_scalar
 
@@ -36,13 +38,14 @@ def is_substituted(node: MappingNode) -> bool:
     return "disabled" not in (as_mapping(metadata.get("labels")).get(OPT_OUT), as_mapping(metadata.get("annotations")).get(OPT_OUT))
 
 
-def substitute(node: MappingNode, variables: Mapping[str, str | None], *, complete: bool = True) -> Substitution:
+def substitute(node: MappingNode, variables: Mapping[str, str | None], *, complete: bool = True, budget: TextBudget | None = None) -> Substitution:
     """`node` with its expressions replaced, copied only where something changes; a value of None exists but is not known.
 
     Unless `complete`, other variables may exist too, as where a Secret gives them whose keys are not known: none is undefined then.
-    Whether to substitute at all is the caller's to decide: see `is_substituted`, and that Flux needs at least one variable.
+    Whether to substitute at all is the caller's to decide: see `is_substituted`, and that Flux needs at least one variable. What is made counts against
+    `budget`.
     """
-    substitution = _Substituter(variables, complete)
+    substitution = _Substituter(variables, complete, budget or TextBudget(DEFAULT_LIMITS))
     try:
         replaced = substitution.mapping(node)
     except _RefusedError as refused:
@@ -59,7 +62,8 @@ class _RefusedError(Exception):
 class _Substituter:
     """One walk over an object."""
 
-    def __init__(self, variables: Mapping[str, str | None], complete: bool) -> None:
+    def __init__(self, variables: Mapping[str, str | None], complete: bool, budget: TextBudget) -> None:
+        self.budget = budget
         self.variables = variables
         self.complete = complete
         self.undefined: list[tuple[str, Place]] = []
@@ -147,8 +151,8 @@ class _Substituter:
 
     def expand(self, text: str, place: Place) -> Expansion:
         try:
-            expansion = expand(text, self.variables, complete=self.complete)
-        except ExpressionError as error:
+            expansion = expand(text, self.variables, complete=self.complete, budget=self.budget)
+        except (ExpressionError, BudgetError) as error:
             raise _RefusedError(str(error), place) from None
         self.undefined.extend((name, place) for name in expansion.undefined)
         self.unknown.extend((name, place) for name in expansion.unknown)

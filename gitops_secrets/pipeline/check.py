@@ -119,4 +119,4 @@ def _fingerprinted(findings: Iterable[Finding]) -> Iterable[Finding]:
     for finding in findings:
         identity = "\0".join((finding.rule, finding.subject, finding.other or "", _INDEX.sub("[]", finding.field)))
         ordinal = seen[identity] = seen.get(identity, -1) + 1
-        yield replace(finding, fingerprint=hashlib.sha256(f"{identity}\0{ordinal}".encode()).hexdigest())
+        yield replace(finding, fingerprint=hashlib.sha256(f"{identity}\0{ordinal}".encode(errors="surrogateescape")).hexdigest())

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gitops_secrets.errors import UsageError
+from gitops_secrets.model.limits import DEFAULT_LIMITS, Limits
 from gitops_secrets.repository.cache import Cache, digest
 from gitops_secrets.repository.tree import RevisionTree, WorkingTree, remotes, top_level
 
@@ -27,13 +28,13 @@ class Checkout:
         return self.tree.commit if isinstance(self.tree, RevisionTree) else None
 
 
-def open_checkout(path: Path, revision: str | None = None) -> Checkout:
+def open_checkout(path: Path, revision: str | None = None, limits: Limits = DEFAULT_LIMITS) -> Checkout:
     """The repository that `path` lies in. Raises `UsageError` for a path or revision that is not there."""
     if not path.exists():
         raise UsageError(f"{path} does not exist")
     folder = (path if path.is_dir() else path.parent).resolve()
     root = _root_of(folder)
-    tree = WorkingTree(root) if revision is None else RevisionTree(root, revision)
+    tree = WorkingTree(root, limits) if revision is None else RevisionTree(root, revision, limits)
     scope = "" if folder == root or root not in folder.parents else folder.relative_to(root).as_posix()
     return Checkout(root, scope, tree, remotes(root))
 
@@ -68,7 +69,8 @@ class Answers:
         """Keeps an answer, a value as a `Cache` takes it, with what was read of the checkout for it."""
         tree = self._checkout.tree
         if isinstance(tree, RevisionTree):
-            self._cache.put(self._name(question), ("", {}, answer))
+            if not tree.unread:
+                self._cache.put(self._name(question), ("", {}, answer))
         elif tree.is_steady:
             self._cache.put(self._name(question), (digest(*tree.files), tree.snapshot(), answer))
 

@@ -22,7 +22,7 @@ from gitops_secrets.pipeline.remedies import Remedies
 from gitops_secrets.pipeline.scan import Analysis, ClusterAnalysis, Progress, Repository, analyse
 from gitops_secrets.pipeline.split import split
 from gitops_secrets.rendering.units import is_kustomization
-from gitops_secrets.repository.tree import OverlaidTree
+from gitops_secrets.repository.tree import OverlaidTree, UnreadableError
 from gitops_secrets.syntax.splice import apply_edits
 
 ROUNDS = 10
@@ -196,10 +196,10 @@ class _Fixer:
             return None
         contents = dict(state.contents)
         for file in {edit.file for edit in made.edits}:
-            text = state.repository.tree.read(file).decode()
             try:
+                text = state.repository.tree.read(file).decode()
                 contents[file] = apply_edits(text, [edit for edit in made.edits if edit.file == file])
-            except ValueError:
+            except (UnreadableError, ValueError):
                 return None
         return self._state(contents)
 

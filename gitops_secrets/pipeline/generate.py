@@ -24,7 +24,7 @@ from gitops_secrets.rendering.entry_points import with_releases
 from gitops_secrets.rendering.kustomize import Build, Builder, find_kustomization
 from gitops_secrets.rendering.objects import to_resource
 from gitops_secrets.rendering.units import KUSTOMIZE_GROUP, SOURCE_GROUP
-from gitops_secrets.repository.tree import join
+from gitops_secrets.repository.tree import UnreadableError, content_of, join
 from gitops_secrets.syntax.spans import UneditableError
 
 DEFAULT_SOURCE = "flux-system/flux-system"
@@ -244,8 +244,8 @@ def edited(repository: Repository, path: str, edit: Callable[[str, str | None], 
     """What `edit` makes of the text of a file, None for no file. Raises `UsageError` where that can't be."""
     try:
         return edit(path, repository.tree.read(path).decode() if repository.tree.is_file(path) else None)
-    except (UneditableError, UnicodeDecodeError) as error:
-        reason = error if isinstance(error, UneditableError) else "it is not text in UTF-8"
+    except (UneditableError, UnreadableError, UnicodeDecodeError) as error:
+        reason = "it is not text in UTF-8" if isinstance(error, UnicodeDecodeError) else error
         raise UsageError(f"{path} can't be brought up to date: {reason}\nmend it, move it away or delete it") from error
 
 
@@ -254,6 +254,6 @@ def _generated_before(repository: Repository, folder: str, form: Form) -> Iterab
     for name in repository.tree.children(folder):
         path = f"{folder}/{name}"
         if name.endswith(".yaml") and repository.tree.is_file(path):
-            text = repository.tree.read(path).decode(errors="replace")
+            text = content_of(repository.tree, path)
             if is_generated(text, form):
                 yield path, text

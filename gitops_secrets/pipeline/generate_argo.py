@@ -27,6 +27,7 @@ from gitops_secrets.rendering.kustomize import Builder, find_kustomization
 from gitops_secrets.rendering.objects import to_resource
 from gitops_secrets.rendering.sources import Sources
 from gitops_secrets.rendering.urls import normalised_url
+from gitops_secrets.repository.tree import content_of
 from gitops_secrets.syntax.emit import dump
 from gitops_secrets.syntax.yaml import parse
 
@@ -114,4 +115,4 @@ def _later_changes(
 
 
 def _text(repository: Repository, path: str) -> str | None:
-    return repository.tree.read(path).decode(errors="replace") if repository.tree.is_file(path) else None
+    return content_of(repository.tree, path) if repository.tree.is_file(path) else None

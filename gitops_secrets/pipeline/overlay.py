@@ -25,7 +25,7 @@ from gitops_secrets.pipeline.generate import DEFAULT_SOURCE, FLUX_FOLDER, Genera
 from gitops_secrets.pipeline.scan import Repository, analyse
 from gitops_secrets.rendering.kustomize import Builder, find_kustomization
 from gitops_secrets.rendering.objects import to_resource
-from gitops_secrets.repository.tree import OverlaidTree
+from gitops_secrets.repository.tree import OverlaidTree, UnreadableError, content_of
 from gitops_secrets.syntax.emit import dump
 from gitops_secrets.syntax.yaml import parse
 
@@ -206,8 +206,9 @@ class _Run:
             return None
         try:
             return self.repository.tree.read(path).decode()
-        except UnicodeDecodeError as error:
-            raise UsageError(f"{path} can't be brought up to date: it is not text in UTF-8") from error
+        except (UnreadableError, UnicodeDecodeError) as error:
+            reason = "it is not text in UTF-8" if isinstance(error, UnicodeDecodeError) else error
+            raise UsageError(f"{path} can't be brought up to date: {reason}") from error
 
     def _state_change(self, state: _State) -> FileChange:
         target = f"{self.directory}/{STATE_FILE}"
@@ -291,7 +292,7 @@ def _read_state(repository: Repository, directory: str) -> _State | None:
     path = f"{directory}/{STATE_FILE}"
     if not repository.tree.is_file(path):
         return None
-    content = _first(repository.tree.read(path).decode(errors="replace"), path)
+    content = _first(content_of(repository.tree, path), path)
     base, components, written = content.get("from"), as_sequence(content.get("components")), as_mapping(content.get("written"))
     if not isinstance(base, str):
         raise UsageError(f"{path} does not say what the overlay was made of: `from` is missing\nbring it back, or move {directory} away and make it anew")

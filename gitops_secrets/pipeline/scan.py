@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from gitops_secrets.config import Configuration, SourceSetting, load_configuration
@@ -18,8 +18,9 @@ from gitops_secrets.kinds.catalogue import (
 )
 from gitops_secrets.kinds.extract import facts_of
 from gitops_secrets.kinds.table import KindTable, default_table, table_with
-from gitops_secrets.manifests.load import YAML_SUFFIXES, Loader
+from gitops_secrets.manifests.load import YAML_SUFFIXES, Loader, unreadable
 from gitops_secrets.model.facts import Problem, Provision, When
+from gitops_secrets.model.limits import DEFAULT_LIMITS, Limits
 from gitops_secrets.model.results import Cluster, Destination
 from gitops_secrets.ordering.order import Plan, plan
 from gitops_secrets.pipeline.bootstrap import bootstrap_provisions
@@ -30,7 +31,7 @@ from gitops_secrets.rendering.artifacts import folder_loader
 from gitops_secrets.rendering.bootstrap import bootstrap_directories
 from gitops_secrets.rendering.entry_points import find_clusters
 from gitops_secrets.repository.ignore import FilteredTree, ignored, ignored_by_default
-from gitops_secrets.repository.tree import JoinedTree, MemoryTree, RevisionTree, Tree, WorkingTree, fork_point
+from gitops_secrets.repository.tree import JoinedTree, MemoryTree, RevisionTree, Tree, UnreadableError, WorkingTree, fork_point
 
 CONFIGURATION_FILE = ".gitops-secrets.yaml"
 # Problems that leave something out of the graph; others are only findings.
@@ -76,21 +77,22 @@ class Repository:
     catalogue: Catalogue
     urls: tuple[str, ...] = ()  # under which this repository is known
     is_whole: bool = True  # False: it reads folders beside its own files
+    unread: Mapping[str, str] = field(default_factory=dict)  # files that could not be read so far, and why; grows while others are
     around: Loader | None = None  # reads the scripts as well that sources leave out; None: `loader` reads everything
 
 
-def open_repository(path: Path, *, revision: str | None = None, config: Path | None = None) -> Repository:
+def open_repository(path: Path, *, revision: str | None = None, config: Path | None = None, limits: Limits = DEFAULT_LIMITS) -> Repository:
     """The repository that `path` lies in, at `revision` or as it is on disk.
 
     Raises `UsageError` for a path, revision or configuration that is not there or not right.
     """
-    return repository_at(open_checkout(path, revision), config=config)
+    return repository_at(open_checkout(path, revision, limits), config=config, limits=limits)
 
 
-def repository_at(checkout: Checkout, *, config: Path | None = None) -> Repository:
+def repository_at(checkout: Checkout, *, config: Path | None = None, limits: Limits = DEFAULT_LIMITS) -> Repository:
     """The repository of a checkout. Raises `UsageError` for a configuration that is not there or not right."""
-    repository = _read(checkout.tree, checkout.root, configuration_of(checkout.tree, config))
-    return replace(repository, revision=checkout.revision, scope=checkout.scope, urls=checkout.urls)
+    repository = _read(checkout.tree, checkout.root, configuration_of(checkout.tree, config), limits)
+    return replace(repository, revision=checkout.revision, scope=checkout.scope, urls=checkout.urls, unread=checkout.tree.unread)
 
 
 def at_revision(repository: Repository, revision: str, *, merge_base: bool = True) -> Repository:
@@ -99,34 +101,37 @@ def at_revision(repository: Repository, revision: str, *, merge_base: bool = Tru
     It is read as the configuration of today says, but for clusters and checkouts that were not there yet: one yardstick for both. Raises `UsageError` for a
     revision that is not there, and for a clone too shallow to tell where they parted.
     """
+    limits = repository.loader.limits
     commit = fork_point(repository.root, revision, repository.revision) if merge_base else revision
-    found = RevisionTree(repository.root, commit)
+    found = RevisionTree(repository.root, commit, limits)
     configuration = repository.configuration
     clusters = {name: setting for name, setting in configuration.clusters.items() if found.is_file(setting.path) or found.is_directory(setting.path)}
     sources = {name: source for name, source in configuration.sources.items() if _is_there(_checkout_folder(name, source), found, repository.root)}
     # Where all that is configured is new, nothing was there: to discover other clusters would compare different things.
     tree = found if clusters or not configuration.clusters else MemoryTree({})
-    earlier = _read(tree, repository.root, replace(configuration, clusters=clusters, sources=sources), beside=repository)
-    return replace(earlier, revision=found.commit, scope=repository.scope, urls=repository.urls)
+    earlier = _read(tree, repository.root, replace(configuration, clusters=clusters, sources=sources), limits, beside=repository)
+    return replace(earlier, revision=found.commit, scope=repository.scope, urls=repository.urls, unread=found.unread)
 
 
 def _is_there(folder: str | None, tree: Tree, root: Path) -> bool:
     return folder is None or tree.is_directory(folder) or (root / folder).is_dir()
 
 
-def _read(tree: Tree, root: Path, configuration: Configuration, beside: Repository | None = None) -> Repository:
+def _read(tree: Tree, root: Path, configuration: Configuration, limits: Limits, beside: Repository | None = None) -> Repository:
     """The repository of a tree, without what its source leaves out and with the checkouts of other sources."""
     left_out, never_read = ignored(tree, None), ignored_by_default(tree)
-    filtered = _with_checkouts(FilteredTree(tree, left_out), root, configuration)
-    around = None if left_out <= never_read else Loader(FilteredTree(tree, never_read), beside=None if beside is None else beside.around)
-    return replace(repository_of(filtered, configuration, beside), root=root, around=around, is_whole=not isinstance(filtered, JoinedTree))
+    filtered = _with_checkouts(FilteredTree(tree, left_out), root, configuration, limits)
+    beside_around = None if beside is None else beside.around
+    around = None if left_out <= never_read else Loader(FilteredTree(tree, never_read), beside=beside_around, limits=limits)
+    return replace(repository_of(filtered, configuration, beside, limits), root=root, around=around, is_whole=not isinstance(filtered, JoinedTree))
 
 
-def repository_of(tree: Tree, configuration: Configuration | None = None, beside: Repository | None = None) -> Repository:
+def repository_of(tree: Tree, configuration: Configuration | None = None, beside: Repository | None = None, limits: Limits = DEFAULT_LIMITS) -> Repository:
     """A repository of files that are at hand already, without git."""
     configuration = configuration or load_configuration(None, CONFIGURATION_FILE)
     table = table_with(configuration.kinds) if configuration.kinds else default_table()
-    return Repository(Path(), tree, Loader(tree, beside=None if beside is None else beside.loader), configuration, None, "", table, default_catalogue())
+    loader = Loader(tree, beside=None if beside is None else beside.loader, limits=limits)
+    return Repository(Path(), tree, loader, configuration, None, "", table, default_catalogue())
 
 
 def configuration_of(tree: Tree, given: Path | None) -> Configuration:
@@ -137,7 +142,10 @@ def configuration_of(tree: Tree, given: Path | None) -> Configuration:
         except OSError as error:
             raise UsageError(f"can't read the configuration {given}: {error.strerror}") from error
     if tree.is_file(CONFIGURATION_FILE):
-        return load_configuration(tree.read(CONFIGURATION_FILE), CONFIGURATION_FILE)
+        try:
+            return load_configuration(tree.read(CONFIGURATION_FILE), CONFIGURATION_FILE)
+        except UnreadableError as error:
+            raise UsageError(f"can't read the configuration {CONFIGURATION_FILE}: {error}") from error
     return load_configuration(None, CONFIGURATION_FILE)
 
 
@@ -181,12 +189,12 @@ def analyse(repository: Repository, *, cluster: str | None = None, progress: Pro
         report("ordering", number, len(clusters))
         analyses.append(analyse_cluster(entry, repository, before))
     unread = {problem for entry in clusters for problem in entry.problems if problem.rule in _UNREAD}
-    problems = unread | set(repository.loader.problems)
+    problems = unread.union(repository.loader.problems, (unreadable(path, why) for path, why in repository.unread.items()))
     ordered = tuple(sorted(problems, key=lambda problem: (problem.place, problem.message, problem.subject)))
     return Analysis(tuple(analyses), ordered, repository.revision, is_limited=len(clusters) < len(found))
 
 
-def _with_checkouts(tree: Tree, root: Path, configuration: Configuration) -> Tree:
+def _with_checkouts(tree: Tree, root: Path, configuration: Configuration, limits: Limits) -> Tree:
     """`tree` with the checkouts of other sources that the configuration names and that are not in it: `../other`, or a submodule."""
     joined: dict[str, Tree] = {}
     for name, source in configuration.sources.items():
@@ -194,7 +202,7 @@ def _with_checkouts(tree: Tree, root: Path, configuration: Configuration) -> Tre
         if folder is None or folder in joined or tree.is_directory(folder):
             continue
         if (root / folder).is_dir():
-            checkout = WorkingTree(root / folder)
+            checkout = WorkingTree(root / folder, limits)
             joined[folder] = FilteredTree(checkout, ignored(checkout, None))
     return JoinedTree(tree, joined) if joined else tree
 

@@ -20,7 +20,7 @@ from gitops_secrets.ordering.order import orders
 from gitops_secrets.pipeline.scan import Analysis, ClusterAnalysis, Repository
 from gitops_secrets.rendering.flux import generated_kustomization
 from gitops_secrets.rendering.kustomize import Builder, find_kustomization
-from gitops_secrets.repository.tree import Tree, join
+from gitops_secrets.repository.tree import Tree, UnreadableError, join
 from gitops_secrets.syntax.editor import Lines
 from gitops_secrets.syntax.emit import dump
 from gitops_secrets.syntax.spans import BYTE_ORDER_MARK, Kind, UneditableError, read_spans
@@ -55,7 +55,7 @@ def split(repository: Repository, analysis: Analysis, subject: str) -> SplitChan
                     return _Splitter(repository, cluster, unit, _twins(unit, analysis)).split()
                 except _UnsplittableError as reason:
                     return str(reason)
-                except (UneditableError, UnicodeDecodeError) as error:
+                except (UneditableError, UnreadableError, UnicodeDecodeError) as error:
                     return f"its files can't be edited: {error}"
     return "no cluster has to split it"
 

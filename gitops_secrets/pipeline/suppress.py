@@ -12,6 +12,7 @@ from gitops_secrets.model.facts import Problem
 from gitops_secrets.model.nodes import Place
 from gitops_secrets.model.results import Finding
 from gitops_secrets.pipeline.scan import Repository
+from gitops_secrets.repository.tree import content_of
 
 
 class Suppressions:
@@ -58,7 +59,7 @@ class Suppressions:
         if file not in self.comments:
             tree = self.repository.tree
             is_read = tree.is_file(file) and self.repository.loader.may_suppress(file)
-            self.comments[file] = suppressions_in(tree.read(file).decode(errors="replace")) if is_read else {}
+            self.comments[file] = suppressions_in(content_of(tree, file)) if is_read else {}
         return self.comments[file]
 
 

@@ -24,6 +24,7 @@ from gitops_secrets.rendering.commands import (
     positionals_of,
     resolve,
     resolve_each,
+    script_text,
     variables_in,
 )
 from gitops_secrets.rendering.helmfile import DEFINITIONS_ONLY, is_helmfile_path, merge, read_helmfile
@@ -72,7 +73,7 @@ def bootstrap_releases(loader: Loader, paths: Iterable[str] = ()) -> tuple[Relea
     for command in scripts:
         found += _helm_releases(loader, command, repositories)
     for path in loader.tree.files:
-        if _is_k3s_path(path) and b"helm.cattle.io" in loader.tree.read(path):
+        if _is_k3s_path(path) and b"helm.cattle.io" in loader.text(path):
             found += _k3s_releases(loader, path)
     return tuple({(release.resource, release.place, release.extra.get("only")): release for release in reversed(found)}.values())[::-1]
 
@@ -103,7 +104,7 @@ def bootstrap_objects(loader: Loader) -> tuple[BootstrapObjects, ...]:
             for command in _commented(text.decode(errors="replace"), path):
                 found += _created(loader, command)
     for path in loader.tree.files:
-        if path.endswith((".yaml", ".yml")) and "talos" in path.lower() and b"inlineManifests" in loader.tree.read(path):
+        if path.endswith((".yaml", ".yml")) and "talos" in path.lower() and b"inlineManifests" in loader.text(path):
             found += _inline_manifests(loader, path)
     return tuple(found)
 
@@ -156,7 +157,7 @@ def _commented(text: str, path: str) -> Iterator[Command]:
 
 def _script_commands(loader: Loader) -> Iterator[Command]:
     tree = loader.tree
-    texts = {path: tree.read(path).decode(errors="replace") for path in tree.files if is_script_path(path)}
+    texts = {path: script_text(tree, path) for path in tree.files if is_script_path(path)}
     # Task files of sub-directories see what those above them set.
     everywhere = {name: value for path in sorted(texts, key=lambda path: -path.count("/")) for name, value in variables_in(texts[path]).items()}
     for path, text in texts.items():
@@ -277,7 +278,7 @@ def _listed(loader: Loader, command: Command) -> list[str]:
     """What the script of a command goes through: directories that are called as their namespaces are."""
     tree = loader.tree
     found = []
-    for path in listed_directories_in(tree.read(command.place.file).decode(errors="replace")):
+    for path in listed_directories_in(script_text(tree, command.place.file)):
         directory = resolve(tree, path, command.place.file)
         if directory is not None:
             found += [name for name in tree.children(directory) if tree.is_directory(f"{directory}/{name}")]

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from gitops_secrets.model.nodes import Place
-from gitops_secrets.repository.tree import Tree, join
+from gitops_secrets.repository.tree import Tree, content_of, join
 
 _NAMES = frozenset({"makefile", "gnumakefile", "justfile", ".justfile", "mise.toml", ".mise.toml", "taskfile.yaml", "taskfile.yml", "taskfile.dist.yaml"})
 _SUFFIXES = (".sh", ".bash", ".just", ".mk")
@@ -39,6 +39,16 @@ class Command:
     def program(self) -> str:
         """The name of the program, without its directory and make's prefixes."""
         return self.words[0].lstrip("@-+").rpartition("/")[2]
+
+
+# Of a script, and of a line of it: what is looked for in them stands in lists and commands that people read.
+MAX_SCRIPT = 1 << 17
+MAX_LINE = 2048
+
+
+def script_text(tree: Tree, path: str) -> str:
+    """The text of a script, as far as it is looked at; its lines stay where they are."""
+    return "\n".join(line[:MAX_LINE] for line in content_of(tree, path)[:MAX_SCRIPT].split("\n"))
 
 
 def is_script_path(path: str) -> bool:
@@ -163,7 +173,7 @@ _ASSIGNMENT = re.compile(
     r"(?P<name>[A-Za-z_]\w*)[ \t]*(?:[:?+]?=|:[ \t])[ \t]*(?P<value>[^\n]*)",
     re.MULTILINE,
 )
-_REFERENCE = re.compile(r"\{\{-?\s*\.?(\w+)\s*(?:\(\s*\))?\s*-?\}\}|\{\{.*?\}\}|\$\{(\w+)[^}]*\}|\$\((\w+)\)|\$\([^()]*\)|\$(\w+)|`[^`]*`")
+_REFERENCE = re.compile(r"\{\{-?\s*+\.?(\w+)\s*+(?:\(\s*+\))?\s*+-?\}\}|\{\{.*?\}\}|\$\{(\w+)[^}\n]*\}|\$\((\w+)\)|\$\([^()]*\)|\$(\w+)|`[^`]*`")
 # Functions and variables of just, task and make that name the directory of the script or the root: both are tried anyway.
 _ROOTS = re.compile(r"\b(?:justfile_dir(?:ectory)?|source_dir(?:ectory)?|invocation_directory)\(\)")
 
@@ -180,14 +190,19 @@ def _value(written: str) -> str:
     return written
 
 
-def _filled(text: str, variables: Mapping[str, str], depth: int = 0) -> str:
+def _filled(text: str, variables: Mapping[str, str]) -> str:
     """`text` with variables filled in; an expression that is not known becomes one character."""
+    return _filled_in(text, variables, 0, {})
 
+
+def _filled_in(text: str, variables: Mapping[str, str], depth: int, values: dict[tuple[str, int], str]) -> str:
     def value(match: re.Match[str]) -> str:
         name = next((group for group in match.groups() if group), "")
         known = variables.get(name)
         if known is not None and depth < 5:
-            return _filled(known, variables, depth + 1)
+            if (name, depth) not in values:
+                values[name, depth] = _filled_in(known, variables, depth + 1, values)[:MAX_LINE]
+            return values[name, depth]
         # A name like BOOTSTRAP_DIR tells more than nothing: a directory of that name counts if it is there.
         directory = re.fullmatch(r"(\w+?)_(?:DIR|PATH|dir|path)", name)
         return f"{UNKNOWN}/{directory[1].lower()}" if directory and directory[1].lower() not in ("root", "script", "project", "repo") else UNKNOWN
@@ -202,12 +217,16 @@ def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
     while index < len(lines):
         number = index + 1
         line = lines[index]
-        while index + 1 < len(lines) and (line.endswith("\\") or _QUOTED_PROGRAM.search(line) or lines[index + 1].lstrip().startswith(("| ", "|& "))):
+        while index + 1 < len(lines) and len(line) < MAX_LINE and _goes_on(line, lines[index + 1]):
             index += 1
             line = line.removesuffix("\\") + " " + lines[index].strip()
         index += 1
         if not line.lstrip().startswith("#"):
             yield number, line
+
+
+def _goes_on(line: str, following: str) -> bool:
+    return line.endswith("\\") or _QUOTED_PROGRAM.search(line) is not None or following.lstrip().startswith(("| ", "|& "))
 
 
 def _segments(line: str) -> Iterator[tuple[str, list[str]]]:

@@ -81,7 +81,8 @@ class State:
         self.scope_of = scope_of
         self.engines: tuple[Engine, ...] = ()
         self.queue: deque[Waiting] = deque()
-        self.seen: set[ResourceId] = set()
+        self.depths: dict[ResourceId, int] = {}  # of the units so far: how many made one another
+        self.hits: set[str] = set()  # limits
         self.units: dict[ResourceId, Unit] = {}
         self.applied: list[AppliedResource] = []
         self.by_id: dict[ResourceId, Resource] = {}
@@ -94,10 +95,26 @@ class State:
 
     def enqueue(self, resource: Resource, parent: ResourceId | None, *, remote: bool = False) -> None:
         """Expands a unit later, once."""
-        if resource.id not in self.seen:
-            self.seen.add(resource.id)
+        if resource.id in self.depths:
+            return
+        depth = self.depths[resource.id] = 0 if parent is None else self.depths.get(parent, 0) + 1
+        if self._is_bearable(resource, depth):
             self.add(resource)
             self.queue.append(Waiting(resource, parent, remote))
+
+    def _is_bearable(self, resource: Resource, depth: int) -> bool:
+        """A unit may make one with another name that makes the next: variables can count. Each limit is said once to be hit."""
+        limits = self.loader.limits
+        if depth > limits.unit_depth:
+            hit, what = "unit_depth", f"units make one another without an end: {resource.id} is left out"
+        elif len(self.depths) > limits.units:
+            hit, what = "units", f"there are too many units: {resource.id} is left out, with all after it"
+        else:
+            return True
+        if hit not in self.hits:
+            self.hits.add(hit)
+            self.problems.append(Problem(f"{what}; {limits.more(hit)}", resource.place, "build-failed", str(resource.id)))
+        return False
 
     def add(self, resource: Resource) -> None:
         """Keeps what is there for whoever asks for it by its id."""
@@ -142,7 +159,7 @@ class State:
         if build.failed and not build.resources:
             self.opaque.append(Opaque(str(unit.id), "it does not build", unit.place, broken_unit=unit.id))
         elif unread := sorted({problem.place.file for problem in build.problems if problem.rule == "invalid-yaml"}):
-            names = {name.decode(errors="replace") for file in unread if loader.tree.is_file(file) for name in _NAME.findall(loader.tree.read(file))}
+            names = {name.decode(errors="replace") for file in unread if loader.tree.is_file(file) for name in _NAME.findall(loader.text(file))}
             self.opaque.append(Opaque(str(unit.id), f"{unread[0]} can't be read", unit.place, names=tuple(sorted(names)), broken_unit=unit.id))
 
     def run(self) -> Expansion:

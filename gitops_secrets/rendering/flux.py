@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
+from gitops_secrets.manifests.budget import TextBudget
 from gitops_secrets.manifests.load import Loader
 from gitops_secrets.manifests.substitute import is_substituted, substitute
 from gitops_secrets.model.facts import Opaque, Problem, Release, Resource
@@ -46,6 +47,7 @@ class FluxEngine:
         self.sources = sources
         self.variables = Variables(state.by_id, provisions_of)
         self.artifacts: dict[ResourceId, tuple[Loader, Builder]] = {}
+        self.budget = TextBudget(state.loader.limits)
 
     def takes(self, resource: Resource) -> bool:
         """Is it a unit of Flux?"""
@@ -135,7 +137,11 @@ class FluxEngine:
             return path, None
         if "${" in written:
             return None, f"its path holds a variable that is not known: {written}"
-        if path is None or origin is Origin.LIKELY_HERE:
+        if path is None:
+            message = f"{resource.id} builds {written}, which leads out of the repository"
+            self.state.problems.append(Problem(message, place_of_field(resource.data, "spec", "path"), "missing-path", str(resource.id)))
+            return None, _NO_SUCH_PATH
+        if origin is Origin.LIKELY_HERE:
             return None, f"its path {written} is not in this repository, and nothing declares {source}"
         hint = closest_directory(tree, path)
         where = f"the checkout of {source}" if origin is Origin.CHECKOUT else "the repository"
@@ -180,7 +186,7 @@ class FluxEngine:
         return state.to_resources(nodes, resource.id, default_namespace)
 
     def _substitute(self, node: MappingNode, variables: Mapping[str, str | None], owner: str, *, complete: bool) -> MappingNode:
-        result = substitute(node, variables, complete=complete)
+        result = substitute(node, variables, complete=complete, budget=self.budget)
         if result.error is not None:
             self.state.problems.append(replace(result.error, subject=owner))
         for name, place in result.undefined:

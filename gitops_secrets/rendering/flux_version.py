@@ -11,7 +11,7 @@ from gitops_secrets.model.nodes import MappingNode, as_mapping, as_text
 from gitops_secrets.rendering.units import SOURCE_GROUP
 
 # What installs Flux, with its version: a remote base of kustomize, or a release asset.
-_REMOTE = re.compile(r"github\.com/fluxcd/flux2(?:\.git)?/+(?:manifests/install\S*?[?&](?:ref|version)=|releases/download/)v(\d+\.\d+\.\d+)")
+_REMOTE = re.compile(r"github\.com/fluxcd/flux2(?:\.git)?/+(?:manifests/install\S{0,200}?[?&](?:ref|version)=|releases/download/)v(\d+\.\d+\.\d+)")
 _REMOTE_BYTES = re.compile(_REMOTE.pattern.encode())
 _COMPONENTS = re.compile(rb"^# Flux Version: v(\d+\.\d+\.\d+)", re.MULTILINE)
 _SOURCES = re.compile(r"(?:\w+://)?(?:[\w.-]+/)*fluxcd/(?:flux-manifests|flux2)(?:\.git)?/?\Z")

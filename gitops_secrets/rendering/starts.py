@@ -14,6 +14,7 @@ from gitops_secrets.rendering.flux_version import instance_version
 from gitops_secrets.rendering.objects import FLUX_NAMESPACE, ScopeOf, to_resource
 from gitops_secrets.rendering.units import KUSTOMIZE_GROUP, OPERATOR_GROUP, SOURCE_GROUP, is_kustomization, source_of, to_unit
 from gitops_secrets.repository.tree import Tree, join
+from gitops_secrets.syntax.pattern import compile_pattern
 
 _VARIABLE = re.compile(r"\$\{[^}]*\}")
 _ROOT_PATHS = frozenset({"", ".", "./"})
@@ -127,8 +128,8 @@ def instantiated(entry: EntryPoint, tree: Tree) -> list[EntryPoint]:
         return [entry]
     fitting = [""]
     for segment in entry.path.split("/"):
-        name = re.compile("[^/]+".join(map(re.escape, _VARIABLE.split(segment))))
-        fitting = [f"{above}/{child}".lstrip("/") for above in fitting for child in tree.children(above) if name.fullmatch(child)]
+        name = compile_pattern("[^/]+".join(map(re.escape, _VARIABLE.split(segment))))
+        fitting = [f"{above}/{child}".lstrip("/") for above in fitting for child in tree.children(above) if name.matches(child)]
     return [_at(entry, path) for path in fitting if tree.is_directory(path)] or [entry]
 
 

@@ -8,13 +8,15 @@ from __future__ import annotations
 import re
 
 from gitops_secrets.manifests.load import Loader, parse_documents
+from gitops_secrets.repository.tree import content_of
 
 # Characters of the private use area, which YAML allows and nobody writes.
 UNKNOWN = "\ue000"
 RELEASE_NAME = "\ue001"
 RELEASE_NAMESPACE = "\ue002"
 
-_EXPRESSION = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
+_OPENING = re.compile(r"(?=(\{[{%#]))\{")
+_CLOSING = {"{{": "}}", "{%": "%}", "{#": "#}"}
 _ONLY_EXPRESSIONS = re.compile(f"^[ \\t]*(?:{UNKNOWN}[{UNKNOWN} \\t]*)$", re.MULTILINE)
 _SPECIAL = {".Release.Name": RELEASE_NAME, ".Release.Namespace": RELEASE_NAMESPACE}
 
@@ -26,13 +28,25 @@ def neutralised(text: str) -> str:
     """
     if "{{" not in text and "{%" not in text:
         return text
-    replaced = _EXPRESSION.sub(_placeholder, text)
-    return _ONLY_EXPRESSIONS.sub("", replaced)
+    parts: list[str] = []
+    position = 0
+    unclosed: set[str] = set()  # looked for to the end of the text: once is enough
+    for opening in _OPENING.finditer(text):
+        start, closing = opening.start(), _CLOSING[opening[1]]
+        if start < position or closing in unclosed:
+            continue
+        end = text.find(closing, start + 2)
+        if end < 0:
+            unclosed.add(closing)
+            continue
+        parts += (text[position:start], _placeholder(text[start : end + 2]))
+        position = end + 2
+    return _ONLY_EXPRESSIONS.sub("", "".join((*parts, text[position:])))
 
 
 def read_templated(loader: Loader, path: str) -> tuple[object, ...]:
     """The documents of a file that may be a template; none where it can't be read as YAML. Secret values are cut, as ever."""
-    text = loader.tree.read(path).decode(errors="replace")
+    text = content_of(loader.tree, path)
     if "{{" not in text and "{%" not in text and path.endswith((".yaml", ".yml")):
         return loader.load(path).documents
     return parse_documents(neutralised(text), path).documents
@@ -52,6 +66,6 @@ def with_release(text: str, name: str, namespace: str) -> str:
     return re.sub(f"{RELEASE_NAMESPACE}+", lambda _: namespace, text)
 
 
-def _placeholder(match: re.Match[str]) -> str:
-    inner = match[0][2:-2].strip("-~ \t\n")
-    return re.sub(r"[^\r\n]", _SPECIAL.get(inner, UNKNOWN), match[0])
+def _placeholder(expression: str) -> str:
+    inner = expression[2:-2].strip("-~ \t\n")
+    return re.sub(r"[^\r\n]", _SPECIAL.get(inner, UNKNOWN), expression)

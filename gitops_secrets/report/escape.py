@@ -29,6 +29,23 @@ def _written_out(character: str) -> str:
     return f"\\u{number:04x}" if number <= 0xFFFF else f"\\U{number:08x}"
 
 
+def inert(text: str) -> str:
+    r"""`text` without a line that a CI system takes for a command: `::error::` where a line starts, `##[error]` and `##vso[` wherever they stand.
+
+    GitHub Actions and Azure Pipelines read them in whatever a job prints, and a name in a manifest may be one. The escape is one in JSON, too.
+
+    >>> print(inert("  ::error::a\n##[error]b"))
+      \u003a:error::a
+    #\u0023[error]b
+    """
+    if "::" not in text and "##" not in text:
+        return text
+    return _COMMAND.sub(lambda found: f"{found[1] or ''}\\u{ord(found[0][-1]):04x}", text)
+
+
+_COMMAND = re.compile(r"^([^\S\n]*):(?=:)|(?<=#)#(?=\w*\[)", re.MULTILINE)
+
+
 def dot_quoted(text: str) -> str:
     r"""`text` as a quoted string of the DOT language.
 

@@ -91,7 +91,9 @@ def _artifact(file: str) -> Json:
 
 def _uri(path: str) -> str:
     """A path as a relative reference (RFC 3986)."""
-    return "".join(character if character in _UNRESERVED else "".join(f"%{byte:02X}" for byte in character.encode()) for character in path)
+    return "".join(
+        character if character in _UNRESERVED else "".join(f"%{byte:02X}" for byte in character.encode(errors="surrogateescape")) for character in path
+    )
 
 
 def _fix(fix: Fix) -> Json:

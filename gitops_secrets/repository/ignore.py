@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from gitops_secrets.repository.tree import Tree, _Index
+from gitops_secrets.repository.tree import Tree, _Index, content_of
 from gitops_secrets.syntax.glob import compile_glob
 
 IGNORE_FILE = ".sourceignore"
@@ -74,7 +74,7 @@ def ignored(tree: Tree, patterns: str | None) -> frozenset[str]:
 
     Where neither has a pattern, the default ones hold.
     """
-    written = [rule for path in _ignore_files(tree) for rule in _read(tree.read(path).decode(errors="replace"), tuple(path.split("/")[:-1]))]
+    written = [rule for path in _ignore_files(tree) for rule in _read(content_of(tree, path), tuple(path.split("/")[:-1]))]
     written += _read(patterns or "", ())
     fallback = () if written else DEFAULT
     rules = [*(_rule(pattern, ()) for pattern in (*VERSION_CONTROL, *fallback)), *written]

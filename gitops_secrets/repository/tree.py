@@ -19,12 +19,17 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from gitops_secrets.errors import OutsideError, UsageError
+from gitops_secrets.model.limits import DEFAULT_LIMITS, Limits
 
 if TYPE_CHECKING:
     import git
 
 # Older commits than these are nowhere to be met.
 _RECENT = 10_000
+
+
+class UnreadableError(FileNotFoundError):
+    """A file of a tree whose content can't be had: it is gone by now, too large, or its owner keeps it to himself."""
 
 
 class Tree(Protocol):
@@ -35,7 +40,7 @@ class Tree(Protocol):
         """All files, sorted."""
 
     def read(self, path: str) -> bytes:
-        """The content of a file. Raises `FileNotFoundError` for a path that is no file of this tree."""
+        """The content of a file. Raises `FileNotFoundError` for a path that is no file of this tree, `UnreadableError` for a file that can't be read."""
 
     def is_file(self, path: str) -> bool:
         """Is it a file of this tree?"""
@@ -158,13 +163,15 @@ class WorkingTree(_Index):
     """What lies on disk below `root`: in a git checkout what git tracks and what is new and not ignored, elsewhere every file.
 
     Symbolic links are followed only to regular files below the root. `seen` has the ids of the contents that were asked for so far; `is_steady` is false once
-    a file was seen to change.
+    a file was seen to change or could not be read, and `unread` says why it could not.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, limits: Limits = DEFAULT_LIMITS) -> None:
         self.root = root.resolve()
         self.seen: dict[str, str] = {}
+        self.unread: dict[str, str] = {}
         self.is_steady = True
+        self._limits = limits
         self._opened = time.time_ns()
         self._stamps: dict[str, Stamp] = {}
         self._recalled: dict[str, str] = {}
@@ -178,14 +185,15 @@ class WorkingTree(_Index):
             raise FileNotFoundError(path)
         absolute = self._real_root + path
         is_link = path not in self._stamps
-        if not self._is_inside(absolute, is_link=is_link):
-            raise FileNotFoundError(path)
         try:
+            if not self._is_inside(absolute, is_link=is_link):
+                raise UnreadableError("it leads out of the repository")
             # What was no link when the files were listed must not have become one.
-            content = _content_of(absolute, 0 if is_link else os.O_NOFOLLOW)
+            content = _content_of(absolute, 0 if is_link else os.O_NOFOLLOW, self._limits)
         except OSError as error:
             self.is_steady = False
-            raise FileNotFoundError(path) from error
+            why = self.unread[path] = error.strerror.lower() if error.strerror else str(error)
+            raise UnreadableError(why) from error
         identity = blob_id(content)
         if self.seen.setdefault(path, identity) != identity:
             self.is_steady = False
@@ -237,15 +245,20 @@ class WorkingTree(_Index):
         return inside and (not is_link or os.path.realpath(absolute).startswith(self._real_root))
 
 
-def _content_of(path: str, flags: int) -> bytes:
-    """The content of a file: at half of what a file object takes, which ten thousand files feel. Raises `OSError`."""
+def _content_of(path: str, flags: int, limits: Limits) -> bytes:
+    """The content of a file: at half of what a file object takes, which ten thousand files feel. Raises `OSError`.
+
+    Never waits, also where a pipe took the place of the file by now.
+    """
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | flags)
     try:
         content = os.read(descriptor, _CHUNK)
-        while len(content) % _CHUNK == 0 and (more := os.read(descriptor, _CHUNK)):
+        while len(content) % _CHUNK == 0 and len(content) <= limits.file_size and (more := os.read(descriptor, _CHUNK)):
             content += more
     finally:
         os.close(descriptor)
+    if len(content) > limits.file_size:
+        raise UnreadableError(f"too large; {limits.more('file_size')} bytes")
     return content
 
 
@@ -255,10 +268,12 @@ _CHUNK = 2**16
 class RevisionTree(_Index):
     """A commit, read from git objects: no checkout, bare repositories too."""
 
-    def __init__(self, root: Path, revision: str) -> None:
+    def __init__(self, root: Path, revision: str, limits: Limits = DEFAULT_LIMITS) -> None:
         if top_level(root) is None:
             raise UsageError(f"{root} is not in a git repository, so there is no revision {revision!r}\nleave out --rev to read the folder itself")
         self.root = root
+        self.unread: dict[str, str] = {}
+        self._limits = limits
         self.commit = resolve(root, revision)
         self._git: git.Repo | None = None
         self._objects: dict[str, str] = {}
@@ -274,7 +289,7 @@ class RevisionTree(_Index):
 
     def _linked(self, links: Mapping[str, str]) -> dict[str, str]:
         """The files that links lead to, as on disk: within the tree, and through other links."""
-        targets = {path: join(posixpath.dirname(path), self._content(object_id).decode(errors="surrogateescape")) for path, object_id in links.items()}
+        targets = {path: join(posixpath.dirname(path), self._target(object_id)) for path, object_id in links.items()}
         found = {}
         for path in links:
             target, seen = targets[path], {path}
@@ -285,8 +300,18 @@ class RevisionTree(_Index):
                 found[path] = self._objects[target]
         return found
 
+    def _target(self, object_id: str) -> str:
+        try:
+            return os.fsdecode(self._content(object_id))
+        except UnreadableError:
+            return "/"
+
     def read(self, path: str) -> bytes:
-        return self._content(self.identity(path))
+        try:
+            return self._content(self.identity(path))
+        except UnreadableError as error:
+            self.unread[path] = str(error)
+            raise
 
     def identity(self, path: str) -> str:
         object_id = self._objects.get(path)
@@ -295,10 +320,26 @@ class RevisionTree(_Index):
         return object_id
 
     def _content(self, object_id: str) -> bytes:
+        from git.exc import ODBError
+
         if self._git is None:
             self._git = _open(self.root)
-        content: bytes = self._git.odb.stream(bytes.fromhex(object_id)).read()
+        try:
+            stream = self._git.odb.stream(bytes.fromhex(object_id))
+        except (ODBError, ValueError) as error:
+            raise UnreadableError("git does not have its content: the clone is not complete") from error
+        if stream.size > self._limits.file_size:
+            raise UnreadableError(f"too large; {self._limits.more('file_size')} bytes")
+        content: bytes = stream.read()
         return content
+
+
+def content_of(tree: Tree, path: str) -> str:
+    """The text of a file, for who goes on without it: with what is no UTF-8 replaced, empty where it can't be read."""
+    try:
+        return tree.read(path).decode(errors="replace")
+    except FileNotFoundError:
+        return ""
 
 
 def top_level(path: Path) -> Path | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -11,6 +12,8 @@ from gitops_secrets.model.nodes import MappingNode, SequenceNode
 from gitops_secrets.syntax.yaml import parse_scalar
 
 _YAML_11_BOOLEANS = frozenset(["y", "Y", "yes", "Yes", "YES", "n", "N", "no", "No", "NO", "on", "On", "ON", "off", "Off", "OFF"])
+# What GitHub Actions and Azure Pipelines take for a command on a line of its own: in quotes the text stays what it is, and no line starts with it.
+_COMMAND = re.compile(r"^[^\S\n]*::|##\w*\[", re.MULTILINE)
 
 
 class _Dumper(yaml.CSafeDumper):
@@ -19,6 +22,8 @@ class _Dumper(yaml.CSafeDumper):
 
 
 def _text(dumper: yaml.CSafeDumper, value: str) -> yaml.ScalarNode:
+    if _COMMAND.search(value):
+        return dumper.represent_scalar("tag:yaml.org,2002:str", value, style='"')
     if "\n" in value and not value.isspace():
         return dumper.represent_scalar("tag:yaml.org,2002:str", value, style="|")
     # PyYAML leaves `y` and `0o7` bare; the API server reads a boolean and a number.

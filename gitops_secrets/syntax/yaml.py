@@ -17,11 +17,8 @@ from typing import Any
 import yaml
 from yaml.cyaml import CParser  # type: ignore[attr-defined]  # in the stubs, not exported
 
+from gitops_secrets.model.limits import DEFAULT_LIMITS, Limits
 from gitops_secrets.model.nodes import MappingNode, SequenceNode, pack
-
-MAX_DEPTH = 200
-# Containers reached through aliases, counted each time: a file of a few kilobytes can stand for billions.
-MAX_ALIASED_NODES = 1_000_000
 
 # Underscores are taken out before.
 _INTEGER = re.compile(r"([-+]?)(?:(0[xX])([0-9a-fA-F]+)|(0[oO]?)([0-7]+)|(0[bB])([01]+)|([0-9]+))\Z")
@@ -124,12 +121,12 @@ class _Stop(Exception):
         self.mark = mark
 
 
-def parse(text: str | bytes, file: str) -> Parsed:
+def parse(text: str | bytes, file: str, limits: Limits = DEFAULT_LIMITS) -> Parsed:
     """All documents of `text`; nodes carry `file` and their marks.
 
     A syntax error ends the reading but not the call: documents before it are kept, and it stands in `problems` with its line.
     """
-    builder = _Builder(file)
+    builder = _Builder(file, limits)
     try:
         builder.read(text)
     except yaml.MarkedYAMLError as error:
@@ -182,8 +179,10 @@ def read_events(text: str) -> Iterator[tuple[str, Any]]:
 class _Builder:
     """Events to nodes. Scalars are read where they stand, without a call: this is the hottest code of a scan."""
 
-    def __init__(self, file: str) -> None:
+    def __init__(self, file: str, limits: Limits) -> None:
         self.file = file
+        self.limits = limits
+        self.most_depth = limits.yaml_depth
         self.documents: list[Any] = []
         self.problems: list[YamlProblem] = []
         self.next_event: Any = None
@@ -219,8 +218,8 @@ class _Builder:
                 self.anchors[event.anchor] = value
             return value
         start = event.start_mark
-        if depth == MAX_DEPTH:
-            raise _Stop(f"nested deeper than {MAX_DEPTH} levels", start)
+        if depth == self.most_depth:
+            raise self._too_deep(start)
         node: MappingNode | SequenceNode
         if kind is yaml.MappingStartEvent:
             node = MappingNode(self.file, _mark(start))
@@ -311,11 +310,15 @@ class _Builder:
                 raise _Stop("an alias contains itself", event.start_mark)
             nodes, height = self._weight(value)
             self.aliased += nodes
-            if self.aliased > MAX_ALIASED_NODES:
-                raise _Stop(f"aliases stand for more than {MAX_ALIASED_NODES} values", event.start_mark)
-            if depth + height > MAX_DEPTH:
-                raise _Stop(f"nested deeper than {MAX_DEPTH} levels", event.start_mark)
+            # Containers are counted each time that they are reached: a file of a few kilobytes can stand for billions.
+            if self.aliased > self.limits.yaml_aliases:
+                raise _Stop(f"aliases stand for too many values; {self.limits.more('yaml_aliases')}", event.start_mark)
+            if depth + height > self.most_depth:
+                raise self._too_deep(event.start_mark)
         return value
+
+    def _too_deep(self, mark: Any) -> _Stop:
+        return _Stop(f"nested too deeply; {self.limits.more('yaml_depth')}", mark)
 
     def _weight(self, node: MappingNode | SequenceNode) -> tuple[int, int]:
         """How many values a node holds, aliases written out, and how deep it is."""

@@ -90,7 +90,7 @@ def test_deep_nesting_ends_in_an_answer_or_a_refusal(depth: int) -> None:
     if depth < 100:
         assert expand(text, {}).text == "x"
     else:
-        with pytest.raises(ExpressionError, match="nested deeper"):
+        with pytest.raises(ExpressionError, match="nested too deeply"):
             expand(text, {})
 
 

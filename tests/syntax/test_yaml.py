@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gitops_secrets.model.limits import DEFAULT_LIMITS
 from gitops_secrets.model.nodes import COLUMN_MASK, MappingNode, Place, SequenceNode
-from gitops_secrets.syntax.yaml import MAX_DEPTH, Parsed, parse, parse_scalar
+from gitops_secrets.syntax.yaml import Parsed, parse, parse_scalar
 
 
 def only(text: str | bytes) -> MappingNode:
@@ -251,23 +252,25 @@ def test_a_container_as_a_key_is_a_problem(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["[" * 30_000, "{a: " * 30_000, "- " * 30_000 + "x", "".join(f"{' ' * depth}a:\n" for depth in range(300))])
 def test_deep_nesting_is_a_problem_not_a_crash(text: str) -> None:
-    assert [message for message, _, _ in problems(parse(text, "a.yaml"))] == [f"nested deeper than {MAX_DEPTH} levels"]
+    assert [message for message, _, _ in problems(parse(text, "a.yaml"))] == ["nested too deeply; --limit yaml-depth=NUMBER allows more than 200"]
 
 
 def test_the_deepest_allowed_nesting_is_read() -> None:
-    assert parse("[" * MAX_DEPTH + "]" * MAX_DEPTH, "a.yaml").problems == ()
+    assert parse("[" * DEFAULT_LIMITS.yaml_depth + "]" * DEFAULT_LIMITS.yaml_depth, "a.yaml").problems == ()
 
 
 def test_depth_counts_through_aliases() -> None:
     text = "a0: &a0 [x]\n" + "".join(f"a{level}: &a{level} [*a{level - 1}]\n" for level in range(1, 400))
 
-    assert [message for message, _, _ in problems(parse(text, "a.yaml"))] == [f"nested deeper than {MAX_DEPTH} levels"]
+    assert [message for message, _, _ in problems(parse(text, "a.yaml"))] == ["nested too deeply; --limit yaml-depth=NUMBER allows more than 200"]
 
 
 def test_an_alias_bomb_is_a_problem() -> None:
     text = "a0: &a0 [x, x]\n" + "".join(f"a{level}: &a{level} [{', '.join([f'*a{level - 1}'] * 9)}]\n" for level in range(1, 12))
 
-    assert [message for message, _, _ in problems(parse(text, "a.yaml"))] == ["aliases stand for more than 1000000 values"]
+    assert [message for message, _, _ in problems(parse(text, "a.yaml"))] == [
+        "aliases stand for too many values; --limit yaml-aliases=NUMBER allows more than 1000000"
+    ]
 
 
 @pytest.mark.parametrize("text", ["a: &a [*a]", "a: &a {b: {c: *a}}", "&a {<<: *a}"])

@@ -133,7 +133,9 @@ class _Templates:
 
     def _text(self, text: str, parameters: Mapping[str, Any], place: Place) -> str:
         if self.dialect is None:
-            return _TAG.sub(lambda match: _known(parameters, match), text)
+            # Behind the last tag that ends, none has to be looked for.
+            end = text.rfind("}}") + 2 if "}}" in text else 0
+            return _TAG.sub(lambda match: _known(parameters, match), text[:end]) + text[end:]
         try:
             return render(text, parameters, self.dialect)
         except TemplateError as error:

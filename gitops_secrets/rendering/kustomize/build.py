@@ -13,7 +13,7 @@ from gitops_secrets.model.nodes import MappingNode, Place, as_mapping, as_sequen
 from gitops_secrets.rendering.kustomize import order, plugins, schema, transformers, variables
 from gitops_secrets.rendering.kustomize.accumulated import Accumulated, InflatedChart, Kustomization, SchemaInUse
 from gitops_secrets.rendering.kustomize.defaults import FieldTables, merged_defaults
-from gitops_secrets.rendering.kustomize.draft import BuildError, Draft, NotFoundError, scalar_text
+from gitops_secrets.rendering.kustomize.draft import BuildError, Draft, LimitError, NotFoundError, scalar_text
 from gitops_secrets.rendering.kustomize.kustomization import FILE_NAMES, check, kustomizations, require_list, with_extra
 from gitops_secrets.rendering.kustomize.layer import Layer
 from gitops_secrets.rendering.kustomize.manifests import expand_lists
@@ -45,7 +45,7 @@ class Builder:
 
     def __init__(self, loader: Loader) -> None:
         self.loader = loader
-        self.texts = Texts(loader.tree)
+        self.texts = Texts(loader.tree, loader.limits)
         self._kustomizations: dict[str, Kustomization] = {}
         self._bases: dict[tuple[str, int, bool, str | None], Accumulated] = {}
         self._builds: dict[str, Build] = {}
@@ -71,19 +71,21 @@ class Builder:
         try:
             root = self.read(directory) if written is None else self._checked(written, directory, written.file, ())
         except BuildError as error:
-            problem = Problem(error.message, error.place or Place(directory or ".", 1, 1), "build-failed")
-            return Build((), (problem,), (), frozenset({directory + "/"}), True)
+            return _nothing(directory, error)
         fields = root.fields if extra is None else with_extra(root.fields, extra)
         metadata = [scalar_text(option) for option in require_list(fields, "buildMetadata")]
         origin = "" if metadata else None
         in_use = SchemaInUse(schema.built_in())
         refusal = self.use_schema(root, in_use)
-        if extra is None and written is None and origin is None:
-            state = self.accumulate(directory, (), in_use, None)
-        else:
-            # fluxcd/pkg/kustomize drops fields that it doesn't know, and doesn't mind an empty file.
-            root = Kustomization(fields, directory, root.file, root.problems, root.strict_problems if extra is None else ())
-            state = self._accumulated(root, (), in_use, origin)
+        try:
+            if extra is None and written is None and origin is None:
+                state = self.accumulate(directory, (), in_use, None)
+            else:
+                # fluxcd/pkg/kustomize drops fields that it doesn't know, and doesn't mind an empty file.
+                root = Kustomization(fields, directory, root.file, root.problems, root.strict_problems if extra is None else ())
+                state = self._accumulated(root, (), in_use, origin)
+        except LimitError as error:
+            return _nothing(directory, error)
         return self._finished(state, fields, metadata, refusal)
 
     # What layers ask for
@@ -260,6 +262,12 @@ class Builder:
         elif "annotations" in holder:
             holder.remove("annotations")
         return node
+
+
+def _nothing(directory: str, error: BuildError) -> Build:
+    """What a directory comes to that can't even be started with, or that would take too much."""
+    problem = Problem(error.message, error.place or Place(directory or ".", 1, 1), "build-failed")
+    return Build((), (problem,), (), frozenset({directory + "/"}), True)
 
 
 def _would_cycle(known: Accumulated, above: tuple[str, ...]) -> bool:

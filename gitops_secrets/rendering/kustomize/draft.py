@@ -26,6 +26,10 @@ class NotFoundError(BuildError):
     """What a step is aimed at is not there; no refusal if something opaque may bring it."""
 
 
+class LimitError(BuildError):
+    """It would take too much time or memory, so nothing of the build is known."""
+
+
 class Hidden:
     """A secret value that is needed for a hash only: it never shows, and leaves a build as `***`."""
 

@@ -37,6 +37,9 @@ class NameReference(NamedTuple):
     fields: tuple[FieldSpec, ...]
 
 
+MAX_PATH = 4096  # no object is that deep: `--limit yaml-depth` goes to 1000
+
+
 @cache
 def split_path(path: str, delimiter: str = "/") -> tuple[str, ...]:
     r"""The parts of a path; a backslash before the delimiter makes it part of a name.
@@ -44,6 +47,8 @@ def split_path(path: str, delimiter: str = "/") -> tuple[str, ...]:
     >>> split_path(r"metadata/annotations/example.com\/a")
     ('metadata', 'annotations', 'example.com/a')
     """
+    if len(path) > MAX_PATH:
+        raise BuildError(f"a path of more than {MAX_PATH} characters")
     pieces = path.split(delimiter)
     if len(pieces) > 1 and not pieces[0]:
         pieces = pieces[1:]

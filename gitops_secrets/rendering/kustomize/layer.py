@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ from gitops_secrets.model.nodes import MappingNode, Place, SequenceNode, as_mapp
 from gitops_secrets.rendering.kustomize import generators, transformers
 from gitops_secrets.rendering.kustomize.accumulated import Accumulated, Kustomization, SchemaInUse, Session
 from gitops_secrets.rendering.kustomize.defaults import FieldTables
-from gitops_secrets.rendering.kustomize.draft import BuildError, Draft, NotFoundError, scalar_text
+from gitops_secrets.rendering.kustomize.draft import BuildError, Draft, LimitError, NotFoundError, scalar_text
 from gitops_secrets.rendering.kustomize.origins import append_path, built_in_origin, file_origin, note_transformation
 from gitops_secrets.rendering.kustomize.variables import Variable
 from gitops_secrets.repository.tree import join
@@ -47,6 +47,8 @@ class Layer:
         """Turns a refusal of what is done inside into a problem; at `place` unless it knows better."""
         try:
             yield
+        except LimitError:
+            raise
         except BuildError as error:
             if not (isinstance(error, NotFoundError) and not self.state.is_complete):
                 self.state.refuse(error.message, error.place or place)
@@ -118,9 +120,12 @@ class Layer:
         self.state.failed |= other.failed
 
     def refuse_cycle(self, path: str, entry: str) -> None:
-        """Raises `BuildError` for a directory that includes this one, or lies above one that does."""
+        """Raises `BuildError` for a directory that includes this one, or lies above one that does, and where too many have led here."""
         if any(directory == path or not path or directory.startswith(path + "/") for directory in self.above):
             raise BuildError(f"cycle: {entry} contains the kustomization that includes it")
+        limits = self.session.loader.limits
+        if len(self.above) > limits.base_depth:
+            raise LimitError(f"kustomizations include one another too deeply; {limits.more('base_depth')}", self.fields.place())
 
     def load(self, path: str) -> Documents:
         """The documents of a file, its problems noted. Raises `BuildError` if it is not there."""
@@ -142,8 +147,8 @@ class Layer:
         self.state.inputs.add(path)
         try:
             return self.session.loader.tree.read(path)
-        except FileNotFoundError:
-            raise BuildError(f"{entry} can't be read", place) from None
+        except FileNotFoundError as error:
+            raise BuildError(f"{entry} can't be read: {error}", place) from None
 
     def text_of(self, entry: str) -> str:
         """The text of a file that was read before; nothing of one elsewhere."""
@@ -159,9 +164,12 @@ class Layer:
             raise BuildError(self.missing(entry, path), place)
         return self.load(path)
 
-    def add(self, drafts: Iterable[Draft], place: Place, known: set[tuple[str, ...]]) -> None:
-        """Adds resources, and their keys to `known`; one whose key is known already is refused."""
+    def add(self, drafts: Collection[Draft], place: Place, known: set[tuple[str, ...]]) -> None:
+        """Adds resources, and their keys to `known`; one whose key is known already is refused. Raises `LimitError` if there are too many."""
         self.schema.in_use = True
+        limits = self.session.loader.limits
+        if len(self.state.drafts) + len(drafts) > limits.objects:
+            raise LimitError(f"too many objects; {limits.more('objects')}", place)
         for draft in drafts:
             key = draft.identity.key
             if key in known:

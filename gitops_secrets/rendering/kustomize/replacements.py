@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from gitops_secrets.model.nodes import MappingNode, Place, SequenceNode, as_mapping, as_sequence
 from gitops_secrets.rendering.kustomize.draft import BuildError, Draft, Hidden, Identity, NotFoundError, scalar_text
 from gitops_secrets.rendering.kustomize.fields import split_path
-from gitops_secrets.rendering.kustomize.selector import compile_pattern, read_selector
+from gitops_secrets.rendering.kustomize.selector import read_pattern, read_selector
 from gitops_secrets.syntax.yaml import parse, parse_scalar
 
 DEFAULT_FIELD = "metadata.name"
@@ -118,7 +118,7 @@ def _replace_in_target(drafts: list[Draft], value: _Value, target: MappingNode) 
     rejected = [read_selector(reject) for reject in as_sequence(target.get("reject"))]
     for one in (selector, *rejected):
         for pattern in one[:5]:
-            compile_pattern(pattern)
+            read_pattern(pattern)
     options = as_mapping(target.get("options"))
     index = options.get("index")
     write = _Write(value, options.get("create") is True, scalar_text(options.get("delimiter")), index if isinstance(index, int) else 0)
@@ -304,14 +304,14 @@ def _write_every(node: Any, path: tuple[str, ...], write: _Write) -> tuple[Any, 
 def _write_items(node: Any, path: tuple[str, ...], write: _Write) -> tuple[Any, int]:
     name, value = _item_match(path[0])
     items = _require_list(node, path[0]).copy()
-    pattern = _search_pattern(value)
+    pattern = read_pattern(value)
 
     def write_all() -> int:
         total = 0
         for index, item in enumerate(items):
-            if name and not (isinstance(item, MappingNode) and name in item and pattern.search(scalar_text(item[name]))):
+            if name and not (isinstance(item, MappingNode) and name in item and pattern.finds(scalar_text(item[name]))):
                 continue
-            if not name and not pattern.search(scalar_text(item)):
+            if not name and not pattern.finds(scalar_text(item)):
                 continue
             items[index], count = _write_at(item, path[1:] if name else (), write)
             total += count
@@ -328,13 +328,6 @@ def _write_items(node: Any, path: tuple[str, ...], write: _Write) -> tuple[Any, 
             items.add(parse_scalar(value), place)
         total = write_all()
     return items, total
-
-
-def _search_pattern(pattern: str) -> re.Pattern[str]:
-    try:
-        return re.compile(pattern)
-    except re.error as error:
-        raise BuildError(f"{pattern!r} is no regular expression: {error}") from error
 
 
 def _write_structured(text: str, path: tuple[str, ...], write: _Write) -> tuple[str, int]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from typing import Any, NamedTuple
 
 from gitops_secrets.model.nodes import MappingNode
 from gitops_secrets.rendering.kustomize.draft import BuildError, Draft, Identity, annotations_of, labels_of, scalar_text
+from gitops_secrets.syntax.pattern import Pattern, PatternError, compile_pattern
 
 _GROUP_FIELDS = ("group", "version", "kind", "name", "namespace")
 
@@ -56,7 +57,7 @@ def read_selector(written: Any) -> Selector:
 def select(drafts: Iterable[Draft], selector: Selector) -> list[Draft]:
     """Those that `selector` means, by the name and namespace they have or had at first. Raises `BuildError` for a bad pattern."""
     for pattern in selector[:5]:
-        compile_pattern(pattern)
+        read_pattern(pattern)
     for expression in (selector.labels, selector.annotations):
         _requirements(expression)
     return [draft for draft in drafts if _selects(selector, draft)]
@@ -74,17 +75,16 @@ def _selects(selector: Selector, draft: Draft) -> bool:
     return selector.selects_metadata(draft.node)
 
 
-@cache
-def compile_pattern(pattern: str) -> re.Pattern[str]:
-    """The pattern, anchored at both ends. Raises `BuildError` for one that is no regular expression."""
+def read_pattern(text: str) -> Pattern:
+    """The pattern. Raises `BuildError` for one that is no regular expression of Go's."""
     try:
-        return re.compile(f"(?:{pattern})")
-    except re.error as error:
-        raise BuildError(f"{pattern!r} is no regular expression: {error}") from error
+        return compile_pattern(text)
+    except PatternError as error:
+        raise BuildError(f"{text!r} is no regular expression: {error}") from error
 
 
 def _matches(pattern: str, text: str) -> bool:
-    return not pattern or pattern == text or compile_pattern(pattern).fullmatch(text) is not None
+    return not pattern or pattern == text or compile_pattern(pattern).matches(text)
 
 
 class _Requirement(NamedTuple):
@@ -101,11 +101,27 @@ _COMPARISON = re.compile(rf"\s*({_KEY})\s*([<>])\s*(-?[0-9]+)\s*\Z")
 _EXISTENCE = re.compile(rf"\s*(!?)\s*({_KEY})\s*\Z")
 
 
+_SEPARATORS = re.compile(r"[,()]")
+
+
 @cache
 def _requirements(expression: str) -> tuple[_Requirement, ...]:
     if not expression.strip():
         return ()
-    return tuple(_read_requirement(part) for part in re.split(r",(?![^(]*\))", expression))
+    return tuple(_read_requirement(part.strip()) for part in _parts(expression))
+
+
+def _parts(expression: str) -> Iterator[str]:
+    """What stands between commas that are not in parentheses."""
+    start, is_open = 0, False
+    for found in _SEPARATORS.finditer(expression):
+        if found[0] == ",":
+            if not is_open:
+                yield expression[start : found.start()]
+                start = found.end()
+        else:
+            is_open = found[0] == "("
+    yield expression[start:]
 
 
 def _read_requirement(text: str) -> _Requirement:
@@ -117,7 +133,7 @@ def _read_requirement(text: str) -> _Requirement:
         return _Requirement(match[1], match[2], frozenset((match[3],)))
     if match := _EXISTENCE.match(text):
         return _Requirement(match[2], match[1] or "exists")
-    raise BuildError(f"{text.strip()!r} is no label selector")
+    raise BuildError(f"{text!r} is no label selector")
 
 
 def matches_labels(expression: str, labels: Mapping[str, str]) -> bool:

@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 
 from gitops_secrets.manifests.load import Documents, parse_documents
 from gitops_secrets.model.facts import Problem
+from gitops_secrets.model.limits import DEFAULT_LIMITS, Limits
 from gitops_secrets.model.nodes import COLUMN_BITS, MappingNode, Place, SequenceNode
 from gitops_secrets.rendering.kustomize.draft import scalar_text
-from gitops_secrets.repository.tree import Tree
+from gitops_secrets.repository.tree import Tree, content_of
 from gitops_secrets.syntax.yaml import parse_scalar
 
 _KEY = re.compile(r"""(?:"(?:[^"\\]|\\.)*"|'(?:[^']|'')*'|[^\s"'][^:]*?(?::[^\s:][^:]*?)*)\s*:(?:\s+|\Z)""")
@@ -33,8 +34,9 @@ class _Shift(NamedTuple):
 class Texts:
     """The texts of one tree, each read once."""
 
-    def __init__(self, tree: Tree) -> None:
+    def __init__(self, tree: Tree, limits: Limits = DEFAULT_LIMITS) -> None:
         self._tree = tree
+        self._limits = limits
         self._lines: dict[str, list[str]] = {}
         self._parsed: dict[tuple[Place, str], Documents] = {}
 
@@ -42,11 +44,8 @@ class Texts:
         """The lines of a file; none if it is not there."""
         known = self._lines.get(file)
         if known is None:
-            try:
-                known = self._tree.read(file).decode("utf-8", "replace").split("\n")
-            except FileNotFoundError:
-                known = []
-            self._lines[file] = known
+            text = content_of(self._tree, file)
+            known = self._lines[file] = text.split("\n") if text else []
         return known
 
     def spelling(self, node: MappingNode, key: str) -> str:
@@ -102,7 +101,7 @@ class Texts:
         return known
 
     def _parse(self, text: str, place: Place) -> Documents:
-        documents = parse_documents(text, place.file)
+        documents = parse_documents(text, place.file, self._limits)
         shift = self._shift(text, place)
         seen: set[int] = set()
         for document in documents.documents:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable
-from functools import cache
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from gitops_secrets.model.nodes import MappingNode, Place, SequenceNode, as_mapping
 from gitops_secrets.rendering.kustomize.draft import BuildError, Draft, NotFoundError, scalar_text
 from gitops_secrets.rendering.kustomize.fields import Change, FieldSpec, edit, edit_all, replace_scalar, set_entries, split_path
+from gitops_secrets.rendering.kustomize.selector import read_pattern
 
 _METADATA_NAMESPACE = ("metadata", "namespace")
 _BINDINGS = ("RoleBinding", "ClusterRoleBinding")
@@ -129,17 +129,18 @@ class ImageChange(NamedTuple):
 
     def of(self, image: str) -> str:
         """What becomes of an image reference; the reference itself if it is another image."""
-        if _image_pattern(self.name).match(image) is None:
+        name = read_pattern(self.name)
+        if not any(name.matches(candidate) for candidate in _less_tag(image)):
             return image
-        name, tag, digest = split_image(image)
-        name = self.new_name or name
+        named, tag, digest = split_image(image)
+        named = self.new_name or named
         if self.new_tag:
             tag, digest = self.new_tag, self.digest
         elif self.digest:
             tag, digest = "", self.digest
         elif self.tag_suffix:
             tag, digest = tag + self.tag_suffix, ""
-        return name + (f":{tag}" if tag else "") + (f"@{digest}" if digest else "")
+        return named + (f":{tag}" if tag else "") + (f"@{digest}" if digest else "")
 
 
 def read_image(written: MappingNode) -> ImageChange:
@@ -149,12 +150,18 @@ def read_image(written: MappingNode) -> ImageChange:
     return ImageChange(name, new_name, new_tag, tag_suffix, digest, written.place(field))
 
 
-@cache
-def _image_pattern(name: str) -> re.Pattern[str]:
-    try:
-        return re.compile(rf"(?:{name})(:[a-zA-Z0-9_.{{}}-]*)?(@sha256:[a-zA-Z0-9_.{{}}-]*)?\Z")
-    except re.error as error:
-        raise BuildError(f"the image name {name!r} is no regular expression: {error}") from error
+def _less_tag(image: str) -> Iterator[str]:
+    """An image as written, without its digest, and without its tag as well."""
+    yield image
+    for ending in (_DIGEST, _TAG):
+        shorter = ending.sub("", image, count=1)
+        if shorter != image:
+            image = shorter
+            yield image
+
+
+_TAG = re.compile(r":[a-zA-Z0-9_.{}-]*\Z")
+_DIGEST = re.compile(r"@sha256:[a-zA-Z0-9_.{}-]*\Z")
 
 
 def split_image(image: str) -> tuple[str, str, str]:

@@ -1,0 +1,52 @@
+"""How much of what a repository holds is looked at. Strangers write what is read here: none of it may take all time and memory.
+
+Whoever runs the program may allow more (`--limit NAME=NUMBER`); a repository can't, so the configuration has no key for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from types import MappingProxyType
+
+MEBI = 1 << 20
+
+
+def _limit(default: int, counts: str, most: int = 1 << 62) -> int:
+    bound: int = field(default=default, metadata={"counts": counts, "most": most})
+    return bound
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Each limit by its name, with `-` for `_`. What Python's stack bounds can't be raised at will."""
+
+    file_size: int = _limit(8 * MEBI, "bytes of a file")
+    yaml_depth: int = _limit(200, "levels of mappings and lists in one another", most=1000)
+    yaml_aliases: int = _limit(1_000_000, "values that the aliases of a file stand for")
+    base_depth: int = _limit(50, "kustomizations that include one another", most=200)
+    objects: int = _limit(20_000, "objects that one directory builds")
+    unit_depth: int = _limit(30, "units that make one another")
+    units: int = _limit(20_000, "units of a cluster")
+    expression_depth: int = _limit(100, "variable expressions in one another", most=1000)
+    made_text: int = _limit(256 * MEBI, "characters that variables, prefixes, generators and replacements make for a cluster")
+    template_steps: int = _limit(1_000_000, "steps of a template")
+    template_text: int = _limit(4_000_000, "characters that a template makes")
+
+    def more(self, name: str) -> str:
+        """Says of a limit that was hit how more is allowed.
+
+        >>> Limits().more("yaml_depth")
+        '--limit yaml-depth=NUMBER allows more than 200'
+        """
+        return f"--limit {name.replace('_', '-')}=NUMBER allows more than {getattr(self, name)}"
+
+
+DEFAULT_LIMITS = Limits()
+
+
+def described() -> Mapping[str, tuple[int, str, int]]:
+    """Of each limit by its name on the command line: what holds if nobody says otherwise, what it counts, and the most that can be asked for."""
+    return MappingProxyType(
+        {bound.name.replace("_", "-"): (getattr(DEFAULT_LIMITS, bound.name), bound.metadata["counts"], bound.metadata["most"]) for bound in fields(Limits)}
+    )

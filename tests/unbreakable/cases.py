@@ -1,0 +1,667 @@
+"""Everything bad that a repository can hold: what is put beside the good neighbour, and what must be said of it.
+
+An expectation is `rule file:line`, for a problem that is no finding `problem file:line`, and may go on with ` … ` and a part of the message.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.unbreakable.repositories import Content, Link, Sparse, Special
+
+MEGABYTE = 1 << 20
+SOURCED = "  sourceRef: {kind: GitRepository, name: flux-system}\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A repository, by what is special in it. `said` is expected of `check`, in any order, and more may be said."""
+
+    name: str
+    files: Mapping[str, Content]
+    said: tuple[str, ...] = ()
+    status: Mapping[str, set[int]] = field(default_factory=dict)  # by command, where it is not the one of a broken unit
+    prepare: Callable[[Path], object] = lambda root: None  # what else is done to the repository
+    folder: str = "."  # where the commands are run, from the root
+    has_neighbour: bool = True  # False where nothing can be read at all
+    options: tuple[str, ...] = ()
+    briefly: bool = False  # too much work for every command in every format
+
+
+def settings(name: str = "settings", data: str = "a: b") -> str:
+    """A config map."""
+    return f"apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {name}\n  namespace: neighbour\ndata:\n  {data}\n"
+
+
+def one(text: str | bytes) -> dict[str, Content]:
+    """The unit holds one file, `bad.yaml`, and a kustomization that lists it."""
+    return {"case/kustomization.yaml": "resources:\n- bad.yaml\n", "case/bad.yaml": text}
+
+
+def built(kustomization: str, **files: Content) -> dict[str, Content]:
+    """The unit is a kustomization with a config map."""
+    return {"case/kustomization.yaml": kustomization, "case/settings.yaml": settings(), **{f"case/{name}": content for name, content in files.items()}}
+
+
+def substituted(text: str) -> dict[str, Content]:
+    """The unit substitutes variables in a config map that holds `text`."""
+    unit = """\
+apiVersion: kustomize.toolkit.fluxcd.io/v1
+kind: Kustomization
+metadata:
+  name: case
+  namespace: flux-system
+spec:
+  interval: 10m
+  path: ./case
+  prune: true
+  sourceRef: {kind: GitRepository, name: flux-system}
+  postBuild:
+    substitute: {known: value, many: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa}
+"""
+    return {"clusters/production/case.yaml": unit, "case/settings.yaml": settings(data=text)}
+
+
+BILLION_LAUGHS = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 12))
+INJECTION = "::error file=x,line=1::injected%0A::set-output name=a::b"
+TERMINAL = "a\x1b[31m\x1b]0;title\x07\x9b2J\u202e\u2066\u200b\u2028b"
+HOSTILE_NAMES = {
+    "markdown": "[click](https://evil.example) **bold** `code` | cell | <!-- --> ](x)",
+    "html": "<script>alert(1)</script><img src=x onerror=alert(1)>\" onload='x' &lt;",
+    "workflow command": INJECTION,
+    "workflow command on a line of its own": "x\n::error::injected\n##[error]injected\n::stop-commands::token",
+    "terminal escapes": TERMINAL,
+    "xml": "]]><failure/>\x01&bogus; <?xml?>",
+    "diagram": 'x"]; click A call evil() %%{init: {}}%% --> end\nsubgraph',
+}
+
+
+def quoted(text: str) -> str:
+    """As a YAML scalar that every reader takes for this text."""
+    return (
+        '"'
+        + "".join(character if character.isascii() and character.isprintable() and character not in '"\\' else f"\\U{ord(character):08x}" for character in text)
+        + '"'
+    )
+
+
+def hostile(name: str) -> dict[str, Content]:
+    """Objects, units, files and fields with a name; what they need is not there, so that findings name them."""
+    text = quoted(name)
+    file = name.replace("/", "_").replace("\0", "_")[:60]
+    return {
+        "clusters/production/hostile.yaml": f"""\
+apiVersion: kustomize.toolkit.fluxcd.io/v1
+kind: Kustomization
+metadata: {{name: {text}, namespace: flux-system}}
+spec:
+  path: ./case
+  dependsOn: [{{name: {text}}}, {{name: neighbour, namespace: {text}}}]
+  sourceRef: {{kind: GitRepository, name: {text}}}
+---
+apiVersion: external-secrets.io/v1
+kind: ExternalSecret
+metadata: {{name: {text}, namespace: {text}}}
+spec:
+  secretStoreRef: {{name: {text}, kind: SecretStore}}
+  target: {{name: {text}}}
+  data: [{{secretKey: {text}, remoteRef: {{key: {text}, property: {text}}}}}]
+---
+apiVersion: {text}
+kind: {text}
+metadata: {{name: {text}}}
+---
+apiVersion: helm.toolkit.fluxcd.io/v2
+kind: HelmRelease
+metadata: {{name: {text}, namespace: neighbour}}
+spec:
+  chart: {{spec: {{chart: {text}, sourceRef: {{kind: HelmRepository, name: {text}}}}}}}
+""",
+        "case/kustomization.yaml": f"resources: [settings.yaml, {text}]\nnamePrefix: {text}\n{text}: {text}\n",
+        "case/settings.yaml": settings(),
+        f"case/{file}.yaml": "a: [",
+        f"{file}/kustomization.yaml": "resources: [gone.yaml]\n",
+    }
+
+
+NOT_YAML = (
+    Case("not YAML", one("{{{ this is no yaml"), ("invalid-yaml case/bad.yaml:1",)),
+    Case("half a document", one(settings() + "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: x, labels: {a"), ("invalid-yaml case/bad.yaml:12",)),
+    Case("an open quote", one(settings() + '  b: "never closed\n'), ("invalid-yaml case/bad.yaml:9",)),
+    Case("a tab for indentation", one("apiVersion: v1\nkind: ConfigMap\nmetadata:\n\tname: x\n"), ("invalid-yaml case/bad.yaml:4",)),
+    Case("binary", one(bytes(range(256)) * 64), ("invalid-yaml case/bad.yaml:1",)),
+    Case("an ELF header", one(b"\x7fELF\x02\x01\x01" + bytes(4096)), ("invalid-yaml case/bad.yaml:1",)),
+    Case("gzip", one(b"\x1f\x8b\x08\x00\x00\x00\x00\x00" + b"\xff" * 999), ("invalid-yaml case/bad.yaml:1",)),
+    Case("a NUL", one(settings().replace("a: b", "a: b\0c").encode()), ("invalid-yaml case/bad.yaml:7",)),
+    Case("UTF-16 with a byte order mark", one(settings().encode("utf-16"))),
+    Case("UTF-16 without one", one(settings().encode("utf-16-le")), ("invalid-yaml case/bad.yaml:1",)),
+    Case("UTF-32", one(settings().encode("utf-32")), ("invalid-yaml case/bad.yaml:1",)),
+    Case("Latin-1", one(settings(data="a: süß").encode("latin-1")), ("invalid-yaml case/bad.yaml:7",)),
+    Case("a byte order mark", one(b"\xef\xbb\xbf" + settings().encode())),
+    Case("a lone surrogate", one(settings().encode() + b"  b: \xed\xa0\x80\n"), ("invalid-yaml case/bad.yaml:8",)),
+    Case("carriage returns only", one(settings().replace("\n", "\r"))),
+    Case("an empty file", one("")),
+    Case("only comments", one("# nothing\n---\n# here\n")),
+    Case("a scalar for an object", one("just a sentence\n")),
+    Case("a list for an object", one("- 1\n- two\n- [3]\n")),
+    Case(
+        "unresolved merge markers", one("<<<<<<< HEAD\n" + settings() + "=======\n" + settings("other") + ">>>>>>> branch\n"), ("invalid-yaml case/bad.yaml:2",)
+    ),
+    Case("merge markers within", one(settings() + "<<<<<<< HEAD\n  c: d\n=======\n  c: e\n>>>>>>> branch\n"), ("invalid-yaml case/bad.yaml",)),
+    Case("a Helm template", one("{{- if .Values.enabled }}\n" + settings('{{ include "x" . }}') + "{{- end }}\n"), ("invalid-yaml case/bad.yaml:1",)),
+    Case("a Jinja template", one("{% for x in y %}\n" + settings() + "{% endfor %}\n"), ("invalid-yaml case/bad.yaml:1",)),
+    Case(
+        "JSON that ends early",
+        {"case/kustomization.yaml": "resources: [bad.json]\n", "case/bad.json": '{"apiVersion": "v1", "kind": '},
+        ("invalid-yaml case/bad.json:1",),
+    ),
+    Case(
+        "a tab in JSON",
+        {
+            "case/kustomization.yaml": "resources: [bad.json]\n",
+            "case/bad.json": '{\n\t"apiVersion": "v1",\n\t"kind": "Namespace",\n\t"metadata": {"name": "x"}\n}',
+        },
+    ),
+    Case("a directive", one("%YAML 9.9\n---\n" + settings()), ("invalid-yaml case/bad.yaml",)),
+    Case("a broken manifest without a kustomization", {"case/bad.yaml": "a: [", "case/good.yaml": settings()}, ("invalid-yaml case/bad.yaml",)),
+    Case("a kustomization that is no YAML", {"case/kustomization.yaml": "resources: [\n"}, ("invalid-yaml case/kustomization.yaml:2",)),
+    Case(
+        "a Flux file that is no YAML",
+        {"clusters/production/more.yaml": "# kustomize.toolkit.fluxcd.io/v1\na: [b\n"},
+        ("invalid-yaml clusters/production/more.yaml",),
+    ),
+)
+
+BOMBS = (
+    Case("an alias bomb", one(settings() + "---\n" + BILLION_LAUGHS), ("invalid-yaml case/bad.yaml",)),
+    Case(
+        "an alias bomb of mappings",
+        one("a0: &a0 {x: 1}\n" + "".join(f"a{n}: &a{n} {{{', '.join(f'k{i}: *a{n - 1}' for i in range(10))}}}\n" for n in range(1, 12))),
+        ("invalid-yaml case/bad.yaml",),
+    ),
+    Case(
+        "a bomb of merge keys",
+        one("a0: &a0 {x: 1}\n" + "".join(f"a{n}: &a{n}\n  k{n}: *a{n - 1}\n  <<: [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 400))),
+    ),
+    Case("an alias that contains itself", one("apiVersion: v1\nkind: ConfigMap\nmetadata: &x\n  name: a\n  labels: *x\n"), ("invalid-yaml case/bad.yaml:5",)),
+    Case("a list that contains itself", one("- &x [*x]\n"), ("invalid-yaml case/bad.yaml:1",)),
+    Case("a merge key of itself", one("a: &a\n  <<: *a\n  b: c\n"), ("invalid-yaml case/bad.yaml:2",)),
+    Case("an alias of nothing", one(settings(data="a: *nothing")), ("invalid-yaml case/bad.yaml:7",)),
+    Case("deep lists", one("a: " + "[" * 100_000), ("invalid-yaml case/bad.yaml:1",)),
+    Case("deep lists that close", one("a: " + "[" * 5_000 + "]" * 5_000), ("invalid-yaml case/bad.yaml:1",)),
+    Case("deep mappings", one("{a: " * 50_000), ("invalid-yaml case/bad.yaml:1",)),
+    Case("deep indentation", one("".join(" " * n + "a:\n" for n in range(2_000))), ("invalid-yaml case/bad.yaml:201",)),
+    Case("deep through aliases", one("a0: &a0 [x]\n" + "".join(f"a{n}: &a{n} [*a{n - 1}]\n" for n in range(1, 5_000))), ("invalid-yaml case/bad.yaml",)),
+    Case("as deep as it may be", one(settings() + "---\napiVersion: v1\nkind: Example\nmetadata: {name: deep}\nspec: " + "[" * 195 + "]" * 195 + "\n")),
+    Case("complex keys", one("? [a, b]\n: c\n? {d: e}\n: f\n"), ("invalid-yaml case/bad.yaml:1",)),
+    Case("tags that would construct objects", one(settings(data="a: !!python/object/apply:os.system ['echo']"))),
+    Case("tags of every sort", one("!!python/name:os.system\napiVersion: !!binary v1\nkind: !!set {x}\nmetadata: !Ref {name: !!timestamp 2001-01-01}\n")),
+    Case("200,000 empty documents", one("---\n" * 200_000), briefly=True),
+    Case("200,000 documents of null", one("--- ~\n" * 200_000), briefly=True),
+    Case("100,000 list items", one("a: [" + "1," * 100_000 + "1]\n"), briefly=True),
+    Case("100,000 keys", one(settings() + "".join(f"  k{n}: v\n" for n in range(100_000))), briefly=True),
+    Case("a 100 MB file", {**one(""), "case/bad.yaml": Sparse(100 * MEGABYTE, settings().encode())}, ("invalid-yaml case/bad.yaml:1 … --limit file-size",)),
+    Case("a 100 MB file that is not listed", {"case/kustomization.yaml": "resources: []\n", "docs/dump.yaml": Sparse(100 * MEGABYTE)}, ()),
+    Case("a 10 GB script", {"scripts/bootstrap.sh": Sparse(10_000 * MEGABYTE, b"kubectl apply -f x\n")}),
+    Case(
+        "a 10 GB kustomization",
+        {"case/kustomization.yaml": Sparse(10_000 * MEGABYTE, b"resources: []\n")},
+        ("invalid-yaml case/kustomization.yaml:1 … --limit file-size",),
+    ),
+    Case("a 10 GB .sourceignore", {".sourceignore": Sparse(10_000 * MEGABYTE, b"x\n")}),
+    Case(
+        "a 10 GB value file",
+        built("resources: [settings.yaml]\nconfigMapGenerator:\n- name: x\n  files: [big.bin]\n", **{"big.bin": Sparse(10_000 * MEGABYTE)}),
+        ("build-failed case/kustomization.yaml",),
+    ),
+)
+
+NAMES = (
+    Case("a name of a megabyte", one(settings("n" * MEGABYTE)), briefly=True),
+    Case("a key of a megabyte", one(settings() + f"? {'k' * MEGABYTE}\n: v\n"), briefly=True),
+    Case("a value of ten megabytes", one(settings(data="a: " + "v" * 10 * MEGABYTE)), briefly=True),
+    Case("a kind of a megabyte", one(f"apiVersion: v1\nkind: {'K' * MEGABYTE}\nmetadata: {{name: a}}\n"), briefly=True),
+    Case(
+        "a dependency on a megabyte",
+        {
+            "clusters/production/big.yaml": "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {name: big, namespace: flux-system}\nspec:\n  path: ./clusters\n  sourceRef: {kind: GitRepository, name: flux-system}\n  dependsOn:\n  - name: "
+            + "d" * MEGABYTE
+            + "\n"
+        },
+        ("dangling-depends-on clusters/production/big.yaml:8",),
+    ),
+    Case(
+        "names that are numbers, booleans and dates",
+        one(
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: 123, namespace: true}\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: 2024-01-02, namespace: 1.5}\n---\napiVersion: 1\nkind: 2\nmetadata: {name: null, namespace: [], labels: 3}\n"
+        ),
+    ),
+    Case("names that are lists and mappings", one("apiVersion: [v1]\nkind: {a: b}\nmetadata: {name: [a], namespace: {}}\n")),
+    Case(
+        "no name at all",
+        one("apiVersion: v1\nkind: ConfigMap\nmetadata: {}\n---\napiVersion: v1\nkind: ConfigMap\n---\nkind: ConfigMap\n---\nmetadata: {name: x}\n"),
+    ),
+    Case("a name with slashes", one(settings("../../etc/passwd"))),
+    Case("a name of dots", one(settings(".."))),
+    Case("duplicate keys", one(settings() + "  a: c\n"), ("duplicate-key case/bad.yaml:8",)),
+    Case("duplicate keys in a kustomization", built("resources: [settings.yaml]\nresources: [settings.yaml]\n")),
+    *(Case(f"names with {name}", hostile(text)) for name, text in HOSTILE_NAMES.items()),
+)
+
+CYCLES = (
+    Case(
+        "bases in a circle",
+        {"case/kustomization.yaml": "resources: [../case2]\n", "case2/kustomization.yaml": "resources: [../case]\n"},
+        ("build-failed case2/kustomization.yaml:1",),
+    ),
+    Case("a kustomization that contains itself", built("resources: [settings.yaml, .]\n"), ("build-failed case/kustomization.yaml:1",)),
+    Case(
+        "a kustomization that contains its parent",
+        {"case/kustomization.yaml": "resources: [..]\n", "kustomization.yaml": "resources: [case]\n"},
+        ("build-failed",),
+    ),
+    Case(
+        "components in a circle",
+        {
+            "case/kustomization.yaml": "components: [../one]\n",
+            "one/kustomization.yaml": "apiVersion: kustomize.config.k8s.io/v1alpha1\nkind: Component\ncomponents: [../two]\n",
+            "two/kustomization.yaml": "apiVersion: kustomize.config.k8s.io/v1alpha1\nkind: Component\ncomponents: [../one]\n",
+        },
+        ("build-failed two/kustomization.yaml:3",),
+    ),
+    Case(
+        "a Kustomization that contains itself",
+        {
+            "case/self.yaml": "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {name: self, namespace: flux-system}\nspec:\n  path: ./case\n  sourceRef: {kind: GitRepository, name: flux-system}\n"
+        },
+    ),
+    Case(
+        "Kustomizations that make ever new ones",
+        {
+            "case/self.yaml": "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {name: 'n${n:=}x', namespace: flux-system}\nspec:\n  path: ./case\n  sourceRef: {kind: GitRepository, name: flux-system}\n  postBuild: {substitute: {n: 'n${n:=}x'}}\n"
+        },
+    ),
+    Case(
+        "Kustomizations that name their children with a prefix",
+        {
+            "case/self.yaml": "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {name: self, namespace: flux-system}\nspec:\n  path: ./case\n  namePrefix: x\n  sourceRef: {kind: GitRepository, name: flux-system}\n"
+        },
+    ),
+    Case(
+        "dependencies in a circle",
+        {
+            "clusters/production/ring.yaml": "".join(
+                f"apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {{name: r{n}, namespace: flux-system}}\nspec:\n  path: ./neighbour\n  sourceRef: {{kind: GitRepository, name: flux-system}}\n  dependsOn: [{{name: r{(n + 1) % 50}}}]\n---\n"
+                for n in range(50)
+            )
+        },
+        ("dependency-cycle clusters/production/ring.yaml:7",),
+    ),
+    Case(
+        "a chain of 300 bases",
+        {
+            "case/kustomization.yaml": "resources: [../b0]\n",
+            **{f"b{n}/kustomization.yaml": f"resources: [../b{n + 1}]\n" for n in range(300)},
+            "b300/kustomization.yaml": "resources: [s.yaml]\n",
+            "b300/s.yaml": settings(),
+        },
+    ),
+    Case(
+        "bases that double at each level",
+        {
+            "case/kustomization.yaml": "resources: [../b0]\n",
+            **{f"b{n}/kustomization.yaml": f"resources: [../b{n + 1}, ../c{n + 1}]\n" for n in range(24)},
+            **{f"c{n}/kustomization.yaml": f"namePrefix: c{n}-\nresources: [../b{n + 1}, ../c{n + 1}]\n" for n in range(1, 24)},
+            "b24/kustomization.yaml": "resources: [s.yaml]\n",
+            "b24/s.yaml": settings(),
+            "c24/kustomization.yaml": "namePrefix: c24-\nresources: [../b24]\n",
+        },
+        ("build-failed",),
+        options=("--limit", "objects=500"),
+    ),
+)
+
+# Every field of a kustomization that names a file; the lines of the last ones are only noted, since charts are not rendered.
+FIELDS_OF_FILES = """\
+resources:
+- settings.yaml
+- WAY
+bases: [WAY]
+components: [WAY]
+crds: [WAY]
+configurations: [WAY]
+generators: [WAY]
+transformers: [WAY]
+validators: [WAY]
+patches:
+- path: WAY
+patchesStrategicMerge: [WAY]
+patchesJson6902:
+- path: WAY
+  target: {version: v1, kind: ConfigMap, name: settings}
+replacements:
+- path: WAY
+configMapGenerator:
+- {name: file, files: [WAY]}
+- {name: key, files: ['k=WAY']}
+- {name: envs, envs: [WAY]}
+- {name: env, env: WAY}
+secretGenerator:
+- {name: secret-file, files: [WAY]}
+- {name: secret-envs, envs: [WAY]}
+openapi: {path: WAY}
+helmGlobals: {chartHome: WAY}
+helmCharts:
+- {name: x, valuesFile: WAY, additionalValuesFiles: [WAY]}
+"""
+REFUSED = (3, 4, 5, 6, 7, 8, 9, 12, 13, 15, 18, 20, 21, 22, 23, 25, 26, 27)
+WAYS_OUT = ("../../outside.yaml", "/etc/passwd", "../../../../../../../../../../etc/passwd", "./../case/../../outside.yaml", "/proc/self/environ", "link.yaml")
+TRAVERSAL = tuple(
+    Case(
+        f"{way} in every field that names a file",
+        built(FIELDS_OF_FILES.replace("WAY", way), **({"link.yaml": Link("../../outside.yaml")} if way == "link.yaml" else {})),
+        tuple(f"build-failed case/kustomization.yaml:{line}" for line in REFUSED),
+    )
+    for way in WAYS_OUT
+)
+
+
+def unit(spec: str, kind: str = "kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization") -> dict[str, Content]:
+    """A file of the cluster with one Flux object."""
+    return {"clusters/production/more.yaml": f"apiVersion: {kind}\nmetadata: {{name: more, namespace: flux-system}}\nspec:\n{spec}"}
+
+
+PATHS = tuple(
+    Case(f"spec.path {way}", unit(SOURCED + f"  path: {way}\n"), ("missing-path clusters/production/more.yaml:6",))
+    for way in ("../..", "/../../", "/etc", "./case/../../..", "..", "'~'", "$HOME", "C:\\windows")
+)
+
+PATTERNS = (
+    *(
+        Case(
+            f"a {name} in a patch target",
+            built(
+                f"resources: [settings.yaml]\npatches:\n- patch: |\n    - {{op: add, path: /x, value: y}}\n  target:\n    name: {quoted(pattern)}\n",
+                **{"settings.yaml": settings("a" * 60 + "!")},
+            ),
+            said,
+        )
+        for name, pattern, said in (
+            ("catastrophic expression", "(a+)+$", ()),
+            ("catastrophic alternation", "(a|a|aa)+$", ()),
+            ("catastrophic expression with a class", "([a-z]+)*[0-9]", ()),
+            ("polynomial expression", ".*.*.*.*.*.*.*.*=.*", ()),
+            ("group that never closes", "(a", ("build-failed case/kustomization.yaml",)),
+            ("bad range", "[z-a]", ("build-failed case/kustomization.yaml",)),
+            ("lookahead, which Go has not", "(?=a)", ("build-failed case/kustomization.yaml",)),
+            ("backreference, which Go has not", "(a)\\1", ("build-failed case/kustomization.yaml",)),
+            ("nested count", "((a{500}){500}){500}", ("build-failed case/kustomization.yaml",)),
+            ("pattern of a megabyte", "(" * 1000 + "a" * MEGABYTE, ("build-failed case/kustomization.yaml",)),
+        )
+    ),
+    Case(
+        "a catastrophic label selector",
+        built("resources: [settings.yaml]\npatches:\n- patch: |\n    - {op: remove, path: /data}\n  target: {labelSelector: '" + "a" * 50_000 + "!" + "'}\n"),
+        ("build-failed case/kustomization.yaml",),
+    ),
+    Case(
+        "a label selector of many commas",
+        built("resources: [settings.yaml]\npatches:\n- patch: |\n    - {op: remove, path: /data}\n  target: {labelSelector: '" + "(,a" * 20_000 + "'}\n"),
+        ("build-failed case/kustomization.yaml",),
+    ),
+    Case(
+        "a catastrophic image name",
+        {
+            **built("resources: [pod.yaml]\nimages: [{name: '(a+)+b', newTag: x}]\n"),
+            "case/pod.yaml": "apiVersion: v1\nkind: Pod\nmetadata: {name: p, namespace: neighbour}\nspec: {containers: [{name: c, image: " + "a" * 60 + "}]}\n",
+        },
+    ),
+    Case(
+        "a catastrophic pattern in a replacement",
+        built(
+            "resources: [settings.yaml]\nreplacements:\n- source: {kind: ConfigMap, name: settings, fieldPath: data.a}\n  targets:\n  - select: {kind: ConfigMap, name: '(s+)+x'}\n    fieldPaths: [data.a]\n"
+        ),
+    ),
+    Case(
+        "catastrophic patterns in a store",
+        {
+            "case/store.yaml": "apiVersion: external-secrets.io/v1\nkind: ClusterSecretStore\nmetadata: {name: s}\nspec:\n  conditions: [{namespaceRegexes: ['(n+)+x', '(?=z)', '(', '"
+            + ".*" * 1000
+            + "']}]\n  provider: {fake: {}}\n",
+            "case/es.yaml": "apiVersion: external-secrets.io/v1\nkind: ExternalSecret\nmetadata: {name: e, namespace: neighbour}\nspec:\n  secretStoreRef: {name: s, kind: ClusterSecretStore}\n  target: {name: x}\n",
+        },
+    ),
+    Case(
+        "a variable with an index of a megabyte",
+        built(
+            "resources: [settings.yaml]\nvars:\n- name: X\n  objref: {apiVersion: v1, kind: ConfigMap, name: settings}\n  fieldref: {fieldpath: 'data.a"
+            + "[0]" * 100_000
+            + "'}\n"
+        ),
+    ),
+    Case(
+        "a path of 100,000 parts",
+        built("resources: [settings.yaml]\npatches:\n- target: {kind: ConfigMap}\n  patch: |\n    - {op: add, path: " + "/a" * 100_000 + ", value: y}\n"),
+        ("build-failed case/kustomization.yaml",),
+    ),
+    Case(
+        "a replacement into 100,000 parts",
+        built(
+            "resources: [settings.yaml]\nreplacements:\n- source: {kind: ConfigMap, name: settings, fieldPath: data.a}\n  targets:\n  - select: {kind: ConfigMap}\n    fieldPaths: ["
+            + ".".join(["a"] * 100_000)
+            + "]\n    options: {create: true}\n"
+        ),
+    ),
+    Case(
+        "a field path of many items",
+        built(
+            "resources: [settings.yaml]\nreplacements:\n- source: {kind: ConfigMap, name: settings, fieldPath: 'data."
+            + "[a=b]." * 20_000
+            + "x'}\n  targets:\n  - select: {kind: ConfigMap}\n    fieldPaths: [data.a]\n"
+        ),
+        ("build-failed case/kustomization.yaml",),
+    ),
+    Case(
+        "a .sourceignore of many stars",
+        {".sourceignore": "*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*b\n" * 200 + "**/" * 500 + "x\n", "case/" + "a" * 200 + ".yaml": settings()},
+    ),
+    Case("a comment of many spaces", one("# gitops-secrets:" + " " * 50_000 + "[" * 20_000 + "\n" + settings())),
+    Case(
+        "a command of many quotes",
+        {
+            "scripts/run.sh": "kubectl apply -f "
+            + "'\"" * 20_000
+            + "\n"
+            + "helm upgrade "
+            + "$(" * 20_000
+            + "\n"
+            + "X="
+            + "\"'" * 20_000
+            + "\n"
+            + "kubectl " * 20_000
+        },
+    ),
+    Case("a justfile of many variables", {"justfile": "".join(f"a{n} := a{n + 1} + a{n + 1}\n" for n in range(60)) + "run:\n  kubectl apply -f {{a0}}\n"}),
+    Case("hosts that look like hosts", one(settings(data="a: '" + "a-" * 2_000 + "." + "svc." * 1_000 + "'"))),
+    Case("an environment file of one line", built("resources: []\nconfigMapGenerator: [{name: x, envs: [e.env]}]\n", **{"e.env": "A=" * 500_000})),
+    Case(
+        "a version of many digits",
+        unit(
+            "  interval: 1h\n  chart: {spec: {chart: x, version: '" + "1" * 50_000 + ".2.x', sourceRef: {kind: HelmRepository, name: r}}}\n",
+            "helm.toolkit.fluxcd.io/v2\nkind: HelmRelease",
+        ),
+    ),
+    Case("a duration of many parts", unit(SOURCED + "  path: ./case\n  interval: " + "1h" * 50_000 + "x\n"), briefly=True),
+)
+
+PATCHES = (
+    *(
+        Case(
+            f"a patch that is {name}",
+            built(f"resources: [settings.yaml]\npatches:\n- patch: {patch}\n"),
+            (f"{'invalid-yaml' if name in ('no YAML', 'of many aliases') else 'build-failed'} case/kustomization.yaml",),
+        )
+        for name, patch in (
+            ("no YAML", "'{a: ['"),
+            ("a number", "5"),
+            ("a scalar", "just text"),
+            ("a list of scalars", "'[1, 2]'"),
+            ("an operation of no kind", "'[{op: explode, path: /a}]'"),
+            ("an operation without a path", "'[{op: add, value: x}]'"),
+            ("for nobody", "'{apiVersion: v1, kind: ConfigMap, metadata: {name: nobody}}'"),
+            ("of many aliases", "'{a0: &a0 [x, x], " + ", ".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 10)) + "}'"),
+        )
+    ),
+    Case(
+        "a patch that removes what is not there",
+        built("resources: [settings.yaml]\npatches:\n- target: {kind: ConfigMap}\n  patch: '[{op: remove, path: /gone}]'\n"),
+        ("build-failed case/kustomization.yaml",),
+    ),
+    Case(
+        "a patch into a text",
+        built(
+            "resources: [settings.yaml]\npatches:\n- target: {kind: ConfigMap}\n  patch: '[{op: add, path: /kind/a/b, value: 1}, {op: replace, path: /data/-1, value: 1}, {op: add, path: /data/01, value: 1}]'\n"
+        ),
+        ("build-failed case/kustomization.yaml",),
+    ),
+    Case(
+        "a patch that moves an object into itself",
+        built(
+            "resources: [settings.yaml]\npatches:\n- target: {kind: ConfigMap}\n  patch: '[{op: move, from: /data, path: /data/a/b}, {op: copy, from: \"\", path: /data/c}]'\n"
+        ),
+        ("build-failed case/kustomization.yaml",),
+    ),
+    Case(
+        "a patch that doubles itself",
+        built(
+            "resources: [settings.yaml]\npatches:\n- target: {kind: ConfigMap}\n  patch: |\n    - {op: add, path: /data, value: {a: [x]}}\n"
+            + "    - {op: copy, from: /data, path: /data/x}\n" * 40
+        ),
+    ),
+    Case(
+        "a patch that deletes its object",
+        built(
+            "resources: [settings.yaml]\npatches:\n- patch: '{apiVersion: v1, kind: ConfigMap, metadata: {name: settings, namespace: neighbour}, $patch: delete}'\n"
+        ),
+    ),
+    Case(
+        "a patch that takes kind and name away",
+        built("resources: [settings.yaml]\npatches:\n- target: {kind: ConfigMap}\n  patch: '[{op: remove, path: /kind}, {op: remove, path: /metadata}]'\n"),
+        ("build-failed case",),
+    ),
+    Case(
+        "100 patches of 1,000 objects",
+        built(
+            "resources: [many.yaml]\npatches:\n" + "- {target: {name: 's.*'}, patch: '[{op: add, path: /data/x, value: y}]'}\n" * 100,
+            **{"many.yaml": "---\n".join(settings(f"s{n}") for n in range(1_000))},
+        ),
+    ),
+)
+
+EXPRESSIONS = (
+    Case(
+        "an expression nested 500 deep", substituted("a: " + "${x:-" * 500 + "y" + "}" * 500), ("build-failed case/settings.yaml:7 … --limit expression-depth",)
+    ),
+    Case("an expression that never closes", substituted("a: ${known"), ("build-failed case/settings.yaml:7",)),
+    Case("an expression of nothing", substituted("a: '${}'"), ("build-failed case/settings.yaml:7",)),
+    Case("an expression with a bad operator", substituted("a: ${known!x}"), ("build-failed case/settings.yaml:7",)),
+    Case("100,000 expressions", substituted("a: " + "${known}" * 100_000), briefly=True),
+    Case("100,000 dollars", substituted("a: " + "$" * 100_000), briefly=True),
+    Case("an expression with a catastrophic glob", substituted("a: ${many%%" + "*a" * 40 + "b}")),
+    Case("an expression that makes YAML", substituted('a: "${known}: ["')),
+    Case(
+        "expressions that make gigabytes",
+        {
+            **substituted("a: " + "${big}" * 60_000),
+            "clusters/production/case.yaml": substituted("")["clusters/production/case.yaml"].replace("known: value", "big: " + "b" * 50_000),
+        },
+        ("build-failed case/settings.yaml:7 … --limit made-text",),
+        options=("--limit", "made-text=10000000"),
+    ),
+    Case(
+        "variables that make ever new units",
+        {
+            "clusters/production/case.yaml": substituted("")["clusters/production/case.yaml"].replace("known: value", "n: a"),
+            "case/self.yaml": "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {name: 's-${n}', namespace: flux-system}\nspec:\n  path: ./case\n  postBuild: {substitute: {n: '${n}a'}}\n"
+            + SOURCED,
+        },
+        ("build-failed case/self.yaml:3 … --limit unit-depth",),
+    ),
+)
+
+FILES = (
+    Case(
+        "a link out of the repository",
+        {"case/kustomization.yaml": "resources: [out.yaml]\n", "case/out.yaml": Link("../../outside.yaml")},
+        ("build-failed case/kustomization.yaml:1",),
+    ),
+    Case(
+        "a link to a directory outside",
+        {"case/kustomization.yaml": "resources: [out/outside.yaml]\n", "case/out": Link("../..")},
+        ("build-failed case/kustomization.yaml:1",),
+    ),
+    Case(
+        "an absolute link",
+        {"case/kustomization.yaml": "resources: [passwd]\n", "case/passwd": Link("/etc/passwd")},
+        ("build-failed case/kustomization.yaml:1",),
+    ),
+    Case(
+        "links in a circle",
+        {"case/kustomization.yaml": "resources: [a.yaml]\n", "case/a.yaml": Link("b.yaml"), "case/b.yaml": Link("a.yaml")},
+        ("build-failed case/kustomization.yaml:1",),
+    ),
+    Case("a link to itself", {"case/kustomization.yaml": Link("kustomization.yaml")}),
+    Case("directories in a circle", {"case/loop": Link(".."), "case/self": Link("."), "case/settings.yaml": settings()}),
+    Case(
+        "a dangling link",
+        {"case/kustomization.yaml": "resources: [gone.yaml]\n", "case/gone.yaml": Link("nowhere.yaml")},
+        ("build-failed case/kustomization.yaml:1",),
+    ),
+    Case(
+        "a link to a device",
+        {"case/kustomization.yaml": "resources: [zero.yaml]\n", "case/zero.yaml": Link("/dev/zero")},
+        ("build-failed case/kustomization.yaml:1",),
+    ),
+    Case(
+        "a link to standard input",
+        {"case/kustomization.yaml": "resources: [in.yaml]\n", "case/in.yaml": Link("/dev/stdin")},
+        ("build-failed case/kustomization.yaml:1",),
+    ),
+    Case("a pipe", {"case/kustomization.yaml": "resources: [pipe.yaml]\n", "case/pipe.yaml": Special("fifo")}, ("build-failed case/kustomization.yaml:1",)),
+    Case("a pipe for a kustomization", {"case/kustomization.yaml": Special("fifo")}),
+    Case("a pipe for the configuration", {".gitops-secrets.yaml": Special("fifo"), ".sourceignore": Special("fifo")}),
+    Case(
+        "a socket",
+        {"case/kustomization.yaml": "resources: [socket.yaml]\n", "case/socket.yaml": Special("socket")},
+        ("build-failed case/kustomization.yaml:1",),
+    ),
+    Case("a directory with the name of a manifest", {"case/kustomization.yaml": "resources: [dir.yaml]\n", "case/dir.yaml/readme": "x"}, ("build-failed",)),
+    Case("a directory with the name of a kustomization", {"case/kustomization.yaml/readme": "x", "case/settings.yaml": settings()}),
+    Case("a missing file", {"case/kustomization.yaml": "resources:\n- gone.yaml\n"}, ("build-failed case/kustomization.yaml:2",)),
+    Case("an empty entry", built("resources: ['', settings.yaml]\n"), ("build-failed case/kustomization.yaml:1",)),
+    Case(
+        "a file name with every character",
+        {
+            "case/kustomization.yaml": "resources: [settings.yaml]\n",
+            "case/settings.yaml": settings(),
+            "case/a\n\x1b[31m\t\"'`$;|&<>*?[]{}()\\ \u202e.yaml": settings(),
+        },
+    ),
+    Case(
+        "a file name that is not UTF-8",
+        {"case/kustomization.yaml": "resources: [settings.yaml]\n", "case/settings.yaml": settings(), "case/bad-\udcff\udcfe.yaml": "a: ["},
+    ),
+    Case(
+        "a directory name that is not UTF-8",
+        {
+            "bad-\udcff/kustomization.yaml": "resources: [gone.yaml]\n",
+            "bad-\udcff/ks.yaml": "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {name: x, namespace: y}\nspec: {path: ./gone, sourceRef: {kind: GitRepository, name: flux-system}}\n",
+        },
+    ),
+    Case("200 levels of directories", {"/".join(["d"] * 200) + "/kustomization.yaml": "resources: [gone.yaml]\n"}),
+    Case("two kustomizations in a directory", built("resources: [settings.yaml]\n", **{"kustomization.yml": "resources: []\n"}), ("build-failed case",)),
+)
+
+CASES = (*NOT_YAML, *BOMBS, *NAMES, *CYCLES, *TRAVERSAL, *PATHS, *PATTERNS, *PATCHES, *EXPRESSIONS, *FILES)
