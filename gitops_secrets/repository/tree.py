@@ -177,7 +177,7 @@ class WorkingTree(_Index):
         self._recalled: dict[str, str] = {}
         self._real_root = str(self.root) + os.sep
         self._inside: dict[str, bool] = {}
-        listed = _git_files(self.root)
+        listed = _git_files(self.root, self.unread)
         super().__init__(path for path in (_walk(self.root) if listed is None else listed) if self._is_readable(path))
 
     def read(self, path: str) -> bytes:
@@ -486,7 +486,8 @@ def _run(folder: Path, *arguments: str) -> str:
     # The folder says which repository it is, not the hook that this may run in.
     environment = {name: value for name, value in os.environ.items() if name not in _LOCAL_VARIABLES}
     try:
-        done = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, check=False, env={**environment, "LC_ALL": "C"})  # noqa: S603, S607
+        command = ["git", *_NO_PROGRAMS, "-C", str(folder), *arguments]
+        done = subprocess.run(command, capture_output=True, check=False, env={**environment, "LC_ALL": "C"})  # noqa: S603
     except OSError as error:
         raise OutsideError("git is not on PATH") from error
     if done.returncode:
@@ -496,19 +497,27 @@ def _run(folder: Path, *arguments: str) -> str:
     return os.fsdecode(done.stdout)
 
 
+# A folder of a repository can look like git's own, with a configuration that names programs to be run.
+_NO_PROGRAMS = ("-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null")
 # Of `git rev-parse --local-env-vars`: those that say where a repository is.
 _LOCAL_VARIABLES = frozenset({"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_PREFIX", "GIT_NAMESPACE"})
-_FAILURES: Mapping[str, type[OutsideError]] = MappingProxyType({"not a git repository": _NoRepositoryError, "must be run in a work tree": _NoFilesError})
+_FAILURES: Mapping[str, type[OutsideError]] = MappingProxyType(
+    {"not a git repository": _NoRepositoryError, "invalid gitfile format": _NoRepositoryError, "must be run in a work tree": _NoFilesError}
+)
 
 
-def _git_files(root: Path) -> Iterable[str] | None:
-    """The files of a checkout that count; None outside of git."""
+def _git_files(root: Path, unread: dict[str, str]) -> Iterable[str] | None:
+    """The files of a checkout that count; None outside of git, and where git can't tell, which is noted in `unread`."""
     try:
         return _run(root, "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--deduplicate").split("\0")[:-1]
     except _NoRepositoryError:
         return None
     except _NoFilesError:
         raise UsageError(f"{root} is a bare repository, without files of its own\nname what to read with --rev, such as --rev HEAD") from None
+    except OutsideError as error:
+        # A broken index, say: the files are there all the same.
+        unread[".git"] = str(error).partition("\n")[0]
+        return None
 
 
 def _walk(root: Path) -> Iterable[str]:

@@ -9,10 +9,25 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.unbreakable.repositories import Content, Link, Sparse, Special
+from tests.unbreakable.repositories import (
+    Content,
+    Link,
+    Sparse,
+    Special,
+    bare,
+    commit,
+    shallow,
+    with_broken_index,
+    with_programs,
+    with_submodule,
+    without_objects,
+)
 
 MEGABYTE = 1 << 20
 SOURCED = "  sourceRef: {kind: GitRepository, name: flux-system}\n"
+
+# Exit status by command, as docs/interface.md has it: only `render` and `generate` refuse an input that does not build.
+STATUS = {"scan": {0}, "plan": {0}, "trace": {0}, "check": {0, 1}, "fix": {0, 1}, "render": {0, 2}, "generate": {0, 1, 2}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +170,7 @@ NOT_YAML = (
     Case(
         "JSON that ends early",
         {"case/kustomization.yaml": "resources: [bad.json]\n", "case/bad.json": '{"apiVersion": "v1", "kind": '},
-        ("invalid-yaml case/bad.json:1",),
+        ("invalid-yaml case/bad.json:2",),
     ),
     Case(
         "a tab in JSON",
@@ -664,4 +679,59 @@ FILES = (
     Case("two kustomizations in a directory", built("resources: [settings.yaml]\n", **{"kustomization.yml": "resources: []\n"}), ("build-failed case",)),
 )
 
-CASES = (*NOT_YAML, *BOMBS, *NAMES, *CYCLES, *TRAVERSAL, *PATHS, *PATTERNS, *PATCHES, *EXPRESSIONS, *FILES)
+LFS_POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393\nsize 12345\n"
+REPOSITORIES = (
+    Case("a git repository", one("a: ["), ("invalid-yaml case/bad.yaml:2",), prepare=commit),
+    Case("a broken index", one("a: ["), ("problem .git:1 … index", "invalid-yaml case/bad.yaml:2"), prepare=with_broken_index),
+    Case("no objects", one("a: ["), ("invalid-yaml case/bad.yaml:2",), prepare=without_objects, status={"check": {0, 1}}),
+    Case("a shallow clone", one("a: ["), ("invalid-yaml case/bad.yaml:2",), prepare=shallow),
+    Case("a bare repository", one("a: ["), status={command: {2} for command in STATUS}, prepare=bare, has_neighbour=False),
+    Case("a revision of a bare repository", one("a: ["), status={"render": {2}, "generate": {2}}, prepare=bare, options=("--rev", "HEAD"), has_neighbour=False),
+    Case("a revision", one("a: ["), ("invalid-yaml case/bad.yaml:2",), prepare=commit, options=("--rev", "HEAD")),
+    Case(
+        "links of a revision",
+        {"case/kustomization.yaml": "resources: [out.yaml, a.yaml]\n", "case/out.yaml": Link("../../outside.yaml"), "case/a.yaml": Link("a.yaml")},
+        ("build-failed case/kustomization.yaml:1",),
+        prepare=commit,
+        options=("--rev", "HEAD"),
+    ),
+    Case(
+        "a large file of a revision",
+        one(b"x" * 100_000),
+        ("invalid-yaml case/bad.yaml:1 … --limit file-size",),
+        prepare=commit,
+        options=("--rev", "HEAD", "--limit", "file-size=50000"),
+    ),
+    Case(
+        "a submodule that is not there",
+        {"case/kustomization.yaml": "resources: [module]\n"},
+        ("build-failed case/kustomization.yaml:1",),
+        prepare=with_submodule,
+    ),
+    Case(
+        "a revision with a submodule",
+        {"case/kustomization.yaml": "resources: [module]\n"},
+        ("build-failed case/kustomization.yaml:1",),
+        prepare=with_submodule,
+        options=("--rev", "HEAD"),
+    ),
+    Case("a pointer of Git LFS", one(LFS_POINTER), ("build-failed case/kustomization.yaml:2",), prepare=commit),
+    Case("a .git that leads nowhere", {**one("a: ["), ".git": "gitdb: /nowhere\n"}, ("invalid-yaml case/bad.yaml:2",)),
+    Case("a .git that leads out", {**one("a: ["), ".git": "gitdir: /\n"}, ("invalid-yaml case/bad.yaml:2",)),
+    Case("an empty .git", {**one("a: ["), ".git/HEAD": ""}, ("invalid-yaml case/bad.yaml:2",)),
+    Case("a git configuration that runs programs", one("a: ["), ("invalid-yaml case/bad.yaml:2",), prepare=with_programs),
+    Case(
+        "a folder of the repository that looks like git's own",
+        {
+            **one("a: ["),
+            "case/HEAD": "ref: refs/heads/main\n",
+            "case/objects/x": "",
+            "case/refs/x": "",
+            "case/config": '[core]\n\tbare = true\n\tfsmonitor = "touch ../../was-run"\n',
+        },
+        ("invalid-yaml case/bad.yaml:2",),
+        status={"render": {0, 2}},
+    ),
+)
+
+CASES = (*REPOSITORIES, *NOT_YAML, *BOMBS, *NAMES, *CYCLES, *TRAVERSAL, *PATHS, *PATTERNS, *PATCHES, *EXPRESSIONS, *FILES)

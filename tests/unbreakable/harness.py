@@ -22,6 +22,7 @@ PROCESSOR_SECONDS = 60
 MEMORY = 2 << 30
 # Of the watch on the wall: only what waits for something that never comes gets there.
 PATIENCE = 300
+NOBODY = 65534
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +46,15 @@ class Session:
         return next(run for run in self.runs if " ".join(run.arguments).startswith(arguments))
 
 
-def run_all(folder: Path, commands: Sequence[Sequence[str]], *, cache: Path) -> Session:
-    """Runs the commands in `folder`, one after another in one process, until it is through or its budget is spent. `cache` is the user's cache directory."""
+def run_all(folder: Path, commands: Sequence[Sequence[str]], *, cache: Path, user: int | None = None) -> Session:
+    """Runs the commands in `folder`, one after another in one process, until it is through or its budget is spent.
+
+    `cache` is the user's cache directory. Where the tests run as root, who may read everything, `user` runs the commands instead.
+    """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["tests.unbreakable.preload"])
     receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_work, args=(str(folder), str(cache), [tuple(command) for command in commands], sender), daemon=True)
+    process = context.Process(target=_work, args=(str(folder), str(cache), user, [tuple(command) for command in commands], sender), daemon=True)
     process.start()
     sender.close()
     runs: list[Ran] = []
@@ -70,11 +74,14 @@ def run_all(folder: Path, commands: Sequence[Sequence[str]], *, cache: Path) -> 
     return Session(tuple(runs), ended)
 
 
-def _work(folder: str, cache: str, commands: Sequence[tuple[str, ...]], sender: Connection) -> None:
+def _work(folder: str, cache: str, user: int | None, commands: Sequence[tuple[str, ...]], sender: Connection) -> None:
     os.environ["XDG_CACHE_HOME"] = cache
     resource.setrlimit(resource.RLIMIT_CPU, (PROCESSOR_SECONDS, PROCESSOR_SECONDS))
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     os.chdir(folder)
+    if user is not None and os.geteuid() == 0:
+        os.setgroups([])
+        os.seteuid(user)
     for command in commands:
         result = CliRunner().invoke(cli, command)
         sender.send(Ran(command, result.exit_code, result.stdout, result.stderr))

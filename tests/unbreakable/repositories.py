@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
+import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -133,3 +135,70 @@ def make(root: Path, files: Mapping[str, Content]) -> None:
             path.write_bytes(content)
         else:
             content.make(path)
+
+
+GIT = {
+    **{name: value for name, value in os.environ.items() if not name.startswith("GIT_")},
+    "GIT_CONFIG_GLOBAL": os.devnull,
+    "GIT_CONFIG_SYSTEM": os.devnull,
+    **{f"GIT_{who}_{what}": "test@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
+}
+
+
+def git(folder: Path, *arguments: str) -> None:
+    """Runs git in a folder, with nobody's configuration."""
+    subprocess.run(["git", *arguments], cwd=folder, check=True, capture_output=True, env=GIT)
+
+
+def commit(root: Path) -> None:
+    """Makes a git repository of `root`, with all of it in one commit."""
+    git(root, "init", "--quiet", "--initial-branch=main")
+    git(root, "add", "--all")
+    git(root, "commit", "--quiet", "--message=all")
+
+
+def with_broken_index(root: Path) -> None:
+    """The index is garbage."""
+    commit(root)
+    (root / ".git" / "index").write_bytes(b"DIRC" + bytes(range(256)))
+
+
+def without_objects(root: Path) -> None:
+    """Git's objects are gone, as of a clone that was cut off."""
+    commit(root)
+    shutil.rmtree(root / ".git" / "objects")
+    (root / ".git" / "objects").mkdir()
+
+
+def shallow(root: Path) -> None:
+    """A clone with the last commit only."""
+    commit(root)
+    git(root, "commit", "--quiet", "--allow-empty", "--message=more")
+    origin = root.rename(root.with_name("origin"))
+    git(origin.parent, "clone", "--quiet", "--depth=1", origin.as_uri(), root.name)
+
+
+def bare(root: Path) -> None:
+    """A repository without files."""
+    commit(root)
+    origin = root.rename(root.with_name("origin"))
+    git(origin.parent, "clone", "--quiet", "--bare", str(origin), root.name)
+
+
+def with_submodule(root: Path) -> None:
+    """`case/module` is a submodule that nobody has fetched."""
+    commit(root)
+    make(root, {".gitmodules": '[submodule "module"]\n\tpath = case/module\n\turl = https://example.org/module.git\n'})
+    git(root, "update-index", "--add", "--cacheinfo", f"160000,{'1' * 40},case/module")
+    git(root, "add", ".gitmodules")
+    git(root, "commit", "--quiet", "--message=module")
+
+
+def with_programs(root: Path) -> None:
+    """The repository's own git configuration names programs to be run."""
+    commit(root)
+    program = root / "program.sh"
+    program.write_text(f"#!/bin/sh\necho {OUTSIDE} >> {root.parent}/was-run\n")
+    program.chmod(0o755)
+    for name in ("core.fsmonitor", "core.sshCommand", "core.pager", "diff.external", "filter.lfs.smudge", "alias.ls-files"):
+        git(root, "config", name, str(program))
