@@ -238,7 +238,7 @@ class _Builder:
 
     def _fill_mapping(self, node: MappingNode, depth: int) -> None:
         """Reads keys and values up to the end of the mapping."""
-        marks = node.marks
+        marks, known_marks = node.marks, _MARKS
         next_event, scalar_event, end_event = self.next_event, yaml.ScalarEvent, yaml.MappingEndEvent
         merges = None
         while True:
@@ -256,8 +256,10 @@ class _Builder:
             key = intern(key)
             if key in node:
                 self.problems.append(YamlProblem(f"duplicate key {key!r}", start.line + 1, start.column + 1, duplicate_key=True))
-            line, column = start.line, start.column
-            marks[key] = _MARKS[line][column] if line < _LINES and column < _COLUMNS else pack(line + 1, column + 1)
+            try:
+                marks[key] = known_marks[start.line][start.column]
+            except IndexError:
+                marks[key] = pack(start.line + 1, start.column + 1)
             event = next_event()
             if type(event) is scalar_event and event.anchor is None:
                 value = event.value
@@ -356,10 +358,12 @@ def _scalar(event: Any) -> Any:
 
 
 def _mark(start: Any) -> int:
-    line, column = start.line, start.column
-    return _MARKS[line][column] if line < _LINES and column < _COLUMNS else pack(line + 1, column + 1)
+    try:
+        mark: int = _MARKS[start.line][start.column]
+    except IndexError:
+        mark = pack(start.line + 1, start.column + 1)
+    return mark
 
 
 # The marks of where most things stand, each once: the files of a repository are short, and there is a mark for every key of all of them.
-_LINES, _COLUMNS = 256, 32
-_MARKS = tuple(tuple(pack(line, column) for column in range(1, _COLUMNS + 1)) for line in range(1, _LINES + 1))
+_MARKS = tuple(tuple(pack(line, column) for column in range(1, 33)) for line in range(1, 257))
