@@ -7,7 +7,7 @@ or a whole interval, External Secrets Operator after a back-off of up to 7 min. 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Set
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
@@ -206,11 +206,6 @@ class Reconciliation:
         return not self._unready
 
     @property
-    def unready(self) -> tuple[ResourceId, ...]:
-        """Goals that are not ready, sorted."""
-        return tuple(sorted(self._unready))
-
-    @property
     def is_stuck(self) -> bool:
         """Can none of the goals that are left become ready without a change from outside?"""
         if not self._unready or any(not self._nodes[id].known for id in self._unready):
@@ -222,16 +217,6 @@ class Reconciliation:
         """What is known of one target."""
         node = self._nodes[id]
         return View(id, self._phase(node), node.status.words, tuple(sorted(self._open(node))), node.target.goal)
-
-    def views(self) -> Iterator[View]:
-        """What is known of all targets."""
-        for id in self._nodes:
-            yield self.view(id)
-
-    def live(self, id: ResourceId) -> Live | None:
-        """A target as it was last seen."""
-        node = self._nodes.get(id)
-        return node.live if node is not None else None
 
     def wake_at(self) -> float | None:
         """When something is to be done though nothing happens; None: never."""
@@ -512,12 +497,3 @@ def _is_final(status: Status) -> bool:
         # Variables may still come from a Secret or ConfigMap that somebody makes.
         return "substitute from" not in status.message and "decrypt" not in status.message
     return status.reason == "ReconciliationFailed" and ("failed to create typed patch" in status.message or "(Invalid)" in status.message)
-
-
-def phases(views: Iterable[View]) -> Mapping[Phase, int]:
-    """How many goals are in each phase."""
-    counts: dict[Phase, int] = {}
-    for each in views:
-        if each.goal:
-            counts[each.phase] = counts.get(each.phase, 0) + 1
-    return counts

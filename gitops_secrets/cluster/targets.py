@@ -15,7 +15,6 @@ from gitops_secrets.model.ids import ResourceId, crd_id
 from gitops_secrets.model.results import Unit
 from gitops_secrets.ordering.order import OrderedEdge, Plan
 
-SOURCE_GROUP: Final = "source.toolkit.fluxcd.io"
 ESO_GROUP: Final = "external-secrets.io"
 DEFINITION: Final = ("apiextensions.k8s.io", "CustomResourceDefinition")
 _ENGINE_KINDS: Final = frozenset({"Kustomization", "HelmRelease", "ResourceSet"})
