@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from tests.e2e.bed import sample, tool
-from tests.e2e.bed.api import GIT_REPOSITORY, Object
+from tests.e2e.bed.api import Object
 from tests.e2e.bed.bed import Bed
 from tests.e2e.bed.control_plane import write_kubeconfig
 from tests.e2e.bed.faults import Request
@@ -86,7 +86,7 @@ def test_without_any_one_of_its_permissions_the_job_names_it(bed: Bed, tmp_path:
         bed.api.apply(manifest)
     role = next(manifest for manifest in manifests() if manifest["kind"] == "ClusterRole")
     kubeconfig = bed.kubeconfig_of("gitops-secrets", "gitops-secrets")
-    wait_until(lambda: bool(bed.api.list(GIT_REPOSITORY)[0].get("status", {}).get("artifact")), "the source has an artifact")
+    wait_until(lambda: sample.is_ready(bed, platform), "the platform is up", timeout=300, interval=0.5)
     used = used_by(bed, kubeconfig, tmp_path)
     unnamed = []
     for permission in sorted(used):
