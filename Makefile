@@ -49,6 +49,10 @@ demo-cluster: environment ## the main job on a real control plane: reconcile and
 cluster-down: ## ends what `make cluster` left running
 	@$(BIN)/python -m tests.e2e.bed down
 
+.PHONY: fuzz
+fuzz: environment ## repositories made of real ones by changing them, for ten minutes (FUZZ=60 for one)
+	@GITOPS_SECRETS_FUZZ_SECONDS=$(or $(FUZZ),600) $(BIN)/python -m pytest -q -m fuzz tests/unbreakable $(ARGS)
+
 .PHONY: lint
 lint: environment ## ruff, mypy --strict, import-linter; actionlint and zizmor for the workflows
 	@actionlint=$$(scripts/actionlint) && export PATH="$(CURDIR)/$(BIN):$${actionlint%/*}:$$PATH" && \
