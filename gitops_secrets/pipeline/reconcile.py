@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -28,6 +29,10 @@ from gitops_secrets.pipeline.cluster import the_cluster
 from gitops_secrets.pipeline.scan import ClusterAnalysis, Repository, analyse
 from gitops_secrets.pipeline.verify import verify
 from gitops_secrets.syntax.emit import dump
+
+# Seconds that what was ready already has to be so again, and between two looks at it.
+_SETTLING = 30.0
+_PAUSE = 0.5
 
 
 class Engine(Enum):
@@ -114,7 +119,19 @@ def reconcile(repository: Repository, job: Job, plane: ControlPlane, wanted: Wan
     summary = RunSummary(end.value, job.engine.value, runner.after, applied, requested, refreshed, tuple(counter.withheld))
     if end is End.INTERRUPTED:
         return Outcome(end, summary, None)
-    return Outcome(end, summary, verify(job.plan, repository.table, plane, wanted, read_secrets=options.read_secrets))
+    verification = verify(job.plan, repository.table, plane, wanted, read_secrets=options.read_secrets)
+    # A unit that was asked while its engine was at it already is looked at a second time, and is in the middle of that for a moment.
+    until = min(runner.after + _SETTLING, options.timeout)
+    while end is End.READY and _is_settling(verification) and runner.after < until and not interrupt.is_set:
+        time.sleep(_PAUSE)
+        verification = verify(job.plan, repository.table, plane, wanted, read_secrets=options.read_secrets)
+    return Outcome(end, summary, verification)
+
+
+def _is_settling(verification: Verification) -> bool:
+    """Is all that is wrong that something is not ready at this moment?"""
+    words = {complaint.word for verdict in verification.verdicts for complaint in verdict.complaints}
+    return words == {"not-ready"}
 
 
 def watch(repository: Repository, cluster: ClusterAnalysis, plane: ControlPlane, wanted: Wanted, options: Options, interrupt: Interrupt, report: Report) -> End:

@@ -162,7 +162,7 @@ NOT_YAML = (
     Case("a scalar for an object", one("just a sentence\n")),
     Case("a list for an object", one("- 1\n- two\n- [3]\n")),
     Case(
-        "unresolved merge markers", one("<<<<<<< HEAD\n" + settings() + "=======\n" + settings("other") + ">>>>>>> branch\n"), ("invalid-yaml case/bad.yaml:2",)
+        "unresolved merge markers", one("<<<<<<< HEAD\n" + settings() + "=======\n" + settings("other") + ">>>>>>> branch\n"), ("invalid-yaml case/bad.yaml:1",)
     ),
     Case("merge markers within", one(settings() + "<<<<<<< HEAD\n  c: d\n=======\n  c: e\n>>>>>>> branch\n"), ("invalid-yaml case/bad.yaml",)),
     Case("a Helm template", one("{{- if .Values.enabled }}\n" + settings('{{ include "x" . }}') + "{{- end }}\n"), ("invalid-yaml case/bad.yaml:1",)),
