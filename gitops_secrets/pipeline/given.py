@@ -83,14 +83,15 @@ def given_provisions(cluster: Cluster, table: KindTable, catalogue: Catalogue) -
         for kind, name, keys in everywhere:
             yield Provision(KUBERNETES, ObjectNeed(ResourceId("", kind, namespace, name)), When.BEFORE, place, keys)
     # A plain directory with Flux or Argo CD objects is applied to a cluster that runs them. So is what Flux applies for an Argo CD that it does not install.
-    without_argo = cluster.engine == "flux" and not any("argo" in (release.chart or "") for release in cluster.releases)
+    by_flux = cluster.engine == "flux"
+    installs_argo = any("argo" in (release.chart or "") for release in cluster.releases)
     defined = _defined(cluster, table)
     for engine, groups in ((FLUX, _FLUX_GROUPS), (ARGO, ("argoproj.io",))):
-        if engine is ARGO and cluster.engine == "flux" and not without_argo:
+        if engine is ARGO and by_flux and installs_argo:
             continue
         kinds = {(applied.resource.id.group, applied.resource.id.kind) for applied in cluster.resources if applied.resource.id.group.endswith(groups)}
         for group, kind in sorted(kinds):
-            if engine is ARGO and without_argo and kind not in _ARGO_CD:
+            if engine is ARGO and by_flux and kind not in _ARGO_CD:
                 continue
             for version in defined.get((group, kind)) or _served(group, kind, cluster.flux_version, catalogue):
                 yield Provision(engine, KindNeed(group, kind, version, table.plural(group, kind)), When.BEFORE, place)

@@ -14,7 +14,6 @@ from gitops_secrets.model.facts import Release, When
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import EMPTY_MAPPING, MappingNode, Place, as_mapping, as_sequence, as_text
 from gitops_secrets.rendering.commands import (
-    UNKNOWN,
     Command,
     commands_in,
     is_script_path,
@@ -29,7 +28,7 @@ from gitops_secrets.rendering.commands import (
 )
 from gitops_secrets.rendering.helmfile import DEFINITIONS_ONLY, is_helmfile_path, merge, read_helmfile
 from gitops_secrets.rendering.objects import placed
-from gitops_secrets.rendering.templated import known, neutralised, read_templated
+from gitops_secrets.rendering.templated import UNKNOWN, known, neutralised, read_templated
 
 KUSTOMIZATION_FILES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 _YAML = (".yaml", ".yml", ".json")
@@ -205,7 +204,7 @@ def _named_elsewhere(loader: Loader, command: Command) -> list[str]:
     # `sops exec-file FILE 'kubectl apply -f {}'` puts the file there.
     if not {UNKNOWN, "{}"}.intersection((*given, *piped)):
         return []
-    return manifests_named_in(loader.text(command.place.file).decode(errors="replace"))
+    return manifests_named_in(script_text(loader.tree, command.place.file))
 
 
 def _synced(loader: Loader, command: Command) -> Iterator[BootstrapManifest]:

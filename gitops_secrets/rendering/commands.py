@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from gitops_secrets.model.nodes import Place
+from gitops_secrets.rendering.templated import UNKNOWN
 from gitops_secrets.repository.tree import Tree, content_of, join
 
 _NAMES = frozenset({"makefile", "gnumakefile", "justfile", ".justfile", "mise.toml", ".mise.toml", "taskfile.yaml", "taskfile.yml", "taskfile.dist.yaml"})
@@ -23,8 +24,6 @@ _OF_INTEREST = re.compile(r"\b(?:kubectl|helm|helmfile|kustomize|oc|flux)\b", re
 
 # Quotes in general can't be trusted: comments and texts hold apostrophes.
 _QUOTED_PROGRAM = re.compile(r"\|\s*\S+ -[ce] '[^']*\Z")
-
-UNKNOWN = "\ue000"
 
 
 @dataclass(frozen=True, slots=True)
