@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 @click.command()
 @path_argument
 @format_option(*FORMATS)
-@click.option("--engine", type=click.Choice(["auto", "flux", "direct"]), default="auto", show_default=True, help="Who applies; auto looks at the cluster.")
+@click.option(
+    "--engine", type=click.Choice(["auto", "flux", "argo", "direct"]), default="auto", show_default=True, help="Who applies; auto looks at the cluster."
+)
 @click.option("--timeout", type=Duration(), default="10m", show_default=True, help="Exit with 4 if it is not there by then.")
 @click.option("--dry-run", is_flag=True, help="Change nothing; show what would be applied, as the API server would take it, and what would be asked.")
 @click.option("--force-sync", is_flag=True, help="Have every ExternalSecret read its provider anew, but for generated values.")

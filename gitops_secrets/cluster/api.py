@@ -81,11 +81,14 @@ class Api:
 
     def annotate(self, id: ResourceId, annotations: Mapping[str, str]) -> None:
         """Sets annotations by a merge patch."""
+        self.merge(id, {"metadata": {"annotations": dict(annotations)}})
+
+    def merge(self, id: ResourceId, patch: Mapping[str, Any]) -> None:
+        """Sets fields by a merge patch."""
         path = self._path(id)
         if path is None:
             raise RefusedError(f"{id}: its kind is not served")
-        patch = json.dumps({"metadata": {"annotations": dict(annotations)}})
-        answer = self._session.request("PATCH", f"{path}?fieldManager={FIELD_MANAGER}", patch, content="application/merge-patch+json")
+        answer = self._session.request("PATCH", f"{path}?fieldManager={FIELD_MANAGER}", json.dumps(patch), content="application/merge-patch+json")
         self._session.checked(*answer, subject=id)
 
     def apply(self, manifest: Mapping[str, Any], *, dry_run: bool = False) -> Live:

@@ -9,7 +9,7 @@ from gitops_secrets.cluster.live import Live, mapping
 
 # Written by the API server and by controllers, never by who applies.
 _OF_THE_SERVER: Final = frozenset({"creationTimestamp", "generation", "managedFields", "resourceVersion", "selfLink", "uid", "deletionTimestamp"})
-_REQUESTS: Final = frozenset({"reconcile.fluxcd.io/requestedAt", "force-sync"})
+_REQUESTS: Final = frozenset({"reconcile.fluxcd.io/requestedAt", "force-sync", "gitops-secrets/requested-at", "argocd.argoproj.io/refresh"})
 
 
 def as_applied(manifest: Mapping[str, Any], namespace: str) -> dict[str, Any]:

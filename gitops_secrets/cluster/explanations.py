@@ -1,7 +1,7 @@
 """What controllers say when something is wrong, and what it means: a table, first match wins.
 
-The texts are those of Flux 2.9, External Secrets Operator 0.20 and Kubernetes 1.35, read in conditions and events of a real cluster. An ExternalSecret's
-condition never says why; its events do.
+The texts are those of Flux 2.9, Argo CD 3.2, External Secrets Operator 0.20 and Kubernetes 1.35, read in conditions and events of a real cluster. An
+ExternalSecret's condition never says why; its events do.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Final
 _ESO: Final = frozenset({"ExternalSecret", "SecretStore", "ClusterSecretStore", "PushSecret"})
 _UNIT: Final = frozenset({"Kustomization"})
 _RELEASE: Final = frozenset({"HelmRelease"})
+_APPLICATION: Final = frozenset({"Application", "ApplicationSet"})
 _SOURCE: Final = frozenset({"GitRepository", "OCIRepository", "Bucket", "HelmRepository", "HelmChart"})
 
 
@@ -325,6 +326,56 @@ EXPLANATIONS: Final = (
         "one of its health check expressions is not valid CEL",
         "the unit is not tried again before it is changed",
         "correct healthCheckExprs",
+    ),
+    # Argo CD
+    _says(
+        r"blocked by sync window|can't be synced now",
+        "a sync window holds it back",
+        "its project has a window in which it may not be synced",
+        "wait for the window, or let who owns the project change it",
+        _APPLICATION,
+    ),
+    _says(
+        r"referencing project (?P<project>\S+) which does not exist",
+        "its project {project} is not there",
+        "an Application without its AppProject is not looked at",
+        "apply the AppProject before it, or correct spec.project",
+        _APPLICATION,
+    ),
+    _says(
+        r"(?P<what>(?:application (?:repo|destination|source)|resource|namespace|cluster) .*?(?:not permitted|not allowed)[^\n]*)",
+        "its project does not allow what it does",
+        "{what}",
+        "allow it in the AppProject, or move what is not allowed into an Application of another project",
+        _APPLICATION,
+    ),
+    _says(
+        r"The Kubernetes API could not find (?P<group>[^/\s]+)/(?P<kind>\S+) for requested resource",
+        "{kind} of {group} is not served",
+        "Argo CD checks all of a wave before it applies any of it, and the definition comes from elsewhere, or later",
+        "order what brings the definition before it, or set SkipDryRunOnMissingResource=true on the object; `gitops-secrets fix` writes either",
+        _APPLICATION,
+    ),
+    _says(
+        r"(?P<path>\S+): app path does not exist",
+        "its path {path} is not in the repository",
+        "spec.source.path is read from the root of the repository, at targetRevision",
+        "correct path, or targetRevision",
+        _APPLICATION,
+    ),
+    _says(
+        r"failed to generate manifest|Manifest generation error",
+        "it does not build",
+        "the repo-server can't make its manifests",
+        "run `gitops-secrets check`: it names file and line",
+        _APPLICATION,
+    ),
+    _says(
+        r"is part of applications (?P<others>[^\n]+)",
+        "another Application holds the same objects",
+        "an object belongs to whoever synced last: {others}",
+        "leave the object to one of them",
+        _APPLICATION,
     ),
     # Workloads
     _says(

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final, TypeVar
 
+from gitops_secrets.cluster.argo import project_of
 from gitops_secrets.cluster.live import Live, live_id, mapping
 from gitops_secrets.cluster.port import ControlPlane, ForbiddenError, SecretFacts
 from gitops_secrets.cluster.verify import EXTERNAL_SECRET, Observed, children_of, secret_of, secrets_in_environment, wishes_of
@@ -38,7 +39,8 @@ def observe(plane: ControlPlane, graph: Graph, table: KindTable, *, read_secrets
 
 
 def _watched(graph: Graph, table: KindTable) -> set[ResourceId]:
-    found = {unit.id for unit in graph.units.values() if not unit.is_overlay}
+    here = [unit for unit in graph.units.values() if not unit.is_overlay and not graph.cluster.is_applied_from(unit)]
+    found = {unit.id for unit in here} | {project for unit in here if (project := project_of(unit, graph)) is not None}
     found |= {unit.source for unit in graph.units.values() if unit.source is not None}
     for applied in graph.cluster.resources:
         id = applied.resource.id

@@ -140,6 +140,10 @@ class ControlPlane(Protocol):
         """Sets annotations of an object, and nothing else."""
         ...
 
+    def merge(self, id: ResourceId, patch: Mapping[str, Any]) -> None:
+        """Sets the fields of `patch`, and no others; with `metadata.resourceVersion` only where the object is still at that version."""
+        ...
+
     def apply(self, manifest: Mapping[str, Any], *, dry_run: bool = False) -> Live:
         """Applies an object from the server's side, as our one field manager."""
         ...

@@ -1,20 +1,24 @@
 """What to do next, as a state machine: what is seen in the cluster goes in, what to ask of it comes out.
 
-A target is something that has to become ready: a unit, a source, a store, an ExternalSecret, a workload. Each is nudged (applied, asked to reconcile, or
-refreshed) the moment all that it needs is ready and it is not, because none of their controllers watches what its objects need: Flux looks again after 30 s
-or a whole interval, External Secrets Operator after a back-off of up to 7 min. No clock, no network, no thread in here: time comes with the events.
+A target is something that has to become ready: a unit, a source, a store, an ExternalSecret, a workload. Each is nudged (applied, asked to reconcile,
+synced, or refreshed) the moment all that it needs is ready and it is not, because none of their controllers watches what its objects need: Flux looks again
+after 30 s or a whole interval, Argo CD gives up a revision that failed some times, External Secrets Operator backs off for up to 7 min. No clock, no network,
+no thread in here: time comes with the events.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum
-from typing import Final
+from typing import Any, Final
 
+from gitops_secrets.cluster import argo
+from gitops_secrets.cluster.argo import is_application
 from gitops_secrets.cluster.live import Live, annotation, at, commit_of, condition, is_true, live_id, text
 from gitops_secrets.cluster.status import MISSING, Health, Status, is_about, status_of
+from gitops_secrets.cluster.windows import denial
 from gitops_secrets.kinds.rows import KindRow
 from gitops_secrets.model.ids import ResourceId
 
@@ -28,14 +32,17 @@ _LONGEST_RETRY: Final = 60.0
 _DEPENDENCY: Final = "DependencyNotReady"
 _APPLIED_BY_FLUX: Final = "kustomize.toolkit.fluxcd.io/name"
 _CHECKING: Final = "Running health checks for revision "
+# What the status of an Application comes to where it was tried.
+_TROUBLE: Final = frozenset({"SyncFailed", "SyncError", "ComparisonError", "UnknownError", "Degraded"})
 
 
 class Nudge(Enum):
     """How a target is made to look again."""
 
     APPLY = "apply"  # its manifest is applied: nobody else applies it
-    REQUEST = "request"  # Flux' request to reconcile
+    REQUEST = "request"  # a request to its engine to look at it now
     REFRESH = "refresh"  # a changed annotation, which External Secrets Operator takes as one
+    SYNC = "sync"  # an operation of an Application; before it is asked for one, Argo CD is requested to compare it
     NONE = "none"  # it is watched, no more
 
 
@@ -61,6 +68,7 @@ class Target:
     row: KindRow | None = None
     source: ResourceId | None = None  # whose artifact it has to be at
     parent: ResourceId | None = None  # the unit that applies it
+    project: ResourceId | None = None  # whose windows say when it may be synced
     is_source: bool = False
     fresh_only: bool = False  # a refresh of one that was in sync before would make a new password
     brought: bool = True  # False: nothing in the repository brings it
@@ -111,6 +119,7 @@ class Action:
     id: ResourceId
     nudge: Nudge
     token: str
+    patch: Mapping[str, Any] = field(default_factory=dict)  # of a sync
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,13 +149,14 @@ class _Node:
     first: bool = True  # never nudged in this run
     first_seen_at: float = 0.0
     refused: bool = False
+    syncs: int = 0  # since its needs were met
 
     @property
     def is_applied_by_us(self) -> bool:
         """Would a nudge apply it now? What a unit outside of the repository applies from git is only asked."""
         if self.live is None:
             return self.known and (self.target.creatable or self.target.nudge is Nudge.APPLY)
-        return self.target.nudge is Nudge.APPLY and not is_applied_by_flux(self.live)
+        return self.target.nudge is Nudge.APPLY and not is_applied_by_engine(self.live)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,17 +174,19 @@ class Reconciliation:
     Feed it with `handle`, do what it returns, and again at `wake_at`, until `is_done` or `is_stuck`.
     """
 
-    def __init__(self, targets: Iterable[Target], wanted: Wanted, run: str) -> None:
+    def __init__(self, targets: Iterable[Target], wanted: Wanted, run: str, started: datetime | None = None) -> None:
         self._nodes = {target.id: _Node(target) for target in targets}
         self._wanted = wanted
         self._run = run
+        self._started = started  # None: what hangs on the time of day is left to others
+        self._now = 0.0
         self._dependents: dict[ResourceId, list[ResourceId]] = {}
-        self._followers: dict[ResourceId, list[ResourceId]] = {}  # by source and by parent
+        self._followers: dict[ResourceId, list[ResourceId]] = {}  # by source, parent and project
         for node in self._nodes.values():
             node.open_needs = len(node.target.needs)
             for need in node.target.needs:
                 self._dependents.setdefault(need, []).append(node.target.id)
-            for leader in (node.target.source, node.target.parent):
+            for leader in (node.target.source, node.target.parent, node.target.project):
                 if leader is not None:
                     self._followers.setdefault(leader, []).append(node.target.id)
             if not node.target.needs:
@@ -216,7 +228,8 @@ class Reconciliation:
     def view(self, id: ResourceId) -> View:
         """What is known of one target."""
         node = self._nodes[id]
-        return View(id, self._phase(node), node.status.words, tuple(sorted(self._open(node))), node.target.goal)
+        words = (None if node.ready else self._denial(node)) or node.status.words
+        return View(id, self._phase(node), words, tuple(sorted(self._open(node))), node.target.goal)
 
     def wake_at(self) -> float | None:
         """When something is to be done though nothing happens; None: never."""
@@ -226,6 +239,7 @@ class Reconciliation:
 
     def handle(self, event: Event) -> list[Action]:
         """What to do now. Never nudges a target before all that it needs is ready."""
+        self._now = event.now
         if isinstance(event, Tick):
             return [action for id in list(self._nodes) for action in self._nudge(id, event.now)]
         id = live_id(event.live) if isinstance(event, Seen) else event.id
@@ -277,7 +291,7 @@ class Reconciliation:
             dependent = self._nodes[id]
             dependent.open_needs += -1 if ready else 1
             dependent.needs_met_at = None if dependent.open_needs else now
-            dependent.nudges = 0
+            dependent.nudges = dependent.syncs = 0
             touched.setdefault(id)
 
     def _nudge(self, id: ResourceId, now: float) -> Iterator[Action]:
@@ -290,12 +304,15 @@ class Reconciliation:
             nudge = Nudge.APPLY
         elif nudge is Nudge.APPLY:
             nudge = Nudge.REQUEST
+        if nudge is Nudge.REQUEST and is_application(id) and not node.first and self._is_compared(node):
+            nudge = Nudge.SYNC
         self._tokens += 1
         node.token = f"{self._run}.{self._tokens}"
         node.nudged_at = now
         node.nudges += 1
         node.first = False
-        yield Action(id, nudge, node.token)
+        node.syncs += nudge is Nudge.SYNC
+        yield Action(id, nudge, node.token, argo.sync_request(node.live, node.token) if nudge is Nudge.SYNC and node.live is not None else {})
 
     def _due(self, node: _Node) -> float | None:
         """When a target is to be nudged; None: not unless something changes."""
@@ -309,11 +326,41 @@ class Reconciliation:
             return met
         if node.live is None or node.status.health is Health.SUSPENDED or at(node.live, "spec", "suspend") is True:
             return None
-        if node.first and not node.ready and (node.target.is_source or node.target.refresh) and not self._is_kept(node):
+        at_once = node.target.is_source or node.target.refresh or is_application(node.target.id)
+        if node.first and not node.ready and at_once and not self._is_kept(node):
             return met
         if node.ready or self._is_kept(node):
             return None
-        return self._next_try(node, met)
+        return self._next_sync(node, met) if is_application(node.target.id) else self._next_try(node, met)
+
+    def _next_sync(self, node: _Node, met: float) -> float | None:
+        """When an Application is compared anew, or synced, as the case may be."""
+        assert node.live is not None
+        if argo.is_working(node.live):
+            return None
+        since = max(met, node.nudged_at or 0.0)
+        if not self._is_compared(node):
+            return since + _backoff(node.nudges, _FIRST_RETRY)
+        if not argo.wants_sync(node.live) or argo.is_in_vain(node.live) or self._denial(node) is not None:
+            return None
+        if argo.syncs_itself(node.live):
+            return max(since, node.seen_at) + GRACE
+        return since + _backoff(node.syncs, _FIRST_RETRY) if node.syncs else met
+
+    def _is_compared(self, node: _Node) -> bool:
+        """Does the sync status of an Application tell of the wanted commit?"""
+        return node.live is not None and argo.is_compared(node.live) and self._is_at_commit(node, node.live)
+
+    def _is_at_commit(self, node: _Node, live: Live) -> bool:
+        asked = node.target.nudge is Nudge.NONE or (not node.first and argo.is_handled(live, node.token)) or node.syncs > 0
+        return argo.is_at(live, self._wanted.commit, self._wanted.behind, asked=asked)
+
+    def _denial(self, node: _Node) -> str | None:
+        """Why a sync window holds an Application back that has to be synced."""
+        project = self._nodes.get(node.target.project) if node.target.project is not None else None
+        if project is None or node.live is None or self._started is None or not argo.wants_sync(node.live):
+            return None
+        return denial(project.live, node.live, self._started + timedelta(seconds=self._now))
 
     def _next_try(self, node: _Node, met: float) -> float | None:
         assert node.live is not None
@@ -350,6 +397,8 @@ class Reconciliation:
             return False
         if target.refresh and not self._is_kept(node) and node.target.nudge is Nudge.REFRESH:
             return not node.first
+        if is_application(target.id):
+            return self._is_at_commit(node, node.live)
         source = self._nodes.get(target.source) if target.source is not None else None
         if source is not None:
             return source.ready and text(node.live, "status", "lastAppliedRevision") == _artifact(source)
@@ -395,7 +444,7 @@ class Reconciliation:
             return Phase.FAILING
         if node.live is None:
             return Phase.MISSING
-        if at(node.live, "spec", "suspend") is True:
+        if at(node.live, "spec", "suspend") is True or self._denial(node) is not None:
             return Phase.SUSPENDED
         return Phase.FAILING if _is_failing(node) else Phase.PROGRESSING
 
@@ -428,16 +477,18 @@ class Reconciliation:
     def _is_given_up(self, node: _Node) -> bool:
         if node.live is None:
             return node.known and not node.target.brought
-        if at(node.live, "spec", "suspend") is True:
+        if at(node.live, "spec", "suspend") is True or node.status.health is Health.SUSPENDED or self._denial(node) is not None:
+            return True
+        if is_application(node.target.id) and argo.is_in_vain(node.live):
             return True
         if node.status.health is Health.FAILED:
             return node.nudges > 0 or node.target.nudge is Nudge.NONE
         return node.nudges > 1 and _is_final(node.status)
 
 
-def is_applied_by_flux(live: Live) -> bool:
-    """Does kustomize-controller apply this object from git?"""
-    return bool(at(live, "metadata", "labels", _APPLIED_BY_FLUX))
+def is_applied_by_engine(live: Live) -> bool:
+    """Does kustomize-controller or Argo CD apply this object from git?"""
+    return bool(at(live, "metadata", "labels", _APPLIED_BY_FLUX)) or argo.is_applied_by_argo(live)
 
 
 def _backoff(attempts: int, first: float) -> float:
@@ -461,6 +512,8 @@ def _settled(node: _Node) -> bool:
 
 def _is_working(live: Live) -> bool:
     """Is its controller at it right now? Waiting for a dependency, or for the next try, is not."""
+    if live_id(live).group == argo.GROUP:
+        return argo.is_working(live)
     reconciling = condition(live, "Reconciling")
     return reconciling is not None and reconciling.status == "True" and reconciling.reason != "ProgressingWithRetry"
 
@@ -471,6 +524,8 @@ def _is_failing(node: _Node) -> bool:
         return False
     if node.status.health is Health.FAILED:
         return True
+    if is_application(node.target.id):
+        return node.status.reason in _TROUBLE
     type_ = "Ready"
     if node.target.row is not None and node.target.row.readiness is not None:
         type_ = node.target.row.readiness.condition or type_

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
 
-from gitops_secrets.cluster.live import live_id
+from gitops_secrets.cluster import argo
 from gitops_secrets.cluster.port import Appeared, ClusterError, ControlPlane, ForbiddenError, Listed, Lost, Notice, RefusedError, Vanished
 from gitops_secrets.cluster.reconciliation import REQUESTED_AT, Action, Event, Gone, Nudge, Reconciliation, Refused, Seen, Tick, View
 from gitops_secrets.cluster.targets import kinds_of
@@ -162,8 +162,10 @@ class Runner:
         try:
             if action.nudge is Nudge.APPLY:
                 self._notices.put(Appeared(self._plane.apply(_asked(self._manifests[action.id], action))))
+            elif action.nudge is Nudge.SYNC:
+                self._plane.merge(action.id, action.patch)
             else:
-                self._plane.annotate(action.id, {FORCE_SYNC if action.nudge is Nudge.REFRESH else REQUESTED_AT: action.token})
+                self._plane.annotate(action.id, _request(action))
         except ClusterError as error:
             self._notices.put(_Failed(action, error))
 
@@ -178,8 +180,15 @@ class Runner:
 
 
 def _asked(manifest: Mapping[str, Any], action: Action) -> Mapping[str, Any]:
-    """A manifest that also asks Flux to reconcile: one request, and what has not changed is looked at too."""
-    if not live_id(manifest).group.endswith(".toolkit.fluxcd.io"):
+    """A manifest that also asks its engine to reconcile: one request, and what has not changed is looked at too."""
+    if not action.id.group.endswith(".toolkit.fluxcd.io") and action.id.group != argo.GROUP:
         return manifest
     metadata = manifest["metadata"]
-    return {**manifest, "metadata": {**metadata, "annotations": {**(metadata.get("annotations") or {}), REQUESTED_AT: action.token}}}
+    return {**manifest, "metadata": {**metadata, "annotations": {**(metadata.get("annotations") or {}), **_request(action)}}}
+
+
+def _request(action: Action) -> Mapping[str, str]:
+    """The annotations that make its controller look at an object."""
+    if action.id.group == argo.GROUP:
+        return argo.refresh_request(action.id, action.token)
+    return {FORCE_SYNC if action.nudge is Nudge.REFRESH else REQUESTED_AT: action.token}

@@ -6,15 +6,21 @@ rules of built-in kinds, Ready. A Job counts once complete, as in Flux. For kind
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-from gitops_secrets.cluster.live import Live, LiveCondition, at, condition, conditions, generation, is_true, items, number, text
+from gitops_secrets.cluster import argo
+from gitops_secrets.cluster.live import Live, LiveCondition, annotation, at, condition, conditions, generation, is_true, items, mapping, number, text
 from gitops_secrets.kinds.paths import Path
 from gitops_secrets.kinds.rows import KindRow, Readiness
 from gitops_secrets.model.ids import split_api_version
+
+_SKIPPED: Final = "argocd.argoproj.io/skip-reconcile"
+# Conditions of an Application that say more than the state of its operation.
+_COMPLAINTS: Final = frozenset({"InvalidSpecError", "ComparisonError", "UnknownError", "DeletionError"})
+_NAMED: Final = 3
 
 
 class Health(Enum):
@@ -58,13 +64,15 @@ def status_of(live: Live | None, row: KindRow | None = None) -> Status:
     if at(live, "metadata", "deletionTimestamp"):
         held = ", ".join(str(each) for each in items(live, "metadata", "finalizers"))
         return Status(Health.TERMINATING, "Terminating", f"waits for the finalizers {held}" if held else "")
+    kind = (split_api_version(text(live, "apiVersion"))[0], text(live, "kind"))
+    if kind in _ARGO:
+        return _ARGO[kind](live)
     if row is not None and row.readiness is not None:
         return _by_table(live, row.readiness)
     common = _common(live)
     if common is not None:
         return common
-    group, _ = split_api_version(text(live, "apiVersion"))
-    rule = _BUILT_IN.get((group, text(live, "kind")))
+    rule = _BUILT_IN.get(kind)
     return rule(live) if rule is not None else _by_ready(live)
 
 
@@ -273,6 +281,50 @@ def _cron_job(live: Live) -> Status:
     return CURRENT
 
 
+# Argo CD: its conditions are complaints, and have no status
+
+
+def _application(live: Live) -> Status:
+    """In sync, healthy, and done with its last operation, all of what its source is now; the words are those of what is furthest from it."""
+    if annotation(live, _SKIPPED) == "true":
+        return Status(Health.SUSPENDED, "Skipped", f"its annotation {_SKIPPED} keeps Argo CD from looking at it")
+    complaint = next((each for each in conditions(live) if each.type in _COMPLAINTS), None)
+    if complaint is not None:
+        return Status(Health.FAILED if complaint.type == "InvalidSpecError" else Health.IN_PROGRESS, complaint.type, complaint.message)
+    operation = mapping(live, "status", "operationState")
+    if argo.is_working(live):
+        return Status(Health.IN_PROGRESS, "Working", text(operation, "message") if at(live, "operation") is not None else "it is looked at anew")
+    if argo.has_failed(live):
+        return Status(Health.IN_PROGRESS, f"Sync{text(operation, 'phase')}", text(operation, "message"))
+    if not argo.is_compared(live):
+        return Status(Health.IN_PROGRESS, "NotCompared", "Argo CD has not compared it with its sources yet")
+    sync, health = text(live, "status", "sync", "status"), mapping(live, "status", "health")
+    if sync != "Synced":
+        apart = [entry for entry in items(live, "status", "resources") if text(entry, "status") == "OutOfSync"]
+        return Status(Health.IN_PROGRESS, sync, _few(f"{text(entry, 'kind')}/{text(entry, 'name')}" for entry in apart))
+    if text(health, "status") != "Healthy":
+        unwell = [entry for entry in items(live, "status", "resources") if text(entry, "health", "status") not in ("", "Healthy")]
+        told = text(health, "message") or _few(f"{text(entry, 'kind')}/{text(entry, 'name')} {text(entry, 'health', 'message')}".strip() for entry in unwell)
+        return Status(Health.IN_PROGRESS, text(health, "status") or "NoHealth", told)
+    return CURRENT
+
+
+def _application_set(live: Live) -> Status:
+    wrong = condition(live, "ErrorOccurred")
+    if wrong is not None and wrong.status == "True":
+        return Status(Health.IN_PROGRESS, wrong.reason, wrong.message)
+    made = condition(live, "ResourcesUpToDate")
+    if made is None:
+        return Status(Health.IN_PROGRESS, "NoStatus", "its controller has not looked at it yet")
+    return Status(Health.CURRENT if made.status == "True" else Health.IN_PROGRESS, made.reason, made.message)
+
+
+def _few(words: Iterable[str]) -> str:
+    listed = list(words)
+    return ", ".join(listed[:_NAMED]) + (f" and {len(listed) - _NAMED} more" if len(listed) > _NAMED else "")
+
+
+_ARGO: Final[Mapping[tuple[str, str], Callable[[Live], Status]]] = {argo.APPLICATION: _application, argo.APPLICATION_SET: _application_set}
 _BUILT_IN: Final[Mapping[tuple[str, str], Callable[[Live], Status]]] = {
     ("apps", "Deployment"): _deployment,
     ("apps", "StatefulSet"): _stateful_set,

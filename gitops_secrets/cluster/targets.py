@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Final
 
+from gitops_secrets.cluster.argo import project_of
 from gitops_secrets.cluster.reconciliation import Nudge, Target
 from gitops_secrets.graph.graph import Graph, ResourceEdge
 from gitops_secrets.kinds.paths import find, parse_path
@@ -17,14 +18,14 @@ from gitops_secrets.ordering.order import OrderedEdge, Plan
 
 ESO_GROUP: Final = "external-secrets.io"
 DEFINITION: Final = ("apiextensions.k8s.io", "CustomResourceDefinition")
-_ENGINE_KINDS: Final = frozenset({"Kustomization", "HelmRelease", "ResourceSet"})
+_ENGINE_KINDS: Final = frozenset({"Kustomization", "HelmRelease", "ResourceSet", "Application"})
 _REFRESHED: Final = frozenset({"ExternalSecret", "PushSecret", "SecretStore", "ClusterSecretStore"})
 _WORKLOADS: Final = frozenset({("apps", "Deployment"), ("apps", "StatefulSet"), ("apps", "DaemonSet"), ("batch", "Job")})
 _GENERATOR: Final = parse_path("spec.dataFrom[].sourceRef.generatorRef")
 
 
 def targets_of(plan: Plan, table: KindTable, *, force_sync: bool = False, only: ResourceId | None = None) -> tuple[Target, ...]:
-    """Everything that has to become ready in a cluster with Flux, sorted by id.
+    """Everything that has to become ready in a cluster with an engine, sorted by id.
 
     `only` limits it to a unit, what that needs, and what all of these apply; `force_sync` has every ExternalSecret refreshed once.
     """
@@ -70,7 +71,7 @@ class _Targets:
     def all(self) -> Iterator[Target]:
         sources = set()
         for unit in self.graph.units.values():
-            if unit.is_overlay or self._is_remote(unit):
+            if unit.is_overlay or self._is_remote(unit) or self.graph.cluster.is_applied_from(unit):
                 continue
             yield self._unit(unit)
             if unit.source is not None:
@@ -94,21 +95,25 @@ class _Targets:
 
     def _unit(self, unit: Unit) -> Target:
         by = self.graph.unit_of.get(unit.id)
+        project = project_of(unit, self.graph)
         needs = {*self._ordered(unit), *self._own_needs(unit.id)} - {unit.id}
-        if unit.source is not None:
-            needs.add(unit.source)
+        needs |= {leader for leader in (unit.source, project) if leader is not None}
         return Target(
             unit.id,
             Nudge.APPLY if unit.parent is None and by is None else Nudge.REQUEST,
             frozenset(needs),
             source=unit.source,
             parent=unit.parent,
+            project=project,
             # What applies itself has to be there once.
             creatable=unit.parent is None,
         )
 
     def _ordered(self, unit: Unit) -> Iterator[ResourceId]:
         """What has to be ready before a unit may be tried: what is written, and what it needs though nobody wrote it."""
+        if unit.sync is not None:
+            yield from self._ordered_by_waves(unit)
+            return
         written = {dependency.target for dependency in unit.depends_on}
         yield from written
         planned = set(self.plan.depends_on.get(unit.id, ()))
@@ -121,6 +126,15 @@ class _Targets:
                     yield self._proof(reason, edge.provider)
                 elif not gate.backs:
                     yield self._proof(reason, gate.checked)
+
+    def _ordered_by_waves(self, unit: Unit) -> Iterator[ResourceId]:
+        """The same for Argo CD: a wave is nothing that an Application says of others, so all counts that it needs, but for what comes with its own lineage."""
+        for edge in self.judged.get(unit.id, ()):
+            for reason in edge.ordering:
+                proof = self._proof(reason, edge.provider)
+                brings = self.graph.unit_of.get(proof, proof)
+                if proof not in self.graph.ancestors(unit.id) and unit.id not in {brings, *self.graph.ancestors(brings)}:
+                    yield proof
 
     def _proof(self, reason: ResourceEdge, otherwise: ResourceId) -> ResourceId:
         """The one object whose state shows that a reason is met."""

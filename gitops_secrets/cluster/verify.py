@@ -7,14 +7,18 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
+from gitops_secrets.cluster import argo
+from gitops_secrets.cluster.argo import project_of
 from gitops_secrets.cluster.live import Live, at, commit_of, items, mapping, moment, text
 from gitops_secrets.cluster.port import SecretFacts
 from gitops_secrets.cluster.reconciliation import Wanted
 from gitops_secrets.cluster.status import Health, Status, status_of
+from gitops_secrets.cluster.windows import denial
 from gitops_secrets.graph.graph import Graph
 from gitops_secrets.kinds.table import KindTable
 from gitops_secrets.model.facts import ObjectNeed
 from gitops_secrets.model.ids import ResourceId
+from gitops_secrets.model.results import Unit
 from gitops_secrets.model.verdicts import Complaint, Verdict
 from gitops_secrets.rendering.objects import seconds
 
@@ -113,8 +117,9 @@ class Judge:
             verdict = self._verdict(source, self._source(source))
             yield replace(verdict, remarks=tuple(self._superseded(source)))
         for unit in units:
-            if not any(parent in self.remote for parent in self.graph.ancestors(unit.id)):
-                yield self._verdict(unit.id, self._unit(unit.id, unit.source))
+            if self.graph.cluster.is_applied_from(unit) or any(parent in self.remote for parent in self.graph.ancestors(unit.id)):
+                continue
+            yield self._verdict(unit.id, self._unit(unit.id, unit.source) if unit.sync is None else self._application(unit))
         made: set[ResourceId] = set()
         for applied in self.graph.cluster.resources:
             id = applied.resource.id
@@ -143,6 +148,21 @@ class Judge:
             return Verdict(id, (Complaint("not-readable", self.observed.unreadable[id]),), (), self.graph.unit_of.get(id), self.places.get(id))
         known = parent or id
         return Verdict(id, tuple(complaints), (), self.graph.unit_of.get(known), self.places.get(known))
+
+    # Argo CD
+
+    def _application(self, unit: Unit) -> Iterator[Complaint]:
+        yield from self._ready(unit.id)
+        live = self.observed.live.get(unit.id)
+        if live is None:
+            return
+        old = argo.is_behind(live, self.wanted.behind)
+        if old is not None:
+            yield Complaint("old-revision", f"it is compared with {old[:12]}, not yet with {(self.wanted.commit or '')[:12]}")
+        project = project_of(unit, self.graph)
+        denied = denial(self.observed.live.get(project), live, self.observed.now) if project is not None and argo.wants_sync(live) else None
+        if denied is not None:
+            yield Complaint("sync-window", f"it can't be synced now: {denied}")
 
     # Flux
 

@@ -131,6 +131,11 @@ class Cluster:
     argo: ArgoSettings | None = None  # None: the repository does not tell how its Argo CD is set up
     stray: bool = False  # nothing reaches it, beside clusters that are bootstrapped: an archive, or applied by hand
     guessed: bool = False  # what starts together is told by the folders alone
+    hub: str | None = None  # the cluster whose Argo CD applies all this: its Applications are there; None for its own
+
+    def is_applied_from(self, unit: Unit) -> bool:
+        """Does a unit of this cluster stand in the hub, and only its objects in here?"""
+        return self.hub is not None and unit.sync is not None
 
 
 class Severity(Enum):

@@ -73,3 +73,4 @@ class RunSummary:
     requested: int
     refreshed: int
     withheld: tuple[str, ...] = ()  # what permissions were missing for
+    synced: int = 0

@@ -5,17 +5,17 @@ from __future__ import annotations
 import secrets
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import Enum
-from typing import Any
+from typing import Any, Final
 
 from gitops_secrets.cluster.apply import as_applied, comparable
 from gitops_secrets.cluster.direct import direct_targets, refusals
 from gitops_secrets.cluster.port import ControlPlane, RefusedError
 from gitops_secrets.cluster.prune import Levels, labelled, stale
-from gitops_secrets.cluster.reconciliation import Nudge, Reconciliation, Target, Wanted, is_applied_by_flux
+from gitops_secrets.cluster.reconciliation import Nudge, Reconciliation, Target, Wanted, is_applied_by_engine
 from gitops_secrets.cluster.runner import Did, End, Interrupt, Report, Runner, Step, Withheld
 from gitops_secrets.cluster.targets import only_watched, targets_of
 from gitops_secrets.errors import UsageError
@@ -38,9 +38,14 @@ _PAUSE = 0.5
 class Engine(Enum):
     """Who applies what the repository says."""
 
-    AUTO = "auto"  # Flux where the cluster serves its kinds
+    AUTO = "auto"  # that of the entry point; none where it has none and the cluster serves none
     FLUX = "flux"
+    ARGO = "argo"
     DIRECT = "direct"  # nobody but us
+
+
+# The kind by which each is known, and its name.
+_KINDS: Final = {Engine.FLUX: (("kustomize.toolkit.fluxcd.io", "Kustomization"), "Flux"), Engine.ARGO: (("argoproj.io", "Application"), "Argo CD")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,21 +80,34 @@ class Job:
 
 def job_of(repository: Repository, cluster: ClusterAnalysis, plane: ControlPlane, options: Options) -> Job:
     """What there is to do with the engine that is wanted. Raises `UsageError` where that can't bring the cluster there, with the reason."""
-    has_flux = plane.served("kustomize.toolkit.fluxcd.io", "Kustomization") is not None
-    is_overlay = all(unit.is_overlay or unit.id.kind == "HelmRelease" for unit in cluster.graph.units.values())
-    entry = cluster.graph.cluster.entry_point
-    if cluster.graph.cluster.engine == "argo":
-        raise UsageError(f"{entry} is applied by Argo CD, which reconcile does not ask yet\n`gitops-secrets verify` looks at it all the same")
-    if options.engine is Engine.DIRECT or (options.engine is Engine.AUTO and not has_flux and is_overlay):
+    entry, hub = cluster.graph.cluster.entry_point, cluster.graph.cluster.hub
+    if hub is not None:
+        raise UsageError(f"the Applications of {cluster.graph.cluster.name} are in {hub}\nreconcile that with --cluster {hub}; verify looks at either")
+    engines = _engines(cluster.graph)
+    served = {engine for engine, (kind, _) in _KINDS.items() if plane.served(*kind) is not None}
+    if options.engine is Engine.DIRECT or (options.engine is Engine.AUTO and not engines and not served):
         return _direct(repository, cluster, options)
-    if not has_flux:
-        raise UsageError(f"{plane.server} serves no Flux Kustomizations, so nothing there would apply {entry}\ninstall Flux first")
-    if is_overlay:
-        raise UsageError(f"{entry} has no Flux Kustomizations\nwrite them first: gitops-secrets generate flux {entry}")
+    wanted = (engines or served) if options.engine is Engine.AUTO else {options.engine}
+    for engine in sorted(wanted | engines, key=lambda engine: engine.value):
+        (_, kind), name = _KINDS[engine]
+        if engine not in engines:
+            raise UsageError(f"{entry} has no {name} {kind}s\nwrite them first: gitops-secrets generate {engine.value} {entry}")
+        if engine not in served:
+            raise UsageError(f"{plane.server} serves no {name} {kind}s, so nothing there would apply {entry}\ninstall {name} first")
     targets = targets_of(cluster.plan, repository.table, force_sync=options.force_sync, only=options.only)
     manifests = _manifests(cluster.graph, targets)
     marked = {id: labelled(manifest, cluster.graph.cluster.name) if id in cluster.graph.units else manifest for id, manifest in manifests.items()}
-    return Job(Engine.FLUX, cluster.plan, targets, marked)
+    return Job(_first_engine(cluster.graph, wanted), cluster.plan, targets, marked)
+
+
+def _engines(graph: Graph) -> set[Engine]:
+    """Who applies the units of a cluster: both, where one brings the other's."""
+    return {Engine.ARGO if unit.sync is not None else Engine.FLUX for unit in graph.units.values() if not unit.is_overlay and unit.id.kind != "HelmRelease"}
+
+
+def _first_engine(graph: Graph, engines: Iterable[Engine]) -> Engine:
+    """The one that starts, of several."""
+    return min(engines, key=lambda engine: (engine.value != graph.cluster.engine, engine.value))
 
 
 def _direct(repository: Repository, cluster: ClusterAnalysis, options: Options) -> Job:
@@ -110,13 +128,14 @@ def reconcile(repository: Repository, job: Job, plane: ControlPlane, wanted: Wan
 
     Raises `ClusterError` where the cluster refuses.
     """
-    machine = Reconciliation(job.targets, wanted, f"{datetime.now(UTC).isoformat()}-{secrets.token_hex(3)}")
+    started = datetime.now(UTC)
+    machine = Reconciliation(job.targets, wanted, f"{started.isoformat()}-{secrets.token_hex(3)}", started)
     counter = _Counter(report)
     runner = Runner(plane, machine, job.manifests, interrupt)
     runner.follow()
     end = runner.run(options.timeout, counter)
-    applied, requested, refreshed = (counter.done[nudge] for nudge in (Nudge.APPLY, Nudge.REQUEST, Nudge.REFRESH))
-    summary = RunSummary(end.value, job.engine.value, runner.after, applied, requested, refreshed, tuple(counter.withheld))
+    applied, requested, refreshed, synced = (counter.done[nudge] for nudge in (Nudge.APPLY, Nudge.REQUEST, Nudge.REFRESH, Nudge.SYNC))
+    summary = RunSummary(end.value, job.engine.value, runner.after, applied, requested, refreshed, tuple(counter.withheld), synced)
     if end is End.INTERRUPTED:
         return Outcome(end, summary, None)
     verification = verify(job.plan, repository.table, plane, wanted, read_secrets=options.read_secrets)
@@ -144,8 +163,10 @@ def watch(repository: Repository, cluster: ClusterAnalysis, plane: ControlPlane,
 
 def superfluous(job: Job, plane: ControlPlane) -> Levels:
     """Units that a run of this entry point once applied and that it no longer has, in the order of their removal. Raises `ClusterError`."""
-    if job.engine is not Engine.FLUX:
+    if job.engine is Engine.DIRECT:
         raise UsageError("--prune takes units away; without an engine there are none, and nothing is removed")
+    if job.engine is Engine.ARGO:
+        raise UsageError("--prune takes Flux Kustomizations away; what Argo CD applies it prunes itself, and a root Application goes by hand")
     return stale(plane, job.plan.graph.cluster.name, job.plan.graph.units.keys())
 
 
@@ -182,7 +203,7 @@ def preview(job: Job, plane: ControlPlane) -> Preview:
     asked = [target.id for target in job.targets if target.nudge in (Nudge.REQUEST, Nudge.APPLY)]
     for target in sorted((target for target in job.targets if target.id in job.manifests), key=lambda target: len(target.needs)):
         before = plane.get(target.id)
-        if before is not None and (target.nudge is not Nudge.APPLY or is_applied_by_flux(before)):
+        if before is not None and (target.nudge is not Nudge.APPLY or is_applied_by_engine(before)):
             continue
         asked.remove(target.id)
         if before is None:

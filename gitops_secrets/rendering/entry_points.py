@@ -223,7 +223,7 @@ class _Discovery:
                     units.append(replace(known[parent], remote=True))
                     pending.append(known[parent].parent)
             self.built |= within.built
-            yield spoke, replace(made, units=tuple(sorted(units, key=lambda unit: unit.id)), argo=hub.argo)
+            yield spoke, replace(made, units=tuple(sorted(units, key=lambda unit: unit.id)), argo=hub.argo, hub=hub.name)
 
     def _with_settings(self, cluster: Cluster) -> Cluster:
         """`cluster` with how its Argo CD is set up, if it has one."""

@@ -29,6 +29,7 @@ def reconcile_document(verification: Verification, run: RunSummary) -> str:
         "applied": run.applied,
         "requested": run.requested,
         "refreshed": run.refreshed,
+        "synced": run.synced,
         "withheld": list(run.withheld),
     }
     return json.dumps({"schema": RECONCILE_SCHEMA, "run": went, **_verification(verification)}, indent=2) + "\n"
@@ -98,7 +99,8 @@ def verification_markdown(verification: Verification, run: RunSummary | None = N
     commit = f" at `{verification.commit[:12]}`" if verification.commit else ""
     lines = [f"### {mark} {markdown(verification.cluster)}{commit}", ""]
     if run is not None:
-        lines += [f"{run.end} after {run.seconds:.1f} s with {run.engine}: {run.applied} applied, {run.requested} asked, {run.refreshed} refreshed", ""]
+        done = f"{run.applied} applied, {run.requested} asked, {run.refreshed} refreshed" + (f", {run.synced} synced" if run.synced else "")
+        lines += [f"{run.end} after {run.seconds:.1f} s with {run.engine}: {done}", ""]
     for cause in verification.causes:
         lines += [f"**{markdown(cause.title)}**", ""]
         lines += [f"> {markdown(told)}" for told in cause.evidence]

@@ -63,7 +63,7 @@ def _verdicts(verification: Verification, style: Style) -> Iterator[str]:
 
 
 def _run(run: RunSummary, style: Style) -> Iterator[str]:
-    done = [(run.applied, "applied"), (run.requested, "asked to reconcile"), (run.refreshed, "refreshed")]
+    done = [(run.applied, "applied"), (run.requested, "asked to reconcile"), (run.refreshed, "refreshed"), (run.synced, "synced")]
     told = ", ".join(f"{number} {what}" for number, what in done if number) or "nothing to do"
     code = GREEN if run.end == "ready" else YELLOW
     yield f"{style.paint(_ENDS[run.end], BOLD, code)} after {run.seconds:.1f} s ({run.engine}: {told})"

@@ -98,6 +98,7 @@ def test_json_of_a_run_has_its_own_schema() -> None:
         "applied": 8,
         "requested": 2,
         "refreshed": 1,
+        "synced": 0,
         "withheld": ["secrets is forbidden"],
     }
 
