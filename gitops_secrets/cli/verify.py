@@ -94,11 +94,11 @@ def acting(path: Path, source: str | None, kubeconfig: Path | None, context: str
             repository, analysis = open_and_analyse(path, call)
             wanted = wanted_of(repository)
         else:
-            from gitops_secrets.pipeline.artifact import open_artifact
+            from gitops_secrets.pipeline.artifact import open_artifact, source_called
 
             if call.revision is not None:
                 raise click.UsageError("--source has one revision, the one that it has fetched; leave --rev out")
-            repository, wanted = open_artifact(plane, source, path.as_posix(), call.config)
+            repository, wanted, _ = open_artifact(plane, source_called(source), path.as_posix(), call.config)
             analysis = analyse_repository(repository, call)
         # A run may take an hour; reading the repository had the collector off.
         gc.enable()

@@ -91,16 +91,27 @@ class Api:
         answer = self._session.request("PATCH", f"{path}?fieldManager={FIELD_MANAGER}", json.dumps(patch), content="application/merge-patch+json")
         self._session.checked(*answer, subject=id)
 
-    def apply(self, manifest: Mapping[str, Any], *, dry_run: bool = False) -> Live:
+    def apply(self, manifest: Mapping[str, Any], *, dry_run: bool = False, status: bool = False) -> Live:
         """Server-side apply; fields of others that the manifest names become ours, as with Flux."""
-        id, (_, version) = live_id(manifest), split_api_version(text(manifest, "apiVersion"))
-        served = self.served(id.group, id.kind)
-        if served is None:
-            raise RefusedError(f'{id}: no matches for kind "{id.kind}" in version "{text(manifest, "apiVersion")}"')
+        id = live_id(manifest)
         query = {"fieldManager": FIELD_MANAGER, "force": "true"} | ({"dryRun": "All"} if dry_run else {})
-        path = replace(served, version=version).path(quote(id.namespace), quote(id.name))
+        path = self._served_as(manifest).path(quote(id.namespace), quote(id.name)) + ("/status" if status else "")
         # JSON is YAML.
         answer = self._session.request("PATCH", f"{path}?{urlencode(query)}", json.dumps(manifest), content="application/apply-patch+yaml")
+        return slim(self._session.checked(*answer, subject=id))
+
+    def create(self, manifest: Mapping[str, Any]) -> Live:
+        """A POST, which is refused where the object is there."""
+        id = live_id(manifest)
+        path = self._served_as(manifest).path(quote(id.namespace))
+        answer = self._session.request("POST", f"{path}?fieldManager={FIELD_MANAGER}", json.dumps(manifest))
+        return slim(self._session.checked(*answer, subject=id))
+
+    def replace(self, manifest: Mapping[str, Any]) -> Live:
+        """A PUT, which is refused where the object has another `resourceVersion` by now."""
+        id = live_id(manifest)
+        path = self._served_as(manifest).path(quote(id.namespace), quote(id.name))
+        answer = self._session.request("PUT", f"{path}?fieldManager={FIELD_MANAGER}", json.dumps(manifest))
         return slim(self._session.checked(*answer, subject=id))
 
     def delete(self, id: ResourceId) -> None:
@@ -116,6 +127,14 @@ class Api:
         """Ends watches and retries."""
         self._session.close()
         self._kinds.wake()
+
+    def _served_as(self, manifest: Mapping[str, Any]) -> Served:
+        """How the kind of a manifest is addressed, in the manifest's version. Raises `RefusedError` where it is not served."""
+        id, (_, version) = live_id(manifest), split_api_version(text(manifest, "apiVersion"))
+        served = self.served(id.group, id.kind)
+        if served is None:
+            raise RefusedError(f'{id}: no matches for kind "{id.kind}" in version "{text(manifest, "apiVersion")}"')
+        return replace(served, version=version)
 
     def _path(self, id: ResourceId) -> str | None:
         served = self.served(id.group, id.kind)

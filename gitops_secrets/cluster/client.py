@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from gitops_secrets.cluster.api import Api
-from gitops_secrets.cluster.session import Response, Session
+from gitops_secrets.cluster.session import PATIENCE, Response, Session
 from gitops_secrets.errors import UsageError
 
 _SERVICE_ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
@@ -80,21 +80,21 @@ class _Connection:
         self._pool.clear()
 
 
-def connect(kubeconfig: Path | None = None, context: str | None = None) -> Api:
+def connect(kubeconfig: Path | None = None, context: str | None = None, patience: float = PATIENCE) -> Api:
     """A cluster as kubectl would find it: the kubeconfig given, else KUBECONFIG, else ~/.kube/config; inside of a pod its service account.
 
-    Raises `UsageError` where there is no configuration that can be used.
+    A server that does not answer is waited for as long as `patience`. Raises `UsageError` where there is no configuration that can be used.
     """
     from kubernetes import config
 
     try:
         if kubeconfig is None and context is None and not _default_files() and _SERVICE_ACCOUNT.is_file():
-            return Api(Session(_loading(lambda made: config.load_incluster_config(made)), "in-cluster"))
+            return Api(Session(_loading(lambda made: config.load_incluster_config(made)), "in-cluster", patience))
         files = os.pathsep.join([str(kubeconfig)] if kubeconfig is not None else _default_files())
         if not files:
             raise UsageError("there is no kubeconfig\ngive --kubeconfig, or set KUBECONFIG")
         name = _context(config.list_kube_config_contexts(files), context)
-        return Api(Session(_loading(lambda made: config.load_kube_config(files, name, made, persist_config=False)), name))
+        return Api(Session(_loading(lambda made: config.load_kube_config(files, name, made, persist_config=False)), name, patience))
     except (config.ConfigException, OSError, KeyError, TypeError) as error:
         raise UsageError(f"can't use the kubeconfig: {error}") from error
 

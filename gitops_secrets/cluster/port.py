@@ -24,6 +24,10 @@ class RefusedError(ClusterError):
     """The API server does not take an object: what it is told is wrong, not who tells it."""
 
 
+class ConflictError(RefusedError):
+    """Somebody else was first: the object is there already, or was written since it was read."""
+
+
 @dataclass(frozen=True, slots=True)
 class Served:
     """How a kind is addressed."""
@@ -99,7 +103,15 @@ Notice = Appeared | Vanished | Listed | Lost
 Sink = Callable[[Notice], None]
 
 
-class ControlPlane(Protocol):
+class Watches(Protocol):
+    """Who tells what happens to objects."""
+
+    def follow(self, kinds: Iterable[tuple[str, str]], sink: Sink, definitions: Set[str] = frozenset()) -> None:
+        """Hands all that happens to objects of these kinds to `sink`, from other threads, until `close`; of definitions only to those of these names."""
+        ...
+
+
+class ControlPlane(Watches, Protocol):
     """A cluster's API. Every method may raise `ClusterError`; failures that pass by themselves are waited out in here."""
 
     @property
@@ -132,10 +144,6 @@ class ControlPlane(Protocol):
         """What controllers said of an object, latest first."""
         ...
 
-    def follow(self, kinds: Iterable[tuple[str, str]], sink: Sink, definitions: Set[str] = frozenset()) -> None:
-        """Hands all that happens to objects of these kinds to `sink`, from other threads, until `close`; of definitions only to those of these names."""
-        ...
-
     def annotate(self, id: ResourceId, annotations: Mapping[str, str]) -> None:
         """Sets annotations of an object, and nothing else."""
         ...
@@ -144,8 +152,16 @@ class ControlPlane(Protocol):
         """Sets the fields of `patch`, and no others; with `metadata.resourceVersion` only where the object is still at that version."""
         ...
 
-    def apply(self, manifest: Mapping[str, Any], *, dry_run: bool = False) -> Live:
-        """Applies an object from the server's side, as our one field manager."""
+    def apply(self, manifest: Mapping[str, Any], *, dry_run: bool = False, status: bool = False) -> Live:
+        """Applies an object from the server's side, as our one field manager; or only its status."""
+        ...
+
+    def create(self, manifest: Mapping[str, Any]) -> Live:
+        """Creates an object. Raises `ConflictError` where it is there."""
+        ...
+
+    def replace(self, manifest: Mapping[str, Any]) -> Live:
+        """Replaces an object by the one that was made of it. Raises `ConflictError` where somebody has written it since."""
         ...
 
     def delete(self, id: ResourceId) -> None:

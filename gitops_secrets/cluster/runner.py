@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import queue
 import time
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
 
 from gitops_secrets.cluster import argo
-from gitops_secrets.cluster.port import Appeared, ClusterError, ControlPlane, ForbiddenError, Listed, Lost, Notice, RefusedError, Vanished
+from gitops_secrets.cluster.port import Appeared, ClusterError, ControlPlane, ForbiddenError, Listed, Lost, Notice, RefusedError, Sink, Vanished, Watches
 from gitops_secrets.cluster.reconciliation import REQUESTED_AT, Action, Event, Gone, Nudge, Reconciliation, Refused, Seen, Tick, View
 from gitops_secrets.cluster.targets import kinds_of
 from gitops_secrets.model.ids import ResourceId
@@ -54,7 +56,15 @@ class Withheld:
     message: str
 
 
-Step = Changed | Did | Withheld
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """All is ready, or nothing can go on; None: neither is so any more."""
+
+    end: End | None
+    after: float
+
+
+Step = Changed | Did | Withheld | Reached
 Report = Callable[[Step], None]
 
 
@@ -64,6 +74,11 @@ class Interrupt:
     def __init__(self) -> None:
         self._notices: queue.SimpleQueue[Notice | _Failed | None] = queue.SimpleQueue()
         self.is_set = False
+
+    @property
+    def sink(self) -> Sink:
+        """Where what is watched for the run goes."""
+        return self._notices.put
 
     def set(self) -> None:
         """Ends the run now."""
@@ -96,27 +111,48 @@ class Runner:
         """Seconds since the start."""
         return time.monotonic() - self._started
 
-    def follow(self) -> None:
-        """Starts to watch all that the run is about."""
+    def follow(self, watches: Watches | None = None) -> None:
+        """Starts to watch all that the run is about, by watches of its own unless others are given."""
         targets = self._machine.targets
         definitions = frozenset(target.id.name for target in targets if target.id.kind == "CustomResourceDefinition")
-        self._plane.follow(kinds_of(targets), self._notices.put, definitions)
+        (watches or self._plane).follow(kinds_of(targets), self._interrupt.sink, definitions)
 
     def run(self, timeout: float, report: Report) -> End:
         """Until all is ready, nothing can go on, time is up, or somebody interrupts. Raises `ClusterError` where the cluster refuses for good."""
-        executor = ThreadPoolExecutor(_WORKERS, "nudge")
-        try:
+        with self._executor() as executor:
             while True:
                 self._report(report)
                 end = self._end(timeout)
                 if end is not None:
                     return end
-                for event in self._events(timeout):
-                    for action in self._machine.handle(event):
-                        report(Did(action, self.after))
-                        executor.submit(self._do, action)
+                self._go_on(timeout, self.after + _IDLE, executor, report)
+
+    def stay(self, report: Report) -> None:
+        """Until somebody interrupts, whatever is reached; says so each time that it is. Raises `ClusterError` where the cluster refuses for good."""
+        reached: End | None = None
+        with self._executor() as executor:
+            while not self._interrupt.is_set:
+                self._report(report)
+                if self._notices.empty():
+                    end = self._end(math.inf)
+                    if end != reached:
+                        reached = end
+                        report(Reached(end, self.after))
+                self._go_on(math.inf, self.after + _IDLE if reached is None else math.inf, executor, report)
+
+    @contextmanager
+    def _executor(self) -> Iterator[Executor]:
+        executor = ThreadPoolExecutor(_WORKERS, "nudge")
+        try:
+            yield executor
         finally:
             executor.shutdown(wait=False, cancel_futures=True)
+
+    def _go_on(self, timeout: float, idle: float, executor: Executor, report: Report) -> None:
+        for event in self._events(timeout, idle):
+            for action in self._machine.handle(event):
+                report(Did(action, self.after))
+                executor.submit(self._do, action)
 
     def _end(self, timeout: float) -> End | None:
         if self._interrupt.is_set:
@@ -127,12 +163,12 @@ class Runner:
             return End.TIMEOUT
         return End.STUCK if self._notices.empty() and self._machine.is_stuck else None
 
-    def _events(self, timeout: float) -> Iterator[Event]:
+    def _events(self, timeout: float, idle: float) -> Iterator[Event]:
         """Waits for something to happen; all that has by then, one after the other, since what one means may hang on those before it."""
         wake = self._machine.wake_at()
-        limit = min(timeout, self.after + _IDLE if wake is None else wake)
+        limit = min(timeout, idle if wake is None else wake)
         try:
-            notice = self._notices.get(timeout=max(limit - self.after, 0.0))
+            notice = self._notices.get(timeout=None if limit == math.inf else max(limit - self.after, 0.0))
             while True:
                 if notice is not None:
                     yield from self._translated(notice)

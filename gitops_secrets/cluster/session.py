@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, Protocol
 
 from gitops_secrets.cluster.live import text
-from gitops_secrets.cluster.port import ClusterError, ForbiddenError, RefusedError
+from gitops_secrets.cluster.port import ClusterError, ConflictError, ForbiddenError, RefusedError
 from gitops_secrets.model.ids import ResourceId
 
 JSON: Final = "application/json"
@@ -18,7 +18,7 @@ PASSING: Final = frozenset({429, 500, 502, 503, 504})
 FIRST_PAUSE: Final = 0.1
 LONGEST_PAUSE: Final = 5.0
 # An API server that restarts, or a load balancer that finds the next one. One that has never answered is more likely the wrong one.
-_PATIENCE: Final = 120.0
+PATIENCE: Final = 120.0
 _FIRST_PATIENCE: Final = 5.0
 _REQUEST_TIMEOUT: Final = 30.0
 
@@ -63,8 +63,9 @@ class Connection(Protocol):
 class Session:
     """Requests to one API server. Safe to use from many threads."""
 
-    def __init__(self, connect: Callable[[], Connection], context: str) -> None:
+    def __init__(self, connect: Callable[[], Connection], context: str, patience: float = PATIENCE) -> None:
         self.context = context
+        self._patience = patience
         self.closing = threading.Event()
         self._connect = connect
         self._connection = connect()
@@ -103,7 +104,7 @@ class Session:
                 started = time.monotonic()
             last = status
             # Credentials that are wrong stay wrong; those that have expired are good again once renewed.
-            patience = _PATIENCE if self._has_answered and status != 401 else _FIRST_PATIENCE
+            patience = self._patience if self._has_answered and status != 401 else min(_FIRST_PATIENCE, self._patience)
             if time.monotonic() - started > patience or self.closing.is_set():
                 if status == 0:
                     raise ClusterError(f"can't reach {self.server}: {answer.decode(errors='replace')}")
@@ -139,6 +140,8 @@ class Session:
             raise ClusterError(f"{self.server} does not accept the credentials of context {self.context!r}: {message}")
         if status == 403 and "is forbidden: User" in message:
             raise ForbiddenError(told)
+        if status == 409:
+            raise ConflictError(told)
         if 400 <= status < 500:
             raise RefusedError(told)
         raise ClusterError(f"{self.server}: {told}")
@@ -146,7 +149,7 @@ class Session:
     def _try(self, method: str, path: str, body: str | None, accept: str, content: str) -> tuple[int, bytes, float]:
         """Status, body, and how long the server asks to wait; status 0 for no answer at all, with the reason as body."""
         try:
-            response = self.open(method, path, body, accept=accept, content=content, timeout=_REQUEST_TIMEOUT)
+            response = self.open(method, path, body, accept=accept, content=content, timeout=min(_REQUEST_TIMEOUT, self._patience))
             answer = response.read()
         except OSError as error:
             return 0, str(error).encode(), 0.0

@@ -204,3 +204,11 @@ def kinds_of(targets: Iterable[Target]) -> tuple[tuple[str, str], ...]:
 def only_watched(targets: Iterable[Target]) -> tuple[Target, ...]:
     """The same targets for a run that changes nothing."""
     return tuple(replace(target, nudge=Nudge.NONE, creatable=False, refresh=False) for target in targets)
+
+
+def only_asked(targets: Iterable[Target]) -> tuple[Target, ...]:
+    """The same targets for a run that leaves no trace on what git owns but Flux' request to reconcile."""
+    return tuple(
+        replace(target, nudge=Nudge.REQUEST if target.id.group.endswith(".toolkit.fluxcd.io") else Nudge.NONE, creatable=False, refresh=False)
+        for target in targets
+    )

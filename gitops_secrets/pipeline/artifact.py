@@ -9,7 +9,7 @@ import tarfile
 import urllib.request
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 from urllib.error import URLError
 from urllib.parse import urlsplit
 
@@ -28,15 +28,28 @@ _TIMEOUT: Final = 60.0
 _LARGEST: Final = 512 * 1024 * 1024
 
 
-def open_artifact(plane: ControlPlane, source: str, folder: str, config: Path | None = None) -> tuple[Repository, Wanted]:
-    """The repository that `KIND/NAMESPACE/NAME` has fetched, limited to entry points below `folder`, and its commit.
+class Fetched(NamedTuple):
+    """What a source has fetched, and at which revision, as Flux writes it."""
 
-    Raises `UsageError` for a source that is none or has no artifact, `OutsideError` for an artifact that can't be had or is not what its digest says.
-    """
+    repository: Repository
+    wanted: Wanted
+    revision: str
+
+
+def source_called(source: str) -> ResourceId:
+    """The source that `KIND/NAMESPACE/NAME` names. Raises `UsageError` for what is none."""
     parts = source.split("/")
     if len(parts) != 3 or parts[0] not in _KINDS or not all(parts):
         raise UsageError(f"--source {source!r} is not KIND/NAMESPACE/NAME, such as GitRepository/flux-system/flux-system\nkinds: {', '.join(_KINDS)}")
-    live = plane.get(ResourceId(_SOURCE_GROUP, *parts))
+    return ResourceId(_SOURCE_GROUP, *parts)
+
+
+def open_artifact(plane: ControlPlane, source: ResourceId, folder: str, config: Path | None = None) -> Fetched:
+    """The repository that a source has fetched, limited to entry points below `folder`.
+
+    Raises `UsageError` for a source that has no artifact, `OutsideError` for an artifact that can't be had or is not what its digest says.
+    """
+    live = plane.get(source)
     if live is None:
         raise UsageError(f"{source} is not in the cluster")
     url, digest, revision = (text(live, "status", "artifact", field) for field in ("url", "digest", "revision"))
@@ -45,7 +58,7 @@ def open_artifact(plane: ControlPlane, source: str, folder: str, config: Path | 
     tree = _unpacked(_checked(_download(url), digest, url))
     repository = repository_of(tree, configuration_of(tree, config))
     scope = posixpath.normpath(folder).removeprefix("./").strip("/")
-    return replace(repository, revision=commit_of(revision), scope="" if scope == "." else scope), Wanted(commit_of(revision))
+    return Fetched(replace(repository, revision=commit_of(revision), scope="" if scope == "." else scope), Wanted(commit_of(revision)), revision)
 
 
 def _download(url: str) -> bytes:

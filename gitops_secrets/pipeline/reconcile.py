@@ -129,7 +129,7 @@ def reconcile(repository: Repository, job: Job, plane: ControlPlane, wanted: Wan
     Raises `ClusterError` where the cluster refuses.
     """
     started = datetime.now(UTC)
-    machine = Reconciliation(job.targets, wanted, f"{started.isoformat()}-{secrets.token_hex(3)}", started)
+    machine = Reconciliation(job.targets, wanted, run_token(started), started)
     counter = _Counter(report)
     runner = Runner(plane, machine, job.manifests, interrupt)
     runner.follow()
@@ -141,13 +141,18 @@ def reconcile(repository: Repository, job: Job, plane: ControlPlane, wanted: Wan
     verification = verify(job.plan, repository.table, plane, wanted, read_secrets=options.read_secrets)
     # A unit that was asked while its engine was at it already is looked at a second time, and is in the middle of that for a moment.
     until = min(runner.after + _SETTLING, options.timeout)
-    while end is End.READY and _is_settling(verification) and runner.after < until and not interrupt.is_set:
+    while end is End.READY and is_settling(verification) and runner.after < until and not interrupt.is_set:
         time.sleep(_PAUSE)
         verification = verify(job.plan, repository.table, plane, wanted, read_secrets=options.read_secrets)
     return Outcome(end, summary, verification)
 
 
-def _is_settling(verification: Verification) -> bool:
+def run_token(started: datetime) -> str:
+    """What tells the requests of one run from those of any other."""
+    return f"{started.isoformat()}-{secrets.token_hex(3)}"
+
+
+def is_settling(verification: Verification) -> bool:
     """Is all that is wrong that something is not ready at this moment?"""
     words = {complaint.word for verdict in verification.verdicts for complaint in verdict.complaints}
     return words == {"not-ready"}
