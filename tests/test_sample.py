@@ -20,13 +20,16 @@ COMPONENTS = tuple(sorted(str(file.parent.relative_to(ROOT)) for overlay in OVER
 
 # What the newest releases serve; every one of these groups has dropped older versions.
 SERVED = {
+    "apiextensions.k8s.io/v1",
     "apps/v1",
     "argoproj.io/v1alpha1",
     "batch/v1",
     "bitnami.com/v1alpha1",
     "external-secrets.io/v1",
+    "gitops-secrets.dev/v1alpha1",
     "helm.toolkit.fluxcd.io/v2",
     "kustomize.config.k8s.io/v1beta1",
+    "networking.k8s.io/v1",
     "rbac.authorization.k8s.io/v1",
     "source.toolkit.fluxcd.io/v1",
     "v1",

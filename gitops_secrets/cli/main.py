@@ -29,7 +29,10 @@ _PROGRAM_NAMES = {"kubectl-gitops_secrets": "kubectl gitops-secrets", "flux-gito
 COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         "check": ("check", "Say what is wrong or missing in the order, with evidence."),
-        "controller": ("controller", "Follow one source inside of the cluster: have Flux apply each artifact in order, and say how it stands."),
+        "controller": (
+            "controller",
+            "Follow one source inside of the cluster: have Flux apply each artifact in order, and say how it stands in status, events and metrics.",
+        ),
         "diff": ("diff", "Say what a change does to the graph: what lies between BASE and HEAD, or between BASE and the files on disk."),
         "explain": ("check", "Show the page of a RULE; without one, list all rules."),
         "fix": ("fix", "Mend what has one right answer: write what the findings' fixes say into the files, all other bytes kept."),

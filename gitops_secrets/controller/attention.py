@@ -13,6 +13,8 @@ from gitops_secrets.model.ids import ResourceId
 PATIENCE: Final = 4.0
 # A unit that is asked while its engine was at it already is looked at a second time, and is in the middle of that for a moment.
 _SETTLING: Final = 30.0
+# What changes while something is wrong changes more than once: a source that is fetched again is not ready for a moment.
+_CHANGING: Final = 2.0
 _BETWEEN: Final = 1.0
 # Looking takes at most a fifth of the time.
 _SHARE: Final = 4.0
@@ -25,7 +27,7 @@ class Attention:
 
     def __init__(self, now: float, timeout: float, interval: float) -> None:
         self._timeout, self._interval = timeout, interval
-        self._failing: dict[ResourceId, float] = {}
+        self._failing: dict[ResourceId, float] = {}  # since when, until it is looked at
         self._due = math.inf
         self._earliest = now
         self._given_up_at = now + timeout
@@ -36,16 +38,17 @@ class Attention:
     @property
     def due(self) -> float:
         """When to look; infinite: not before something happens."""
-        return max(min(self._due, self._given_up_at, self._again), self._earliest)
+        of_failing = min(self._failing.values(), default=math.inf) + PATIENCE
+        return max(min(self._due, of_failing, self._given_up_at, self._again), self._earliest)
 
     def saw(self, view: View, now: float) -> None:
         """Something of the run is in another phase."""
         if view.phase in (Phase.FAILING, Phase.SUSPENDED):
-            self._due = min(self._due, self._failing.setdefault(view.id, now) + PATIENCE)
+            self._failing.setdefault(view.id, now)
         else:
             self._failing.pop(view.id, None)
         if not self._is_well:
-            self._due = min(self._due, now)
+            self._due = min(self._due, now + _CHANGING)
 
     def reached(self, end: End | None, now: float) -> None:
         """All is ready, nothing can go on, or neither is so any more."""
@@ -61,6 +64,7 @@ class Attention:
         self._due = math.inf if counts else now
         if counts:
             self._is_well = is_well
+            self._failing.clear()
             self._again = now + (self._interval if is_well else min(self._interval, _RETRY))
             self._given_up_at = math.inf if self._given_up_at <= now else self._given_up_at
         return counts

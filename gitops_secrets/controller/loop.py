@@ -22,7 +22,7 @@ from gitops_secrets.controller.events import tidings
 from gitops_secrets.controller.metrics import Metrics
 from gitops_secrets.controller.recorder import Recorder
 from gitops_secrets.controller.settings import GROUP, KIND, Settings
-from gitops_secrets.controller.standing import Standing, Told, Trouble, requested_at, status_manifest, status_of
+from gitops_secrets.controller.standing import Standing, Told, Trouble, is_told, requested_at, status_manifest, status_of
 from gitops_secrets.errors import GitopsSecretsError, OutsideError, UsageError
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.pipeline.follow import Followed, kustomization_of, read
@@ -68,6 +68,7 @@ class _Run:
     phases: dict[ResourceId, View] = field(default_factory=dict)
     retry_at: float = math.inf
     reached_once: bool = False
+    is_silent: bool = False  # what the status says of this artifact holds until more is known
 
 
 class Controller:
@@ -167,7 +168,7 @@ class Controller:
                 run.attention.saw(view, now)
                 goals = [each for each in run.phases.values() if each.goal]
                 run.standing = replace(run.standing, ready=sum(each.phase is Phase.READY for each in goals), goals=len(goals))
-                if not run.standing.is_known:
+                if not run.standing.is_known and not run.is_silent:
                     self._write_at = min(self._write_at, self._written_at + _BETWEEN_PROGRESS)
             case Reached(end):
                 run.standing = replace(run.standing, end=end)
@@ -234,7 +235,8 @@ class Controller:
         self._run = run
         _LOG.info("takes up an artifact", extra={"about": str(self._settings.source), "revision": revision})
         self._metrics.took_up(revision)
-        if not self._failures:
+        run.is_silent = is_told(resource, revision)
+        if not run.is_silent:
             self._tell(run)
         try:
             run.followed = read(self._plane, self._settings.source, self._settings.folder, self._settings.config, self._settings.cluster)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from gitops_secrets.cluster.live import Live, conditions, generation, items, mapping, text
+from gitops_secrets.cluster.live import Live, condition, conditions, generation, items, mapping, number, text
 from gitops_secrets.cluster.runner import End
 from gitops_secrets.controller.settings import API_VERSION, KIND
 from gitops_secrets.model.ids import ResourceId
@@ -104,7 +104,8 @@ def message_of(standing: Standing) -> str:
     if not standing.causes:
         return f"{told}{without}"
     first, others = standing.causes[0].cause, len(standing.causes) - 1
-    return f"{first.title}{f' (and {others} more)' if others else ''}; do: {first.advice}; {told}{without}"
+    quoted = f"; {first.evidence[-1]}" if first.evidence else ""
+    return f"{first.title}{f' (and {others} more)' if others else ''}{quoted}; do: {first.advice}; {told}{without}"
 
 
 def shortened(message: str) -> str:
@@ -136,6 +137,14 @@ def status_of(resource: Live, standing: Standing, source: ResourceId, now: datet
 def requested_at(resource: Live) -> str:
     """The last request to look anew, as `flux reconcile` writes it."""
     return text(mapping(resource, "metadata", "annotations"), "reconcile.fluxcd.io/requestedAt")
+
+
+def is_told(resource: Live, revision: str) -> bool:
+    """Does a SourceVerification, as it is now, say already how it stands with a revision? Who goes on where another one ended has nothing to add at first."""
+    ready, status = condition(resource, "Ready"), mapping(resource, "status")
+    handled = requested_at(resource) in ("", text(status, "lastHandledReconcileAt"))
+    is_current = handled and number(status, "observedGeneration") == generation(resource) and text(status, "lastAttemptedRevision") == revision
+    return is_current and ready is not None and ready.status != "Unknown"
 
 
 def status_manifest(resource: Live, status: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,9 +14,9 @@ import pytest
 
 from gitops_secrets.errors import OutsideError, UsageError
 from gitops_secrets.model.ids import ResourceId
-from gitops_secrets.pipeline.artifact import open_artifact
+from gitops_secrets.pipeline.artifact import open_artifact, source_called
 
-SOURCE = "GitRepository/flux-system/flux-system"
+SOURCE = source_called("GitRepository/flux-system/flux-system")
 
 
 def archive(files: dict[str, str], link: str = "") -> bytes:
@@ -72,13 +72,13 @@ def serve() -> Iterator[Any]:
 
 
 def test_the_files_of_an_artifact_are_the_repository_at_its_commit(serve: Any) -> None:
-    repository, wanted = open_artifact(serve(archive({"./clusters/a.yaml": "a: 1", "b.yaml": ""})), SOURCE, "./clusters/")
+    repository, wanted, _ = open_artifact(serve(archive({"./clusters/a.yaml": "a: 1", "b.yaml": ""})), SOURCE, "./clusters/")
 
     assert (repository.tree.files, repository.scope, repository.revision, wanted.commit) == (("b.yaml", "clusters/a.yaml"), "clusters", "1f2e", "1f2e")
 
 
 def test_what_leaves_an_archive_is_not_read(serve: Any) -> None:
-    repository, _ = open_artifact(serve(archive({"../out.yaml": "a: 1", "in.yaml": "a: 1"}, link="link.yaml")), SOURCE, ".")
+    repository, _, _ = open_artifact(serve(archive({"../out.yaml": "a: 1", "in.yaml": "a: 1"}, link="link.yaml")), SOURCE, ".")
 
     assert repository.tree.files == ("in.yaml",)
 
@@ -98,16 +98,16 @@ def test_what_is_no_archive_is_an_error(serve: Any) -> None:
         open_artifact(serve(b"text"), SOURCE, ".")
 
 
+@pytest.mark.parametrize("source", ["flux-system", "HelmRelease/a/b", "GitRepository//b", "GitRepository/a/b/c"])
+def test_what_names_no_source_is_wrong_usage(source: str) -> None:
+    with pytest.raises(UsageError, match="is not KIND/NAMESPACE/NAME"):
+        source_called(source)
+
+
 @pytest.mark.parametrize(
-    ("source", "says"),
-    [
-        ("flux-system", "is not KIND/NAMESPACE/NAME"),
-        ("HelmRelease/a/b", "is not KIND"),
-        ("GitRepository/a/b", "is not in the cluster"),
-        (SOURCE, "has fetched nothing yet"),
-    ],
+    ("source", "says"), [(source_called("GitRepository/a/b"), "is not in the cluster"), (SOURCE, "has fetched nothing yet")], ids=["not there", "nothing yet"]
 )
-def test_a_source_that_has_no_artifact_is_wrong_usage(source: str, says: str) -> None:
+def test_a_source_that_has_no_artifact_is_wrong_usage(source: ResourceId, says: str) -> None:
     with pytest.raises(UsageError, match=says):
         open_artifact(Cluster(None), source, ".")  # type: ignore[arg-type]
 
