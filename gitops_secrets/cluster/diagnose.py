@@ -25,6 +25,8 @@ _WORKERS: Final = 4
 _NO_MATCH: Final = re.compile(r'no matches for kind "(?P<kind>[^"]+)" in version "(?P<version>[^"]+)"')
 _OUTSIDE: Final = frozenset({"HealthCheckFailed", "Progressing", "ProgressingWithRetry", "HealthCheckCanceled", ""})
 _QUOTED_EVENTS: Final = 3
+# kustomize-controller's words where a dependency was there and not ready yet.
+_WAITED: Final = "' is not ready"
 _NOT_SEEN: Final = "its controller has not looked at it"
 
 
@@ -130,7 +132,10 @@ class Diagnosis:
         if unit.source is not None:
             yield unit.source
         if status.reason == "DependencyNotReady" or not self._was_tried(id):
-            yield from self.graph.dependencies.get(id, ())
+            yield from (dependencies := self.graph.dependencies.get(id, ()))
+            if _WAITED in status.message and not any(dependency in self.unwell for dependency in dependencies):
+                # What it waited for is ready by now; at its next try it meets what its content needs.
+                yield from (need for each in self.content.get(id, ()) for need in self.needs.get(each, ()))
             return
         yield from self.needs.get(id, ())
         content = self.content.get(id, ())

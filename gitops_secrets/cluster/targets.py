@@ -206,9 +206,14 @@ def only_watched(targets: Iterable[Target]) -> tuple[Target, ...]:
     return tuple(replace(target, nudge=Nudge.NONE, creatable=False, refresh=False) for target in targets)
 
 
-def only_asked(targets: Iterable[Target]) -> tuple[Target, ...]:
-    """The same targets for a run that leaves no trace on what git owns but Flux' request to reconcile."""
+def only_asked(targets: Iterable[Target], followed: ResourceId) -> tuple[Target, ...]:
+    """The same targets for a run that leaves no trace on what git owns but Flux' request to reconcile, and takes what the source `followed` has fetched."""
     return tuple(
-        replace(target, nudge=Nudge.REQUEST if target.id.group.endswith(".toolkit.fluxcd.io") else Nudge.NONE, creatable=False, refresh=False)
+        replace(
+            target,
+            nudge=Nudge.REQUEST if target.id.group.endswith(".toolkit.fluxcd.io") and target.id != followed else Nudge.NONE,
+            creatable=False,
+            refresh=False,
+        )
         for target in targets
     )

@@ -49,7 +49,7 @@ def read(plane: ControlPlane, source: ResourceId, folder: str, config: Path | No
     found = the_cluster(analysis)
     job = job_of(repository, found, plane, Options(Engine.FLUX))
     findings = Counter((finding.rule, finding.severity.value) for finding in check(repository, analysis, fixes=False).findings)
-    return Followed(revision, wanted, found.plan, repository.table, only_asked(job.targets), findings)
+    return Followed(revision, wanted, found.plan, repository.table, only_asked(job.targets, source), findings)
 
 
 def kustomization_of(graph: Graph, subject: ResourceId) -> ResourceId | None:

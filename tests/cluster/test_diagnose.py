@@ -217,6 +217,9 @@ CASES = {
         kustomization("stores"),
         "it is suspended",
     ),
+    "a dependency that is ready by now, before a store that is not": Broken(
+        observed(failing_store("InvalidProviderConfig", "unable to create client"), waiting_unit(), without=BEHIND_STORE, secrets=None), STORE, "credential"
+    ),
     "a dependency that is not there": refused(
         "dependency 'flux-system/no-such' not found: kustomizations.kustomize.toolkit.fluxcd.io \"no-such\" not found",
         "it depends on something that is not there",

@@ -61,7 +61,10 @@ def role_without(role: Object, left_out: Permission | None) -> Object:
 
 def manifests() -> list[Object]:
     return [
-        document for name in ("namespace/namespace", "service-account", "role") for document in yaml.safe_load_all((MANIFESTS / f"{name}.yaml").read_text()) if document
+        document
+        for name in ("namespace/namespace", "service-account", "role")
+        for document in yaml.safe_load_all((MANIFESTS / f"{name}.yaml").read_text())
+        if document
     ]
 
 

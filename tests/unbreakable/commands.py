@@ -8,7 +8,7 @@ from gitops_secrets.cli.main import cli
 
 THING = "Deployment/neighbour/web"
 # They read no repository, need two states of one, or a cluster.
-NOT_RUN = frozenset({"explain", "diff", "reconcile", "verify"})
+NOT_RUN = frozenset({"controller", "explain", "diff", "reconcile", "verify"})
 OF_A_CHANGE = frozenset({"suggestions"})
 
 

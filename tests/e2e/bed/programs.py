@@ -83,6 +83,12 @@ MODULES = (
         programs=tuple((name, f"github.com/fluxcd/{name}") for name in _FLUX_CONTROLLERS),
         assets=tuple((f"crds/{name}", f"github.com/fluxcd/{name}", "config/crd/bases") for name in _FLUX_CONTROLLERS),
     ),
+    # The one of Flux 2.6: of later ones the module proxy lacks the checksums. Events and alerts are the same since.
+    GoModule(
+        "notification",
+        programs=(("notification-controller", "github.com/fluxcd/notification-controller"),),
+        assets=(("crds", "github.com/fluxcd/notification-controller", "config/crd/bases"),),
+    ),
     GoModule(
         "sealed-secrets",
         programs=(("sealed-secrets", "github.com/bitnami/sealed-secrets/cmd/controller"), ("kubeseal", "github.com/bitnami/sealed-secrets/cmd/kubeseal")),

@@ -1,0 +1,203 @@
+"""`gitops-secrets controller` in a cluster: each commit is followed, and status, events, metrics and the forge say how it stands."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from tests.e2e.bed import canary, notification, operators, replica
+from tests.e2e.bed.api import CLUSTER_SECRET_STORE, EVENT, GIT_REPOSITORY, KUSTOMIZATION, Kind, Object, is_ready, ready_condition
+from tests.e2e.bed.bed import Bed, running
+from tests.e2e.bed.notification import Forge
+from tests.e2e.bed.processes import wait_until
+from tests.e2e.bed.programs import Programs
+from tests.e2e.bed.replica import LEASE, SOURCE_VERIFICATION, Replica
+from tests.e2e.bed.scenario import Scenario
+
+Figure = Callable[[str, str], None]
+NOBODY = "nobody"
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A bed with all that a controller talks to."""
+
+    bed: Bed
+    forge: Forge
+    events: str
+
+
+@pytest.fixture(scope="module")
+def stage(built: Programs, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    with running(built, tmp_path_factory.mktemp("controller") / "bed") as bed, notification.notifying(bed) as (forge, events):
+        operators.install_external_secrets(bed)
+        replica.install(bed)
+        yield Stage(bed, forge, events)
+
+
+class Platform:
+    """A store, and an ExternalSecret that needs it, followed by replicas of the controller."""
+
+    def __init__(self, stage: Stage, name: str) -> None:
+        self.stage, self.bed, self.name = stage, stage.bed, name
+        self.canary = secrets.token_hex(16)
+        self.case = case = Scenario(self.bed, name)
+        case.provider.put_secret(f"{name}/key", self.canary)
+        case.unit("store", case.credential(), case.store(name))
+        case.unit("app", case.external_secret("app", name, f"{name}/key"), dependsOn=[{"name": "store"}])
+        notification.alert(self.bed, name)
+        case.apply()
+
+    def replica(self, name: str, *options: str) -> Replica:
+        return replica.start(self.bed, f"{self.name}-{name}", f"GitRepository/{self.name}/{self.name}", f"--events-addr={self.stage.events}", *options)
+
+    def push(self) -> str:
+        """Commits what was written, and has Flux fetch it, as a webhook would; returns its revision."""
+        commit = self.case.commit()
+        self.bed.api.poke(GIT_REPOSITORY, self.name, self.name)
+        return f"main@sha1:{commit}"
+
+    def break_store(self) -> str:
+        store = self.case.store(self.name)
+        for reference in store["spec"]["provider"]["aws"]["auth"]["secretRef"].values():
+            reference["name"] = NOBODY
+        self.case.files("store", {"1.yaml": store})
+        return self.push()
+
+    def mend_store(self) -> str:
+        self.case.files("store", {"1.yaml": self.case.store(self.name)})
+        return self.push()
+
+    @property
+    def revision(self) -> str:
+        source = self.bed.api.get(GIT_REPOSITORY, self.name, self.name) or {}
+        revision: str = source["status"]["artifact"]["revision"]
+        return revision
+
+    def is_verified(self, revision: str = "") -> bool:
+        standing = replica.standing(self.bed)
+        return is_ready(standing) and standing["status"].get("lastAppliedRevision") == (revision or self.revision)
+
+    def forge_says(self, commit: str, context: str) -> str:
+        return self.stage.forge.states(commit).get(context, "")
+
+    def events(self, revision: str) -> list[Object]:
+        """Those of the controller that carry a revision."""
+        found = [event for event in self.bed.api.list(EVENT, self.name) if event.get("reportingComponent") == "gitops-secrets-controller"]
+        return [event for event in found if revision in event["metadata"].get("annotations", {}).values()]
+
+
+@pytest.fixture
+def platform(stage: Stage, request: pytest.FixtureRequest) -> Iterator[Platform]:
+    platform = Platform(stage, f"p{abs(hash(request.node.name)) % 10**6}")
+    yield platform
+    for process in stage.bed.processes:
+        if process.name.startswith(platform.name):
+            process.kill()
+    stage.bed.api.delete(LEASE, replica.NAMESPACE, replica.NAME)
+    stage.bed.api.delete(SOURCE_VERIFICATION, replica.NAMESPACE, replica.NAME)
+    wait_until(lambda: not replica.standing(stage.bed), "the SourceVerification is gone")
+    replica.install(stage.bed)
+
+
+def test_a_commit_is_verified_and_status_events_metrics_and_forge_say_so(platform: Platform, figure: Figure) -> None:
+    controller = platform.replica("a")
+    wait_until(lambda: "artifact" in (platform.bed.api.get(GIT_REPOSITORY, platform.name, platform.name) or {}).get("status", {}), "the source is fetched")
+    wait_until(platform.is_verified, "the first commit is verified", timeout=180)
+    case = platform.case
+    case.files("app", {"second.yaml": case.external_secret("second", platform.name, f"{platform.name}/key")})
+    revision = platform.push()
+    took = wait_until(lambda: platform.is_verified(revision), "the second commit is verified", timeout=120)
+    commit = revision.rpartition(":")[2]
+    wait_until(lambda: platform.forge_says(commit, f"gitrepository/{platform.name}") == "success", "the forge has the status of the commit")
+    events, metrics, standing = platform.events(revision), controller.ask("/metrics"), replica.standing(platform.bed)
+    texts = [metrics, json.dumps(standing)]
+    seen = canary.sightings(platform.bed, platform.canary, texts=texts)
+    figure("controller: a commit is verified, told in status, events, metrics and at the forge", f"{took:.1f} s after the push")
+
+    assert [(event["involvedObject"]["kind"], event["type"], event["reason"]) for event in events] == [("GitRepository", "Normal", "Succeeded")]
+    assert events[0]["metadata"]["annotations"] == {"source.toolkit.fluxcd.io/revision": revision}
+    assert standing["status"]["objects"] == {"total": 7, "notReady": 0}
+    assert f'gitops_secrets_revision_info{{revision="{revision}"}} 1.0' in metrics
+    assert 'gitops_secrets_ready{status="True"} 1.0' in metrics
+    assert seen == []
+    # Nothing is written on what git owns but Flux' own request.
+    assert not [key for key in written_on(platform.bed, KUSTOMIZATION, platform.name) if key != "reconcile.fluxcd.io/requestedAt"]
+
+
+def test_a_commit_that_breaks_a_store_is_reported_with_its_root(platform: Platform, figure: Figure) -> None:
+    controller = platform.replica("a")
+    wait_until(platform.is_verified, "the first commit is verified", timeout=180)
+    revision = platform.break_store()
+    store_fails = lambda: ready_condition(platform.bed.api.get(CLUSTER_SECRET_STORE, "", platform.name) or {}).get("status") == "False"  # noqa: E731
+    wait_until(store_fails, "the store fails", timeout=120)
+    took = wait_until(lambda: ready_condition(replica.standing(platform.bed)).get("status") == "False", "it is told")
+    told, metrics = ready_condition(replica.standing(platform.bed))["message"], controller.ask("/metrics")
+    commit = revision.rpartition(":")[2]
+    wait_until(lambda: platform.forge_says(commit, "kustomization/store") == "failure", "the forge says so of the Kustomization concerned")
+    wait_until(lambda: platform.forge_says(commit, f"gitrepository/{platform.name}") == "failure", "and of the commit as a whole")
+    mended = platform.mend_store()
+    wait_until(lambda: platform.is_verified(mended), "it is mended", timeout=120)
+    wait_until(lambda: platform.forge_says(mended.rpartition(":")[2], "kustomization/store") == "success", "the forge says that it is mended")
+    figure("controller: a broken store is reported with its root", f"{took:.1f} s after it fails")
+
+    assert took < 10
+    assert told.startswith(f"Secret/{platform.name}/{NOBODY}: it is not there")
+    assert 'gitops_secrets_ready{status="False"} 1.0' in metrics
+    assert {event["involvedObject"]["kind"] for event in platform.events(revision) if event["type"] == "Warning"} == {"GitRepository", "Kustomization"}
+
+
+def test_when_the_leader_is_killed_the_other_takes_over_and_nothing_is_lost(platform: Platform, figure: Figure) -> None:
+    first, second = platform.replica("a", "--lease-duration=6s"), platform.replica("b", "--lease-duration=6s")
+    wait_until(platform.is_verified, "the first commit is verified", timeout=180)
+    leader, other = (first, second) if first.leads else (second, first)
+    case = platform.case
+    case.files("app", {"second.yaml": case.external_secret("second", platform.name, f"{platform.name}/key")})
+    before = platform.revision
+    revision = platform.push()
+    leader.process.kill()
+    took = wait_until(lambda: other.leads, "the other leads", timeout=60)
+    wait_until(lambda: platform.is_verified(revision), "the commit is verified by the other", timeout=120)
+    figure("controller: another replica takes over from one that is killed", f"{took:.1f} s with a lease of 6 s")
+
+    assert [len(platform.events(each)) for each in (before, revision)] == [1, 1]
+
+
+def test_it_ends_within_two_seconds_and_gives_its_lease_back(platform: Platform, figure: Figure) -> None:
+    first = platform.replica("a")
+    wait_until(platform.is_verified, "the first commit is verified", timeout=180)
+    second = platform.replica("b")
+    assert first.process.pid is not None
+    started = time.monotonic()
+    first.process.stop()
+    ended = time.monotonic() - started
+    took = wait_until(lambda: second.leads, "the other leads", timeout=60)
+    figure("controller: SIGTERM", f"out after {ended:.1f} s, the other leads {took:.1f} s later")
+
+    assert ended < 2
+    assert took < 10  # less than the lease, which is 15 s
+    assert json.loads(first.log.splitlines()[-1])["msg"] == "stopped"
+
+
+def test_a_run_without_a_leader_election_needs_no_lease(platform: Platform) -> None:
+    platform.replica("a", "--no-leader-election")
+    wait_until(platform.is_verified, "the first commit is verified", timeout=180)
+
+    assert platform.bed.api.get(LEASE, replica.NAMESPACE, replica.NAME) is None
+
+
+def written_on(bed: Bed, kind: Kind, namespace: str) -> set[str]:
+    """Annotations that gitops-secrets set, by the record of field managers."""
+    found = set()
+    for thing in bed.api.list(kind, namespace):
+        for entry in thing["metadata"].get("managedFields", []):
+            if entry["manager"] == "gitops-secrets":
+                fields = entry["fieldsV1"]
+                found |= {key.removeprefix("f:") for key in fields.get("f:metadata", {}).get("f:annotations", {}) if key != "."}
+                found |= {key for key in fields if key != "f:metadata"}
+    return found
