@@ -29,12 +29,17 @@ test-html: environment ## the page of scan --format html, in the Chromium that i
 .PHONY: e2e
 e2e: environment ## on a real control plane with Flux and External Secrets Operator, which it builds once (20 CPU minutes)
 	@$(BIN)/python -m tests.e2e.bed build
-	@$(BIN)/python -m pytest -q -m "not full" --complete tests/e2e $(ARGS)
+	@$(BIN)/python -m pytest -q -m "not full" --complete --ignore=tests/e2e/argo_cd tests/e2e $(ARGS)
 
 .PHONY: e2e-full
 e2e-full: environment ## the same with the long ones: every edge, every permission, all faults
 	@$(BIN)/python -m tests.e2e.bed build
-	@$(BIN)/python -m pytest -q --complete tests/e2e $(ARGS)
+	@$(BIN)/python -m pytest -q --complete --ignore=tests/e2e/argo_cd tests/e2e $(ARGS)
+
+.PHONY: e2e-argo
+e2e-argo: environment ## the same control plane with Argo CD (10 CPU minutes more, once)
+	@$(BIN)/python -m tests.e2e.bed build --argo-cd
+	@$(BIN)/python -m pytest -q tests/e2e/argo_cd $(ARGS)
 
 .PHONY: cluster
 cluster: environment ## a control plane that is left running, with the sample platform in a git server (ARGS="--overlay staging"); ends by make cluster-down

@@ -304,8 +304,8 @@ class Reconciliation:
             nudge = Nudge.APPLY
         elif nudge is Nudge.APPLY:
             nudge = Nudge.REQUEST
-        if nudge is Nudge.REQUEST and is_application(id) and not node.first and self._is_compared(node):
-            nudge = Nudge.SYNC
+        if nudge is Nudge.REQUEST and is_application(id) and not node.first and node.live is not None and self._is_compared(node):
+            nudge = Nudge.SYNC if argo.wants_sync(node.live) else Nudge.REQUEST
         self._tokens += 1
         node.token = f"{self._run}.{self._tokens}"
         node.nudged_at = now
@@ -341,7 +341,10 @@ class Reconciliation:
         since = max(met, node.nudged_at or 0.0)
         if not self._is_compared(node):
             return since + _backoff(node.nudges, _FIRST_RETRY)
-        if not argo.wants_sync(node.live) or argo.is_in_vain(node.live) or self._denial(node) is not None:
+        if not argo.wants_sync(node.live):
+            # Its health may be that of a moment that has passed: Argo CD looks again after two minutes.
+            return max(since, node.seen_at) + _backoff(node.nudges, GRACE)
+        if argo.is_in_vain(node.live) or self._denial(node) is not None:
             return None
         if argo.syncs_itself(node.live):
             return max(since, node.seen_at) + GRACE

@@ -157,6 +157,7 @@ class Problem:
     other: str | None = None  # id of what it names, if anything
     written: str = ""  # the value that is wrong, where one other is likely to be meant
     meant: str = ""  # that one
+    option: str = ""  # of kustomize, with which it is none: whether Argo CD sets it is known when its settings are
 
 
 @dataclass(frozen=True, slots=True)

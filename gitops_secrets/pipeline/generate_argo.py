@@ -84,8 +84,8 @@ def _ordered(repository: Repository, builder: Builder, components: Sequence[str]
         roots.append((resource, None))
     repositories = Repositories(frozenset({normalised_url(options.repository)}))
     made = expand(roots, (), Sources(None, frozenset()), repositories, repository.loader, builder, scope_of)
-    if any(problem.rule == "build-failed" for problem in made.problems):
-        first = next(problem for problem in made.problems if problem.rule == "build-failed")
+    first = next((problem for problem in made.problems if problem.rule == "build-failed" and not problem.option), None)
+    if first is not None:
         raise UsageError(f"{first.place}: {first.message}")
     cluster = Cluster("", components[0], "argo", made.units, made.resources, made.releases, made.opaque, made.problems)
     return analyse_cluster(cluster, repository).plan

@@ -19,7 +19,17 @@ from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import MappingNode, Place, as_mapping, as_sequence, as_text
 from gitops_secrets.model.results import AppliedResource, Cluster, Destination, Unit, overlay_id
 from gitops_secrets.rendering.argo.applications import ARGO_GROUP, ARGO_NAMESPACE, destination_of, is_argo_unit, sources_of
-from gitops_secrets.rendering.argo.discovery import Reach, entry_point, find_objects, may_hold_objects, own_urls, registered_cluster, root_groups, settings_of
+from gitops_secrets.rendering.argo.discovery import (
+    Reach,
+    allowed,
+    entry_point,
+    find_objects,
+    may_hold_objects,
+    own_urls,
+    registered_cluster,
+    root_groups,
+    settings_of,
+)
 from gitops_secrets.rendering.argo.engine import ArgoEngine
 from gitops_secrets.rendering.argo.repositories import Repositories
 from gitops_secrets.rendering.artifacts import EXTENSIONS_GROUP, folder_loader
@@ -124,6 +134,7 @@ class _Discovery:
         self._add_applications()
         self._add_overlays()
         names = unique_suffixes([entry.path for entry, _ in self.clusters])
+        called = {entry.path: name for name, (entry, _) in zip(names, self.clusters, strict=True)}
         # One whose path is not there says nothing of what else is in use.
         bootstrapped = any(entry.bootstrapped and cluster.resources for entry, cluster in self.clusters)
         engine = any(entry.engine != "none" and not _is_shelved(entry) and cluster.resources for entry, cluster in self.clusters)
@@ -132,6 +143,7 @@ class _Discovery:
             replace(
                 cluster,
                 name=name,
+                hub=None if cluster.hub is None else called[cluster.hub],
                 # An engine makes directories that it does not reach parts of something else, or of nothing.
                 stray=_is_shelved(entry) or (bootstrapped and not entry.bootstrapped) or (engine and entry.engine == "none"),
                 guessed=not entry.bootstrapped,
@@ -165,7 +177,7 @@ class _Discovery:
             bootstrap = next((entry for entry in known if path == entry.file), None) or next((entry for entry in known if path == entry.path), None)
             entry = bootstrap or entry_point_of(path, documents, self.scope_of)
             if entry is not None:
-                cluster, _ = self._expanded(replace(entry, file=path or "."))
+                cluster = self._with_settings(self._expanded(replace(entry, file=path or "."))[0])
                 return cluster if bootstrap or build is None else replace(cluster, problems=(*cluster.problems, *build.problems))
         if engine == "flux" or build is None:
             advice = "it must be a directory to be applied as it is" if is_file else "with `engine: none` it is applied as it is"
@@ -223,11 +235,15 @@ class _Discovery:
                     units.append(replace(known[parent], remote=True))
                     pending.append(known[parent].parent)
             self.built |= within.built
-            yield spoke, replace(made, units=tuple(sorted(units, key=lambda unit: unit.id)), argo=hub.argo, hub=hub.name)
+            yield (
+                spoke,
+                replace(made, units=tuple(sorted(units, key=lambda unit: unit.id)), argo=hub.argo, hub=entry.path, problems=allowed(made.problems, hub.argo)),
+            )
 
     def _with_settings(self, cluster: Cluster) -> Cluster:
         """`cluster` with how its Argo CD is set up, if it has one."""
-        return replace(cluster, argo=settings_of(cluster)) if any(unit.sync is not None for unit in cluster.units) else cluster
+        settings = settings_of(cluster) if any(unit.sync is not None for unit in cluster.units) else None
+        return replace(cluster, argo=settings, problems=allowed(cluster.problems, settings))
 
     def _expanded(self, entry: EntryPoint, roots: Sequence[Root] = (), here: Destination | None = None) -> tuple[Cluster, Expansion]:
         urls = self.urls | ({normalised_url(entry.url)} if entry.url else frozenset())
@@ -385,9 +401,9 @@ class _Discovery:
         units = {place: pair for place, pair in found.units.items() if place not in self.reached and pair[0] not in self.built}
         if not units:
             return
-        for resource in self._listed_units():
-            if resource.place in units:
-                units[resource.place] = (units[resource.place][0], resource)
+        listed, read = self._listed_units()
+        # What a build read without making an object of it is a patch.
+        units = {place: (file, listed.get(place, resource)) for place, (file, resource) in units.items() if place in listed or file not in read}
         files = frozenset(file for file, _ in units.values())
         off = {place: pair for place, pair in units.items() if self._is_left_out(pair[0], files)}
         used = {place: pair for place, pair in units.items() if place not in off} or units
@@ -425,14 +441,18 @@ class _Discovery:
         cluster, _ = self._expanded(entry)
         return self._with_settings(cluster)
 
-    def _listed_units(self) -> Iterable[Resource]:
-        """Applications as the kustomize directories that list them render them."""
+    def _listed_units(self) -> tuple[Mapping[Place, Resource], Set[str]]:
+        """Applications as the kustomize directories that list them render them, by place; and the files that builds of such directories read."""
+        listed: dict[Place, Resource] = {}
+        read: set[str] = set()
         for directory in self._unreferenced_directories():
-            for node in self.builder.build(directory).resources:
-                if as_text(node.get("apiVersion")).startswith(ARGO_GROUP):
-                    resource = to_resource(node, self.scope_of, ARGO_NAMESPACE)
-                    if resource is not None:
-                        yield resource
+            build = self.builder.build(directory)
+            rendered = (to_resource(node, self.scope_of, ARGO_NAMESPACE) for node in build.resources if as_text(node.get("apiVersion")).startswith(ARGO_GROUP))
+            found = {resource.place: resource for resource in rendered if resource is not None}
+            listed |= found
+            if found and not build.failed:
+                read |= build.inputs
+        return listed, read
 
     def _reach(self, root: Resource, frontier: frozenset[Place], urls: frozenset[str]) -> Reach:
         state = State(self.loader, self.builder, self.scope_of)

@@ -289,3 +289,42 @@ def test_labels_that_no_cluster_of_the_configuration_has_select_none() -> None:
 
     assert unit(found["roots"], "set").opaque is None
     assert names(found["roots"]) == ["app"]
+
+
+def settings_map(**data: str) -> str:
+    return dump({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "argocd-cm", "namespace": "argocd"}, "data": data})
+
+
+@pytest.mark.parametrize(
+    ("data", "refused"),
+    [
+        (None, []),
+        ({"url": "https://argocd.example.org"}, ["../shared/settings.yaml is not in", "kustomize hands charts to Helm only with"]),
+        ({"kustomize.buildOptions": "--enable-helm"}, ["../shared/settings.yaml is not in"]),
+        ({"kustomize.buildOptions": "--enable-helm --load-restrictor LoadRestrictionsNone"}, []),
+    ],
+)
+def test_what_kustomize_refuses_hangs_on_the_options_that_argo_cd_gives_it(data: dict[str, str] | None, refused: list[str]) -> None:
+    chart = {"name": "operator", "repo": "https://charts.example.org", "version": "1.0.0"}
+    files = {"a/kustomization.yaml": dump({"resources": ["../shared/settings.yaml"], "helmCharts": [chart]}), "shared/settings.yaml": config_map()}
+    found = cluster(files | ({"roots/argocd-cm.yaml": settings_map(**data)} if data is not None else {}), application("a"))
+    problems = [problem.message for problem in found.problems]
+
+    assert len(problems) == len(refused)
+    assert all(message.startswith(words) for message, words in zip(problems, refused, strict=True))
+
+
+def test_a_patch_of_an_application_set_is_no_root() -> None:
+    base = application_set([{"list": {"elements": ["patch-me"]}}])
+    patch = application_set([{"list": {"elements": [{"name": "shop"}]}}])
+    del patch["spec"]["template"], patch["metadata"]["namespace"]
+    overlay = {"resources": ["../base"], "patches": [{"path": "elements.yaml", "target": {"kind": "ApplicationSet", "name": "set"}}]}
+    files = {
+        "argo/base/set.yaml": dump(base),
+        "argo/base/kustomization.yaml": dump({"namespace": "openshift-gitops", "resources": ["set.yaml"]}),
+        "argo/production/kustomization.yaml": dump(overlay),
+        "argo/production/elements.yaml": dump(patch),
+    }
+    found = cluster(files)
+
+    assert (names(found), found.problems) == (["shop"], ())

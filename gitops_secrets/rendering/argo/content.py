@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from gitops_secrets.manifests.load import YAML_SUFFIXES, Documents, Loader
@@ -97,7 +97,10 @@ def _kustomized(source: Source, reading: Reading, path: str, loader: Loader, bui
     content.opaque += [opaque for opaque in build.opaque if opaque.place not in charts]
     root = find_kustomization(loader.tree, path)
     document = as_mapping(next(iter(loader.load(root).documents), None)) if root else MappingNode()
+    content.problems += [replace(problem, subject=reading.owner) for problem in build.outside]
     for chart in build.charts:
+        message = "kustomize hands charts to Helm only with --enable-helm"
+        content.problems.append(Problem(message, chart.place, "build-failed", reading.owner, option="--enable-helm"))
         content.releases.append(_inflated(chart, reading, as_text(document.get("namespace")), loader))
     return content
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from gitops_secrets.manifests.load import Loader
-from gitops_secrets.model.facts import Resource
+from gitops_secrets.model.facts import Problem, Resource
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import MappingNode, Place, as_mapping, as_sequence, as_text
 from gitops_secrets.model.results import ArgoSettings, Cluster, Destination
@@ -21,6 +21,7 @@ from gitops_secrets.repository.tree import Tree, join
 _CLUSTER_SECRET: Final = ("argocd.argoproj.io/secret-type", "cluster")
 _FEW: Final = 10  # objects of an Application that say little of whose it is
 _SETTINGS: Final = "argocd-cm"
+_BUILD_OPTIONS: Final = "kustomize.buildOptions"
 
 
 @dataclass(slots=True)
@@ -187,6 +188,12 @@ def settings_of(cluster: Cluster) -> ArgoSettings | None:
             place = configs.place("cm") if "cm" in configs else release.place
             return ArgoSettings(place, as_mapping(configs.get("cm")), as_text(image.get("tag")).removeprefix("v"))
     return None
+
+
+def allowed(problems: Iterable[Problem], settings: ArgoSettings | None) -> tuple[Problem, ...]:
+    """The problems that are left with what Argo CD hands to kustomize; without its settings, nothing that an option allows counts as one."""
+    given = " ".join(as_text(value) for key, value in settings.data.items() if key.startswith(_BUILD_OPTIONS)) if settings is not None else ""
+    return tuple(problem for problem in problems if not problem.option or (settings is not None and problem.option not in given))
 
 
 def _is_setting(resource: Resource) -> bool:

@@ -36,6 +36,7 @@ class Accumulated:
     problems: list[Problem] = field(default_factory=list)
     opaque: list[Opaque] = field(default_factory=list)
     charts: list[InflatedChart] = field(default_factory=list)
+    outside: list[Problem] = field(default_factory=list)  # files that kustomize refuses unless its load restrictions are off, as Flux has them
     inputs: set[str] = field(default_factory=set)
     directories: set[str] = field(default_factory=set)
     schema: Schema | None = None  # the one that it set for all that comes after

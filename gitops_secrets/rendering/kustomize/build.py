@@ -38,6 +38,7 @@ class Build:
     inputs: frozenset[str]  # every file read and every directory listed; directories end with "/"
     failed: bool  # kustomize would exit non-zero
     charts: tuple[InflatedChart, ...] = ()  # what it would hand to Helm; named in `opaque` as well
+    outside: tuple[Problem, ...] = ()  # files above a kustomization, which kustomize refuses unless its load restrictions are off
 
 
 class Builder:
@@ -214,7 +215,15 @@ class Builder:
             problems.append(Problem(error.message, error.place or fields.place("sortOptions"), "build-failed"))
             failed = True
         resources = tuple(self._resource(draft, metadata) for draft in drafts)
-        return Build(resources, tuple(dict.fromkeys(problems)), tuple(dict.fromkeys(state.opaque)), frozenset(state.inputs), failed, tuple(state.charts))
+        return Build(
+            resources,
+            tuple(dict.fromkeys(problems)),
+            tuple(dict.fromkeys(state.opaque)),
+            frozenset(state.inputs),
+            failed,
+            tuple(state.charts),
+            tuple(dict.fromkeys(state.outside)),
+        )
 
     def _index(self, tables: FieldTables) -> ReferenceIndex:
         if tables is merged_defaults():

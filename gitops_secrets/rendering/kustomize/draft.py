@@ -26,6 +26,10 @@ class NotFoundError(BuildError):
     """What a step is aimed at is not there; no refusal if something opaque may bring it."""
 
 
+class OtherStateError(BuildError):
+    """An object is not in the state that a patch is written for; no refusal if a patch that was not read may bring it there."""
+
+
 class LimitError(BuildError):
     """It would take too much time or memory, so nothing of the build is known."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from gitops_secrets.model.nodes import MappingNode, Place, SequenceNode
-from gitops_secrets.rendering.kustomize.draft import BuildError, Hidden, scalar_text
+from gitops_secrets.rendering.kustomize.draft import BuildError, Hidden, OtherStateError, scalar_text
 
 OPERATIONS = ("add", "remove", "replace", "move", "copy", "test")
 
@@ -56,7 +56,7 @@ def apply_operations(resource: MappingNode, operations: tuple[Operation, ...]) -
         try:
             result = _apply(result, operation)
         except BuildError as error:
-            raise BuildError(f"{operation.kind} {operation.written}: {error.message}", operation.place) from error
+            raise type(error)(f"{operation.kind} {operation.written}: {error.message}", operation.place) from error
     if not isinstance(result, MappingNode):
         raise BuildError("the patch leaves no object")
     return result
@@ -72,7 +72,7 @@ def _apply(document: Any, operation: Operation) -> Any:
         return _replace(document, path, value, place)
     if operation.kind == "test":
         if not _equal(_look_up(document, path), value):
-            raise BuildError("the test failed: the value is another one")
+            raise OtherStateError("the test failed: the value is another one")
         return document
     if operation.kind == "move":
         document, moved = _remove(document, operation.source)
@@ -90,7 +90,7 @@ def _update(node: Any, path: tuple[str, ...], change: Any) -> Any:
     """`node` with the container at `path` replaced by what `change` makes of it, copying what lies on the way."""
     if not path:
         if not isinstance(node, MappingNode | SequenceNode):
-            raise BuildError("what lies above it is not there")
+            raise OtherStateError("what lies above it is not there")
         return change(node.copy())
     key = path[0]
     if isinstance(node, MappingNode) and key in node:
@@ -104,13 +104,13 @@ def _update(node: Any, path: tuple[str, ...], change: Any) -> Any:
         items = node.copy()
         items[index] = changed
         return items
-    raise BuildError("what lies above it is not there")
+    raise OtherStateError("what lies above it is not there")
 
 
 def _index(node: SequenceNode, key: str) -> int:
     index = _number(key)
     if not -len(node) <= index < len(node):
-        raise BuildError(f"index {key} is outside of the list")
+        raise OtherStateError(f"index {key} is outside of the list")
     return index + len(node) if index < 0 else index
 
 
@@ -132,7 +132,7 @@ def _add(document: Any, path: tuple[str, ...], value: Any, place: Place) -> Any:
         else:
             index = _number(key)
             if not -len(node) - 1 <= index <= len(node):
-                raise BuildError(f"index {key} is outside of the list")
+                raise OtherStateError(f"index {key} is outside of the list")
             position = index + len(node) + 1 if index < 0 else index
             node.insert(position, value)
             node.marks.insert(position, place)
@@ -148,7 +148,7 @@ def _remove(document: Any, path: tuple[str, ...]) -> tuple[Any, Any]:
     def change(node: Any) -> Any:
         if isinstance(node, MappingNode):
             if key not in node:
-                raise BuildError("there is no such field to remove")
+                raise OtherStateError("there is no such field to remove")
             removed.append(node[key])
             node.remove(key)
         else:
@@ -182,12 +182,12 @@ def _look_up(document: Any, path: tuple[str, ...]) -> Any:
     for position, key in enumerate(path):
         if isinstance(node, MappingNode):
             if key not in node and position < len(path) - 1:
-                raise BuildError("there is no such field")
+                raise OtherStateError("there is no such field")
             node = node.get(key)
         elif isinstance(node, SequenceNode):
             node = node[_index(node, key)]
         else:
-            raise BuildError("there is no such field")
+            raise OtherStateError("there is no such field")
     return node
 
 

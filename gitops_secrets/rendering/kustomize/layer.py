@@ -9,12 +9,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from gitops_secrets.manifests.load import Documents
-from gitops_secrets.model.facts import Opaque
+from gitops_secrets.model.facts import Opaque, Problem
 from gitops_secrets.model.nodes import MappingNode, Place, SequenceNode, as_mapping
 from gitops_secrets.rendering.kustomize import generators, transformers
 from gitops_secrets.rendering.kustomize.accumulated import Accumulated, Kustomization, SchemaInUse, Session
 from gitops_secrets.rendering.kustomize.defaults import FieldTables
-from gitops_secrets.rendering.kustomize.draft import BuildError, Draft, LimitError, NotFoundError, scalar_text
+from gitops_secrets.rendering.kustomize.draft import BuildError, Draft, LimitError, NotFoundError, OtherStateError, scalar_text
 from gitops_secrets.rendering.kustomize.origins import append_path, built_in_origin, file_origin, note_transformation
 from gitops_secrets.rendering.kustomize.variables import Variable
 from gitops_secrets.repository.tree import join
@@ -50,7 +50,9 @@ class Layer:
         except LimitError:
             raise
         except BuildError as error:
-            if not (isinstance(error, NotFoundError) and not self.state.is_complete):
+            may_be_there = isinstance(error, NotFoundError) and not self.state.is_complete
+            may_differ = isinstance(error, OtherStateError) and self.state.opaque
+            if not (may_be_there or may_differ):
                 self.state.refuse(error.message, error.place or place)
 
     def load_resource(self, entry: str, place: Place) -> list[Draft]:
@@ -58,6 +60,7 @@ class Layer:
         tree = self.session.loader.tree
         path = join(self.kustomization.directory, entry)
         if path is not None and tree.is_file(path):
+            self._note_outside(path, entry, place)
             return self._load_file(path, entry)
         if path is not None and tree.is_directory(path):
             return self._load_base(path, entry, place)
@@ -115,6 +118,7 @@ class Layer:
         self.state.problems += other.problems
         self.state.opaque += other.opaque
         self.state.charts += other.charts
+        self.state.outside += other.outside
         self.state.inputs |= other.inputs
         self.state.directories |= other.directories
         self.state.failed |= other.failed
@@ -144,6 +148,7 @@ class Layer:
             if self.note_remote_file(entry, place):
                 return b""
             raise BuildError(self.missing(entry, path), place)
+        self._note_outside(path, entry, place)
         self.state.inputs.add(path)
         try:
             return self.session.loader.tree.read(path)
@@ -162,7 +167,15 @@ class Layer:
             if self.note_remote_file(entry, place):
                 return Documents((), ())
             raise BuildError(self.missing(entry, path), place)
+        self._note_outside(path, entry, place)
         return self.load(path)
+
+    def _note_outside(self, path: str, entry: str, place: Place) -> None:
+        """Notes a file that is not in or below the directory of the kustomization (kustomize's `LoadRestrictionsRootOnly`)."""
+        directory = self.kustomization.directory
+        if directory and not path.startswith(f"{directory}/"):
+            message = f"{entry} is not in or below its directory, which kustomize takes only with --load-restrictor LoadRestrictionsNone"
+            self.state.outside.append(Problem(message, place, "build-failed", option="LoadRestrictionsNone"))
 
     def add(self, drafts: Collection[Draft], place: Place, known: set[tuple[str, ...]]) -> None:
         """Adds resources, and their keys to `known`; one whose key is known already is refused. Raises `LimitError` if there are too many."""

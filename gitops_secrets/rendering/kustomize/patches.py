@@ -80,7 +80,7 @@ def apply_operations_to(drafts: Iterable[Draft], operations: tuple[Operation, ..
             draft.node = apply_operations(draft.node, steps)
             draft.is_json = True
         except BuildError as error:
-            raise BuildError(f"{draft.identity}: {error.message}", error.place) from error
+            raise type(error)(f"{draft.identity}: {error.message}", error.place) from error
 
 
 def find_target(drafts: Iterable[Draft], patch: MappingNode) -> Draft:

@@ -24,7 +24,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.e2e.bed", description=__doc__)
     parser.add_argument("--folder", type=Path, default=programs.CACHE / "cluster", help="where it keeps its files (one bed a folder)")
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("build", help="build what is not cached")
+    commands.add_parser("build", help="build what is not cached").add_argument("--argo-cd", action="store_true", help="and Argo CD")
     for name, about in (("up", "start a bed and leave it running"), ("run", "the same in the foreground")):
         command = commands.add_parser(name, help=about)
         command.add_argument("--overlay", help="serve this overlay of the sample platform and bootstrap Flux with it")
@@ -37,7 +37,7 @@ def main() -> int:
 
 
 def _build(options: argparse.Namespace) -> int:
-    programs.build()
+    programs.build(*(programs.ARGO_CD if options.argo_cd else ()))
     return 0
 
 

@@ -111,7 +111,8 @@ def stub(deployment: str) -> Files:
             "template": {"metadata": {"labels": labels}, "spec": {"containers": [container]}},
         },
     }
-    return {"Chart.yaml": b"apiVersion: v2\n", "templates/deployment.yaml": yaml.safe_dump(manifest).encode()}
+    # kustomize wants the values of a chart that it inflates, if there are none too.
+    return {"Chart.yaml": b"apiVersion: v2\n", "values.yaml": b"{}\n", "templates/deployment.yaml": yaml.safe_dump(manifest).encode()}
 
 
 def definition(group_and_plural: str, kind: str) -> Files:

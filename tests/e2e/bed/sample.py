@@ -39,13 +39,7 @@ def serve(bed: Bed, overlay: str, *, ordered: bool = True) -> Sample:
     """Commits the platform to a served repository, with generated Flux Kustomizations for the overlay; without their `dependsOn` if not `ordered`."""
     sample = Sample(overlay, bed.git.repository(f"{overlay}-{'ordered' if ordered else 'unordered'}"), canary=secrets.token_hex(16))
     with sample.repository.checkout() as tree:
-        for folder in ("base", "overlays"):
-            shutil.copytree(ROOT / folder, tree / folder)
-        _serve_charts(bed, tree)
-        credentials = {"access-key": provider.ACCESS_KEY, "secret-access-key": sample.canary}
-        sealed = tree / sample.path / "secret-stores" / "awssm-secret.yaml"
-        sealed.write_text(bed.seal(_secret_for(yaml.safe_load(sealed.read_text()), credentials)))
-        _fill_provider(bed, sample, _render(bed.programs, tree / sample.path))
+        prepare(bed, sample, tree)
         sample.repository.push(tree, "The sample platform")
         generate(tree, sample.path)
         if not ordered:
@@ -53,6 +47,17 @@ def serve(bed: Bed, overlay: str, *, ordered: bool = True) -> Sample:
                 _without_order(file)
         sample.repository.push(tree, "Flux Kustomizations, generated")
     return sample
+
+
+def prepare(bed: Bed, sample: Sample, tree: Path) -> None:
+    """Copies the platform into a working tree, with the bed's addresses and keys in it, and fills the provider with what it asks for."""
+    for folder in ("base", "overlays"):
+        shutil.copytree(ROOT / folder, tree / folder)
+    _serve_charts(bed, tree)
+    credentials = {"access-key": provider.ACCESS_KEY, "secret-access-key": sample.canary}
+    sealed = tree / sample.path / "secret-stores" / "awssm-secret.yaml"
+    sealed.write_text(bed.seal(_secret_for(yaml.safe_load(sealed.read_text()), credentials)))
+    _fill_provider(bed, sample, _render(bed.programs, tree / sample.path))
 
 
 def bootstrap(bed: Bed, sample: Sample) -> None:

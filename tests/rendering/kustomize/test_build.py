@@ -302,6 +302,21 @@ def test_what_is_elsewhere_is_opaque_and_nothing_is_judged_by_it() -> None:
     assert (problems(result), result.failed) == ([], False)
 
 
+def test_a_patch_that_is_elsewhere_may_bring_what_a_later_one_changes() -> None:
+    kustomization = """\
+    resources: [d.yaml]
+    patches:
+    - path: https://example.com/sidecar.yaml
+      target: {kind: Deployment}
+    - target: {kind: Deployment}
+      patch: |-
+        - {op: replace, path: /spec/template/spec/containers/0/env/2, value: {name: A, value: b}}
+    """
+    result = builder({"kustomization.yaml": kustomization, "d.yaml": DEPLOYMENT}).build("")
+
+    assert (problems(result), result.failed) == ([], False)
+
+
 @pytest.mark.parametrize("directory", ["base", "overlay"])
 def test_a_schema_that_is_elsewhere_is_not_fetched_and_ends_no_build(directory: str) -> None:
     files = {
