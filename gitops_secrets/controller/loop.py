@@ -25,6 +25,7 @@ from gitops_secrets.controller.settings import GROUP, KIND, Settings
 from gitops_secrets.controller.standing import Standing, Told, Trouble, is_told, requested_at, status_manifest, status_of
 from gitops_secrets.errors import GitopsSecretsError, OutsideError, UsageError
 from gitops_secrets.model.ids import ResourceId
+from gitops_secrets.model.verdicts import Verification
 from gitops_secrets.pipeline.follow import Followed, kustomization_of, read
 from gitops_secrets.pipeline.reconcile import is_settling
 from gitops_secrets.pipeline.verify import verify
@@ -87,6 +88,7 @@ class Controller:
         self._write_at = math.inf
         self._follow_at = -math.inf
         self._told = ""
+        self._remarks: set[tuple[str, str]] = set()
         self._alive_at = time.monotonic()
 
     @property
@@ -274,12 +276,20 @@ class Controller:
         if not run.attention.looked(started, now, is_well=verification.is_well, is_settling=settling):
             return
         self._failures = 0
+        self._remark(verification)
         causes = tuple(Told(cause, kustomization_of(followed.plan.graph, cause.subject) or self._settings.source) for cause in verification.causes)
         run.standing = replace(run.standing, verification=verification, causes=causes, trouble=None)
         if verification.is_well and not run.reached_once:
             run.reached_once = True
             self._metrics.reconciled(now - run.began)
         self._tell(run)
+
+    def _remark(self, verification: Verification) -> None:
+        """Logs what could not be looked at, and what else is worth to know though nothing is wrong with it; each once."""
+        remarks = {(str(verdict.id), remark) for verdict in verification.verdicts for remark in verdict.remarks}
+        for about, remark in sorted(remarks - self._remarks):
+            _LOG.info(remark, extra={"about": about})
+        self._remarks = remarks
 
     def _fail(self, run: _Run, error: GitopsSecretsError) -> None:
         """Nothing can be said of the artifact. Tried again, unless only a change helps."""

@@ -10,53 +10,65 @@ import time
 import urllib.request
 from datetime import UTC, datetime
 from itertools import count
-from typing import Any, Final
+from typing import Final
 
 from gitops_secrets.cluster.port import ClusterError, ConflictError, ControlPlane
 from gitops_secrets.controller.events import Tiding, flux_event, kubernetes_event
 
 _LOG: Final = logging.getLogger(__name__)
-_TIMEOUT: Final = 5.0
+_TIMEOUT: Final = 2.0
 _TRIES: Final = 5
 _PAUSE: Final = 2.0
 
 
 class Recorder:
-    """Records tidings. What can't be recorded is logged, and holds nothing up."""
+    """Records tidings. What can't be recorded is logged, and holds nothing up for long."""
 
     def __init__(self, plane: ControlPlane, identity: str, events_address: str | None) -> None:
-        self._plane, self._identity, self._has_listener = plane, identity, events_address is not None
+        self._plane, self._identity, self._address = plane, identity, events_address
         self._numbers = count(1)
-        self._outbox: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+        self._unsent: queue.SimpleQueue[bytes] = queue.SimpleQueue()
         if events_address is not None:
-            # One, so that what came first is told first; it ends with the process.
-            threading.Thread(target=self._send_all, args=(events_address,), name="notification", daemon=True).start()
+            threading.Thread(target=self._send_again, args=(events_address,), name="notification", daemon=True).start()
 
     def record(self, tiding: Tiding) -> None:
-        """Tells of it. The cluster has its event when this returns."""
+        """Tells of it: the cluster, and notification-controller unless that is away, know of it when this returns."""
         _LOG.log(logging.WARNING if tiding.is_warning else logging.INFO, tiding.message, extra={"about": str(tiding.about), "revision": tiding.revision})
         now, number = datetime.now(UTC), next(self._numbers)
         try:
             about = self._plane.get(tiding.about)
             if about is None:
                 return
-            if self._has_listener:
-                self._outbox.put(flux_event(tiding, about, self._identity, now, number))
+            if self._address is not None:
+                self._notify(self._address, json.dumps(flux_event(tiding, about, self._identity, now, number)).encode())
             self._plane.create(kubernetes_event(tiding, about, self._identity, now, number))
         except ConflictError:
             return  # sent twice, since the first answer was lost
         except ClusterError as error:
             _LOG.error("an event of %s is not recorded: %s", tiding.about, error)
 
-    def _send_all(self, address: str) -> None:
+    def _notify(self, address: str, event: bytes) -> None:
+        """At once, unless others wait: what came first is told first."""
+        if not self._unsent.empty() or _sent(address, event) is not None:
+            self._unsent.put(event)
+
+    def _send_again(self, address: str) -> None:
         while True:
-            event = self._outbox.get()
-            request = urllib.request.Request(address, json.dumps(event).encode(), {"Content-Type": "application/json"})  # noqa: S310  http or https: looked at
+            event = self._unsent.get()
             for attempt in range(1, _TRIES + 1):
-                try:
-                    urllib.request.urlopen(request, timeout=_TIMEOUT).close()  # noqa: S310
-                    break
-                except OSError as error:
-                    if attempt == _TRIES:
-                        _LOG.error("notification-controller at %s does not take an event: %s", address, error)
                 time.sleep(_PAUSE)
+                error = _sent(address, event)
+                if error is None:
+                    break
+                if attempt == _TRIES:
+                    _LOG.error("notification-controller at %s does not take an event: %s", address, error)
+
+
+def _sent(address: str, event: bytes) -> str | None:
+    """Why an event was not taken; None if it was."""
+    request = urllib.request.Request(address, event, {"Content-Type": "application/json"})  # noqa: S310  http or https: looked at
+    try:
+        urllib.request.urlopen(request, timeout=_TIMEOUT).close()  # noqa: S310
+    except OSError as error:
+        return str(error)
+    return None

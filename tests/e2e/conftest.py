@@ -26,6 +26,10 @@ SHOWN = (
     "reconcile after SIGTERM and a kill",
     "places that show a value of the provider",
     "reconcile with the role of the job",
+    "controller: a commit is verified, told in status, events, metrics and at the forge",
+    "controller: a broken store is reported with its root",
+    "controller: another replica takes over from one that is killed",
+    "controller: SIGTERM",
 )
 
 

@@ -11,16 +11,18 @@ from dataclasses import dataclass
 import pytest
 
 from tests.e2e.bed import canary, notification, operators, replica
-from tests.e2e.bed.api import CLUSTER_SECRET_STORE, EVENT, GIT_REPOSITORY, KUSTOMIZATION, Kind, Object, is_ready, ready_condition
+from tests.e2e.bed.api import CLUSTER_SECRET_STORE, CONFIG_MAP, EVENT, GIT_REPOSITORY, KUSTOMIZATION, Kind, Object, is_ready, ready_condition
 from tests.e2e.bed.bed import Bed, running
 from tests.e2e.bed.notification import Forge
 from tests.e2e.bed.processes import wait_until
 from tests.e2e.bed.programs import Programs
+from tests.e2e.bed.registry import Registry
 from tests.e2e.bed.replica import LEASE, SOURCE_VERIFICATION, Replica
 from tests.e2e.bed.scenario import Scenario
 
 Figure = Callable[[str, str], None]
 NOBODY = "nobody"
+OCI_REPOSITORY = Kind("source.toolkit.fluxcd.io/v1", "ocirepositories")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +77,13 @@ class Platform:
 
     @property
     def revision(self) -> str:
+        """What Flux has fetched; nothing that a status may say before it has."""
         source = self.bed.api.get(GIT_REPOSITORY, self.name, self.name) or {}
-        revision: str = source["status"]["artifact"]["revision"]
+        revision: str = source.get("status", {}).get("artifact", {}).get("revision", "nothing yet")
         return revision
 
     def is_verified(self, revision: str = "") -> bool:
-        standing = replica.standing(self.bed)
-        return is_ready(standing) and standing["status"].get("lastAppliedRevision") == (revision or self.revision)
+        return last_good(self.bed) == (revision or self.revision)
 
     def forge_says(self, commit: str, context: str) -> str:
         return self.stage.forge.states(commit).get(context, "")
@@ -93,11 +95,12 @@ class Platform:
 
 
 @pytest.fixture
-def platform(stage: Stage, request: pytest.FixtureRequest) -> Iterator[Platform]:
-    platform = Platform(stage, f"p{abs(hash(request.node.name)) % 10**6}")
-    yield platform
+def clean(stage: Stage) -> Iterator[str]:
+    """A name for what a test is about, whose replicas end with it, and a SourceVerification that knows of nothing yet."""
+    name = f"p{secrets.token_hex(3)}"
+    yield name
     for process in stage.bed.processes:
-        if process.name.startswith(platform.name):
+        if process.name.startswith(name):
             process.kill()
     stage.bed.api.delete(LEASE, replica.NAMESPACE, replica.NAME)
     stage.bed.api.delete(SOURCE_VERIFICATION, replica.NAMESPACE, replica.NAME)
@@ -105,9 +108,20 @@ def platform(stage: Stage, request: pytest.FixtureRequest) -> Iterator[Platform]
     replica.install(stage.bed)
 
 
+@pytest.fixture
+def platform(stage: Stage, clean: str) -> Platform:
+    return Platform(stage, clean)
+
+
+def last_good(bed: Bed) -> str:
+    """The revision at which all was as it should be, and still is."""
+    standing = replica.standing(bed)
+    revision: str = standing["status"].get("lastAppliedRevision", "") if is_ready(standing) else ""
+    return revision
+
+
 def test_a_commit_is_verified_and_status_events_metrics_and_forge_say_so(platform: Platform, figure: Figure) -> None:
     controller = platform.replica("a")
-    wait_until(lambda: "artifact" in (platform.bed.api.get(GIT_REPOSITORY, platform.name, platform.name) or {}).get("status", {}), "the source is fetched")
     wait_until(platform.is_verified, "the first commit is verified", timeout=180)
     case = platform.case
     case.files("app", {"second.yaml": case.external_secret("second", platform.name, f"{platform.name}/key")})
@@ -182,6 +196,33 @@ def test_it_ends_within_two_seconds_and_gives_its_lease_back(platform: Platform,
     assert ended < 2
     assert took < 10  # less than the lease, which is 15 s
     assert json.loads(first.log.splitlines()[-1])["msg"] == "stopped"
+
+
+def test_an_artifact_of_a_registry_is_followed_as_a_commit_is(stage: Stage, clean: str) -> None:
+    registry, named = Registry(), {"name": clean, "namespace": clean}
+    source = {"kind": "OCIRepository", "name": clean}
+    unit = {"apiVersion": "kustomize.toolkit.fluxcd.io/v1", "kind": "Kustomization", "metadata": named}
+    unit["spec"] = {"interval": "10m", "path": "./app", "prune": True, "sourceRef": source}
+    spec = {"interval": "1m", "url": registry.url(clean), "ref": {"tag": "latest"}, "insecure": True}
+    oci_repository = {"apiVersion": "source.toolkit.fluxcd.io/v1", "kind": "OCIRepository", "metadata": named, "spec": spec}
+
+    def push(value: str) -> str:
+        config_map = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": named, "data": {"value": value}}
+        return registry.push(clean, "latest", {"cluster/app.yaml": json.dumps(unit), "app/config-map.yaml": json.dumps(config_map)})
+
+    try:
+        first = push("first")
+        for manifest in ({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": clean}}, oci_repository, unit):
+            stage.bed.api.apply(manifest)
+        replica.start(stage.bed, f"{clean}-a", f"OCIRepository/{clean}/{clean}")
+        wait_until(lambda: last_good(stage.bed) == first, "the first artifact is verified", timeout=120)
+        second = push("second")
+        stage.bed.api.poke(OCI_REPOSITORY, clean, clean)
+        wait_until(lambda: last_good(stage.bed) == second, "the second artifact is verified", timeout=120)
+    finally:
+        registry.stop()
+
+    assert (stage.bed.api.get(CONFIG_MAP, clean, clean) or {})["data"] == {"value": "second"}
 
 
 def test_a_run_without_a_leader_election_needs_no_lease(platform: Platform) -> None:
