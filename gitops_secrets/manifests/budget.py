@@ -16,8 +16,13 @@ class TextBudget:
         self.limits = limits
         self.made = 0
 
+    def allows(self, characters: int) -> bool:
+        """Is so much left?"""
+        return self.made + characters <= self.limits.made_text
+
     def spend(self, characters: int) -> None:
         """Takes from the budget. Raises `BudgetError` where nothing is left."""
+        is_allowed = self.allows(characters)
         self.made += characters
-        if self.made > self.limits.made_text:
+        if not is_allowed:
             raise BudgetError(f"too much text is made of it; {self.limits.more('made_text')} characters")

@@ -49,6 +49,8 @@ class Loader:
         self.limits = limits
         self._loaded: dict[str, Documents] = {}
         self._texts: dict[str, bytes] = {}  # read, but not parsed yet
+        self._same: dict[str, bool] = {}  # as beside
+        self._words: dict[bytes, dict[str, bool]] = {}  # what was looked for, and in which files it is
         self.on_load: Callable[[int], None] | None = None  # told now and then how many files were loaded
 
     def text(self, path: str) -> bytes:
@@ -64,6 +66,18 @@ class Loader:
                 self._texts[path] = text
         return text
 
+    def holds(self, path: str, word: bytes) -> bool:
+        """Does a text occur in a file? For who wants to know before it is parsed. Raises `FileNotFoundError` for what is no file."""
+        known = self._words.get(word)
+        if known is None:
+            known = self._words[word] = {}
+        found = known.get(path)
+        if found is None:
+            there = self._same_beside(path)
+            found = None if there is None else there._words.get(word, {}).get(path)
+            found = known[path] = word in self.text(path) if found is None else found
+        return found
+
     def load(self, path: str) -> Documents:
         """The documents of `path`, without the values of Secrets and SOPS files. Raises `FileNotFoundError`."""
         known = self._loaded.get(path)
@@ -74,16 +88,22 @@ class Loader:
         return known
 
     def _read(self, path: str) -> bytes:
-        same = self._beside is not None and self._is_beside(self._beside.tree, path)
-        return (self._beside.tree if self._beside is not None and same else self.tree).read(path)
+        return (self._same_beside(path) or self).tree.read(path)
 
-    def _is_beside(self, other: Tree, path: str) -> bool:
-        return other.is_file(path) and self.tree.is_file(path) and other.identity(path) == self.tree.identity(path)
+    def _same_beside(self, path: str) -> Loader | None:
+        """The loader beside this one, if the file is the same there."""
+        if self._beside is None:
+            return None
+        same = self._same.get(path)
+        if same is None:
+            here, there = self.tree, self._beside.tree
+            same = self._same[path] = there.is_file(path) and here.is_file(path) and there.identity(path) == here.identity(path)
+        return self._beside if same else None
 
     def _parse(self, path: str) -> Documents:
-        beside = self._beside
-        if beside is not None and beside.whole == self.whole and path in beside._loaded and self._is_beside(beside.tree, path):
-            return beside._loaded[path]
+        there = self._same_beside(path)
+        if there is not None and there.whole == self.whole and path in there._loaded:
+            return there._loaded[path]
         text = self._texts.pop(path, None)
         try:
             if text is None:

@@ -54,8 +54,25 @@ def _names_of(bundle: Chart) -> tuple[str, ...]:
     return (product if "-" in product else bundle.name,)
 
 
-def cluster_facts(cluster: Cluster, table: KindTable, catalogue: Catalogue) -> Iterable[tuple[ResourceId, Facts]]:
+class KnownFacts:
+    """The facts of resources, each worked out once, also where several clusters or another state of the repository share it."""
+
+    def __init__(self, table: KindTable, beside: KnownFacts | None = None) -> None:
+        self.table = table
+        self._known: dict[int, tuple[Resource, Facts]] = {} if beside is None else beside._known
+
+    def of(self, resource: Resource) -> Facts:
+        """What a resource requires and provides: see `facts_of`."""
+        # Kept with its facts, a resource keeps its id.
+        known = self._known.get(id(resource))
+        if known is None:
+            known = self._known[id(resource)] = (resource, facts_of(resource, self.table))
+        return known[1]
+
+
+def cluster_facts(cluster: Cluster, known: KnownFacts, catalogue: Catalogue) -> Iterable[tuple[ResourceId, Facts]]:
     """What each resource and release of a cluster requires and provides, with the unit that applies it."""
+    table = known.table
     unit_of = {applied.resource.id: applied.unit for applied in cluster.resources}
     served = {webhook.configuration.id: webhook for webhook in served_webhooks(applied.resource for applied in cluster.resources)}
     written = {group: id for id, webhook in served.items() for group in sorted(webhook.groups)}
@@ -69,9 +86,9 @@ def cluster_facts(cluster: Cluster, table: KindTable, catalogue: Catalogue) -> I
             # It is there at once, and of use only later.
             answering = served[resource.id]
             yield unit_of[answering.workload.id], Facts(provisions=(answering.provision,))
-            yield applied.unit, replace(facts_of(resource, table), provisions=())
+            yield applied.unit, replace(known.of(resource), provisions=())
         else:
-            yield applied.unit, facts_of(resource, table)
+            yield applied.unit, known.of(resource)
         beside = (webhook_requirement(resource, operators, table), controller_requirement(resource, controllers))
         requirements = tuple(requirement for requirement in beside if requirement is not None)
         if requirements:

@@ -83,7 +83,7 @@ def _ordered(repository: Repository, builder: Builder, components: Sequence[str]
         assert resource is not None  # it has a kind and a name
         roots.append((resource, None))
     repositories = Repositories(frozenset({normalised_url(options.repository)}))
-    made = expand(roots, (), Sources(None, frozenset()), repositories, repository.loader, builder, scope_of)
+    made = expand(roots, (), Sources(None, frozenset()), repositories, repository.loader, builder, repository.renderings, scope_of)
     first = next((problem for problem in made.problems if problem.rule == "build-failed" and not problem.option), None)
     if first is not None:
         raise UsageError(f"{first.place}: {first.message}")

@@ -25,11 +25,12 @@ from gitops_secrets.model.results import Cluster, Destination
 from gitops_secrets.ordering.order import Plan, plan
 from gitops_secrets.pipeline.bootstrap import bootstrap_provisions
 from gitops_secrets.pipeline.checkout import Checkout, open_checkout
-from gitops_secrets.pipeline.facts import cluster_facts, known_remotes
+from gitops_secrets.pipeline.facts import KnownFacts, cluster_facts, known_remotes
 from gitops_secrets.pipeline.given import given_provisions
 from gitops_secrets.rendering.artifacts import folder_loader
 from gitops_secrets.rendering.bootstrap import bootstrap_directories
 from gitops_secrets.rendering.entry_points import find_clusters
+from gitops_secrets.rendering.renderings import Renderings
 from gitops_secrets.repository.ignore import FilteredTree, ignored, ignored_by_default
 from gitops_secrets.repository.tree import JoinedTree, MemoryTree, RevisionTree, Tree, UnreadableError, WorkingTree, fork_point
 
@@ -73,12 +74,18 @@ class Repository:
     configuration: Configuration
     revision: str | None
     scope: str  # results are limited to entry points below it; "" is the whole repository
-    table: KindTable
+    facts: KnownFacts
+    renderings: Renderings
     catalogue: Catalogue
     urls: tuple[str, ...] = ()  # under which this repository is known
     is_whole: bool = True  # False: it reads folders beside its own files
     unread: Mapping[str, str] = field(default_factory=dict)  # files that could not be read so far, and why; grows while others are
     around: Loader | None = None  # reads the scripts as well that sources leave out; None: `loader` reads everything
+
+    @property
+    def table(self) -> KindTable:
+        """The kinds that are known, those of the configuration among them."""
+        return self.facts.table
 
 
 def open_repository(path: Path, *, revision: str | None = None, config: Path | None = None, limits: Limits = DEFAULT_LIMITS) -> Repository:
@@ -129,9 +136,13 @@ def _read(tree: Tree, root: Path, configuration: Configuration, limits: Limits, 
 def repository_of(tree: Tree, configuration: Configuration | None = None, beside: Repository | None = None, limits: Limits = DEFAULT_LIMITS) -> Repository:
     """A repository of files that are at hand already, without git."""
     configuration = configuration or load_configuration(None, CONFIGURATION_FILE)
-    table = table_with(configuration.kinds) if configuration.kinds else default_table()
-    loader = Loader(tree, beside=None if beside is None else beside.loader, limits=limits)
-    return Repository(Path(), tree, loader, configuration, None, "", table, default_catalogue())
+    if beside is None:
+        facts = KnownFacts(table_with(configuration.kinds) if configuration.kinds else default_table())
+        loader, renderings = Loader(tree, limits=limits), Renderings(tree)
+    else:
+        facts = KnownFacts(beside.table, beside.facts)
+        loader, renderings = Loader(tree, beside=beside.loader, limits=limits), Renderings(tree, beside.renderings)
+    return Repository(Path(), tree, loader, configuration, None, "", facts, renderings, default_catalogue())
 
 
 def configuration_of(tree: Tree, given: Path | None) -> Configuration:
@@ -177,6 +188,7 @@ def analyse(repository: Repository, *, cluster: str | None = None, progress: Pro
         settings=repository.configuration.clusters,
         provisions_of=lambda resource: facts_of(resource, repository.table).provisions,
         destinations=[Destination(name, each.server, each.labels, each.annotations) for name, each in repository.configuration.destinations.items()],
+        renderings=repository.renderings,
     )
     clusters = [entry for entry in found if _in_scope(entry, repository.scope)]
     if cluster is not None:
@@ -250,5 +262,5 @@ def analyse_cluster(cluster: Cluster, repository: Repository, before: Sequence[P
         *network_definitions(cluster.releases, repository.catalogue, table),
         *before,
     ]
-    graph = build(cluster, [*cluster_facts(cluster, table, repository.catalogue), *remote], there)
+    graph = build(cluster, [*cluster_facts(cluster, repository.facts, repository.catalogue), *remote], there)
     return ClusterAnalysis(graph, plan(graph, table), tuple(before))

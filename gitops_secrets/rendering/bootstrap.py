@@ -72,7 +72,7 @@ def bootstrap_releases(loader: Loader, paths: Iterable[str] = ()) -> tuple[Relea
     for command in scripts:
         found += _helm_releases(loader, command, repositories)
     for path in loader.tree.files:
-        if _is_k3s_path(path) and b"helm.cattle.io" in loader.text(path):
+        if _is_k3s_path(path) and loader.holds(path, b"helm.cattle.io"):
             found += _k3s_releases(loader, path)
     return tuple({(release.resource, release.place, release.extra.get("only")): release for release in reversed(found)}.values())[::-1]
 
@@ -99,11 +99,11 @@ def bootstrap_objects(loader: Loader) -> tuple[BootstrapObjects, ...]:
         found += [*_created(loader, command), *_templated(loader, command)]
     found += _beside_helmfiles(loader)
     for path in loader.tree.files:
-        if path.endswith((".yaml", ".yml")) and b"create secret" in (text := loader.text(path)):
-            for command in _commented(text.decode(errors="replace"), path):
+        if path.endswith((".yaml", ".yml")) and loader.holds(path, b"create secret"):
+            for command in _commented(loader.text(path).decode(errors="replace"), path):
                 found += _created(loader, command)
     for path in loader.tree.files:
-        if path.endswith((".yaml", ".yml")) and "talos" in path.lower() and b"inlineManifests" in loader.text(path):
+        if path.endswith((".yaml", ".yml")) and "talos" in path.lower() and loader.holds(path, b"inlineManifests"):
             found += _inline_manifests(loader, path)
     return tuple(found)
 

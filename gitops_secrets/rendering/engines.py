@@ -13,6 +13,7 @@ from gitops_secrets.rendering.expansion import Expansion, State
 from gitops_secrets.rendering.flux import FluxEngine
 from gitops_secrets.rendering.kustomize import Builder
 from gitops_secrets.rendering.objects import ProvisionsOf, ScopeOf, no_provisions
+from gitops_secrets.rendering.renderings import Renderings
 from gitops_secrets.rendering.sources import Sources
 
 # A unit that nothing applies, or the unit of another cluster that does.
@@ -26,14 +27,16 @@ def expand(
     repositories: Repositories,
     loader: Loader,
     builder: Builder,
+    renderings: Renderings,
     scope_of: ScopeOf,
     provisions_of: ProvisionsOf = no_provisions,
 ) -> Expansion:
     """Expands root units to a fixed point, whatever engine they belong to.
 
-    `given` are objects that are there beside the roots. `sources` and `repositories` say what Flux and Argo CD read from this repository.
+    `given` are objects that are there beside the roots. `sources` and `repositories` say what Flux and Argo CD read from this repository. `renderings` are
+    asked, and told, what units come to.
     """
-    state = State(loader, builder, scope_of)
+    state = State(loader, builder, renderings, scope_of)
     state.engines = (FluxEngine(state, sources, provisions_of), ArgoEngine(state, repositories))
     for resource in given:
         state.add(resource)

@@ -40,6 +40,7 @@ from gitops_secrets.rendering.flux import build_directory
 from gitops_secrets.rendering.flux_version import applied_version, bootstrapped_version, components_version
 from gitops_secrets.rendering.kustomize import Build, Builder, find_kustomization
 from gitops_secrets.rendering.objects import FLUX_NAMESPACE, ProvisionsOf, ScopeOf, no_provisions, to_resource
+from gitops_secrets.rendering.renderings import Renderings
 from gitops_secrets.rendering.resource_set import is_resource_set
 from gitops_secrets.rendering.sources import Sources
 from gitops_secrets.rendering.starts import (
@@ -77,18 +78,21 @@ def find_clusters(
     settings: Mapping[str, ClusterSetting] = MappingProxyType({}),
     provisions_of: ProvisionsOf = no_provisions,
     destinations: Iterable[Destination] = (),
+    renderings: Renderings | None = None,
 ) -> tuple[Cluster, ...]:
     """All clusters of a tree, rendered, sorted by name.
 
     `remote_urls` are the urls under which this repository is known; `external_sources` ids of sources that are elsewhere for certain; `not_overlays`
     directories that somebody applies before the engine starts, with a `/` at the end if all below is meant too; `checkouts` what to read for sources that
     are other repositories. `settings` are entry points by name: if there are any, these are the clusters, and no others. `provisions_of` tells what Secrets
-    controllers make of a resource, and with which keys; `destinations` are clusters that Argo CD knows.
+    controllers make of a resource, and with which keys; `destinations` are clusters that Argo CD knows. `renderings` are of this tree: what
+    units come to is kept there, and what they came to in the state beside it is taken from there.
 
     Raises:
         UsageError: for a setting whose path is not there, or is no entry point.
     """
-    discovery = _Discovery(loader, scope_of, remote_urls, external_sources, not_overlays, checkouts, provisions_of, destinations)
+    renderings = renderings or Renderings(loader.tree)
+    discovery = _Discovery(loader, scope_of, remote_urls, external_sources, not_overlays, checkouts, provisions_of, destinations, renderings)
     return discovery.run_configured(settings) if settings else discovery.run()
 
 
@@ -107,8 +111,10 @@ class _Discovery:
         checkouts: Mapping[str, Loader],
         provisions_of: ProvisionsOf,
         destinations: Iterable[Destination],
+        renderings: Renderings,
     ) -> None:
         self.loader = loader
+        self.renderings = renderings
         self.tree = loader.tree
         self.scope_of = scope_of
         self.builder = Builder(loader)
@@ -188,10 +194,9 @@ class _Discovery:
         """Documents that may be engine objects, or hold one. The text is searched first: parsing is what costs, and then it is gone."""
         for path in self.tree.files:
             if path.endswith(YAML_SUFFIXES):
-                text = self.loader.text(path)
-                if may_hold_objects(text):
+                if may_hold_objects(self.loader, path):
                     self.argo_files.append(path)
-                if b".fluxcd.io/" in text or b"fluxcd.controlplane.io" in text or (b"instance:" in text and b"sync:" in text):
+                if self.loader.holds(path, b"fluxcd.") or (self.loader.holds(path, b"instance:") and self.loader.holds(path, b"sync:")):
                     for document in self.loader.load(path).documents:
                         if isinstance(document, MappingNode):
                             yield path, document
@@ -254,9 +259,9 @@ class _Discovery:
             builder = Builder(loader)
         sources = Sources(entry.source, urls, self.external, self.checkouts)
         repositories = self._repositories(entry, urls, here)
-        expansion = expand(
-            roots or [(root, None) for root in entry.roots], entry.given, sources, repositories, loader, builder, self.scope_of, self.provisions_of
-        )
+        renderings = self.renderings.part((entry.ignore, folder))
+        own_roots = [(root, None) for root in entry.roots]
+        expansion = expand(roots or own_roots, entry.given, sources, repositories, loader, builder, renderings, self.scope_of, self.provisions_of)
         return _to_cluster(entry, expansion), expansion
 
     def _source_root(self, entry: EntryPoint) -> str:
@@ -455,7 +460,7 @@ class _Discovery:
         return listed, read
 
     def _reach(self, root: Resource, frontier: frozenset[Place], urls: frozenset[str]) -> Reach:
-        state = State(self.loader, self.builder, self.scope_of)
+        state = State(self.loader, self.builder, self.renderings, self.scope_of)
         state.engines = (ArgoEngine(state, self._repositories(None, urls), frontier),)
         state.enqueue(root, None)
         expansion = state.run()

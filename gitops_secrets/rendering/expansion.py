@@ -18,6 +18,7 @@ from gitops_secrets.model.nodes import MappingNode, Place
 from gitops_secrets.model.results import AppliedResource, Unit
 from gitops_secrets.rendering.kustomize import Build, Builder
 from gitops_secrets.rendering.objects import ScopeOf, to_resource
+from gitops_secrets.rendering.renderings import Renderings
 
 # What a file that is not YAML names, for who reads it all the same.
 _NAME: Final = re.compile(rb"\bname:[ \t]*[\"']?([\w.-]+)")
@@ -75,9 +76,10 @@ class Engine(Protocol):
 class State:
     """What is known so far of the cluster that is being expanded. Engines read it and add to it."""
 
-    def __init__(self, loader: Loader, builder: Builder, scope_of: ScopeOf) -> None:
+    def __init__(self, loader: Loader, builder: Builder, renderings: Renderings, scope_of: ScopeOf) -> None:
         self.loader = loader
         self.builder = builder
+        self.renderings = renderings
         self.scope_of = scope_of
         self.engines: tuple[Engine, ...] = ()
         self.queue: deque[Waiting] = deque()

@@ -6,7 +6,7 @@ applies.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from gitops_secrets.manifests.budget import TextBudget
@@ -21,6 +21,7 @@ from gitops_secrets.rendering.directories import closest_directory
 from gitops_secrets.rendering.expansion import State, Waiting
 from gitops_secrets.rendering.kustomize import Build, Builder, find_kustomization
 from gitops_secrets.rendering.objects import FLUX_NAMESPACE, ProvisionsOf, place_of_field, with_common_metadata
+from gitops_secrets.rendering.renderings import Rendering
 from gitops_secrets.rendering.resource_set import expand_resource_set, is_resource_set, lacks_inputs
 from gitops_secrets.rendering.sources import Origin, Sources
 from gitops_secrets.rendering.units import HELM_GROUP, is_kustomization, is_unit, source_of, to_unit
@@ -164,15 +165,30 @@ class FluxEngine:
             self.artifacts[source] = (loader, Builder(loader))
         return self.artifacts[source]
 
-    def _render(self, resource: Resource, path: str) -> list[Resource]:
+    def _render(self, resource: Resource, path: str) -> Sequence[Resource]:
         state = self.state
         loader, builder = self._content(source_of(resource))
-        build = build_directory(builder, loader.tree, path, resource)
+        known = state.renderings.recall(path, resource) if loader is state.loader else None
+        build = known.build if known is not None else build_directory(builder, loader.tree, path, resource)
         state.take_build(build, resource, loader)
         for opaque in build.opaque:
             state.opaque.append(replace(opaque, applied_by=resource.id, foreign=opaque.foreign or self.sources.is_foreign_url(opaque.thing, state.by_id)))
         variables, complete = self.variables.of(resource), not self.variables.may_be_more(resource)
-        metadata = as_mapping(_spec(resource).get("commonMetadata"))
+        if known is None or not known.is_of(variables, complete=complete) or not self.budget.allows(known.made_text):
+            problems, made = len(state.problems), self.budget.made
+            objects = tuple(self._objects(build, resource, variables, complete=complete))
+            spent = self.budget.made - made
+            known = Rendering(resource, build, loader.origins_of(build.inputs), variables, complete, objects, tuple(state.problems[problems:]), spent)
+        else:
+            state.problems.extend(known.problems)
+            self.budget.spend(known.made_text)
+        if loader is state.loader:
+            state.renderings.remember(path, known)
+        return known.objects
+
+    def _objects(self, build: Build, unit: Resource, variables: Mapping[str, str | None] | None, *, complete: bool) -> list[Resource]:
+        """What kustomize-controller applies of a build: with common metadata, decrypted, with variables put in."""
+        metadata = as_mapping(_spec(unit).get("commonMetadata"))
         nodes = []
         for node in build.resources:
             if metadata:
@@ -181,9 +197,9 @@ class FluxEngine:
                 node = node.copy()
                 node.remove("sops")
             if variables is not None and is_substituted(node):
-                node = self._substitute(node, variables, str(resource.id), complete=complete)
+                node = self._substitute(node, variables, str(unit.id), complete=complete)
             nodes.append(node)
-        return state.to_resources(nodes, resource.id, default_namespace)
+        return self.state.to_resources(nodes, unit.id, default_namespace)
 
     def _substitute(self, node: MappingNode, variables: Mapping[str, str | None], owner: str, *, complete: bool) -> MappingNode:
         result = substitute(node, variables, complete=complete, budget=self.budget)

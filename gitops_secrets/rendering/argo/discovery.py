@@ -40,9 +40,9 @@ class Reach:
     claims: frozenset[tuple[str, ResourceId]]  # objects, with the cluster that they go to
 
 
-def may_hold_objects(text: bytes) -> bool:
-    """Can a file with this text hold anything for `find_objects`?"""
-    return b"argoproj.io/" in text or _SETTINGS.encode() in text
+def may_hold_objects(loader: Loader, path: str) -> bool:
+    """Can a file hold anything for `find_objects`?"""
+    return loader.holds(path, b"argoproj.io/") or loader.holds(path, _SETTINGS.encode())
 
 
 def find_objects(loader: Loader, scope_of: ScopeOf, files: Iterable[str]) -> Found:

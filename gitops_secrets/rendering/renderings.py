@@ -1,0 +1,82 @@
+"""What units came to, kept for another state of the same repository: most of it is the same in both, and is not built again there."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+
+from gitops_secrets.model.facts import Problem, Resource
+from gitops_secrets.rendering.kustomize import Build
+from gitops_secrets.repository.tree import Tree
+
+
+@dataclass(frozen=True, slots=True)
+class Rendering:
+    """What the directory of a unit came to. The same files and variables come to the same objects, at the same places."""
+
+    unit: Resource
+    build: Build
+    inputs: frozenset[str]  # of the build, as paths of the repository; directories end with "/"
+    variables: Mapping[str, str | None] | None
+    complete: bool  # are these all variables that may be defined?
+    objects: tuple[Resource, ...]
+    problems: tuple[Problem, ...]  # of the substitution
+    made_text: int  # characters
+
+    def is_of(self, variables: Mapping[str, str | None] | None, *, complete: bool) -> bool:
+        """Would these variables give the same?"""
+        return self.complete is complete and type(self.variables) is type(variables) and self.variables == variables
+
+
+class Renderings:
+    """The renderings of one tree; those of `beside`, of another state of it, stand for what is the same there.
+
+    Units are told apart by their manifest as a node, which both states share where they share the file.
+    """
+
+    def __init__(self, tree: Tree, beside: Renderings | None = None, part: Hashable = None) -> None:
+        self._tree = tree
+        self._beside = beside
+        self._part = part
+        self._known: dict[tuple[Hashable, str, int], Rendering] = {}
+        self._same: dict[str, bool] = {}
+
+    def part(self, part: Hashable) -> Renderings:
+        """The same for another view of the tree, which leaves files out or moves them: a view of the same name shows the same of the same files."""
+        other = Renderings(self._tree, self._beside, part)
+        other._known, other._same = self._known, self._same
+        return other
+
+    def remember(self, path: str, rendering: Rendering) -> None:
+        """Keeps what a unit that builds `path` came to. What went wrong may go better in another state, whatever it read."""
+        if not (rendering.build.problems or rendering.build.opaque or rendering.build.failed):
+            self._known[self._part, path, id(rendering.unit.data)] = rendering
+
+    def recall(self, path: str, unit: Resource) -> Rendering | None:
+        """What the same unit came to in the other state, if all that its build read is the same here."""
+        known = None if self._beside is None else self._beside._known.get((self._part, path, id(unit.data)))
+        return known if known is not None and known.unit.id == unit.id and all(map(self._is_same, known.inputs)) else None
+
+    def _is_same(self, path: str) -> bool:
+        same = self._same.get(path)
+        if same is None:
+            same = self._same[path] = self._compared(path)
+        return same
+
+    def _compared(self, path: str) -> bool:
+        if self._beside is None:
+            return False
+        here, there = self._tree, self._beside._tree
+        if path.endswith("/"):
+            return _files_below(here, path) == _files_below(there, path)
+        return here.is_file(path) and there.is_file(path) and here.identity(path) == there.identity(path)
+
+
+def _files_below(tree: Tree, directory: str) -> tuple[str, ...]:
+    """The paths of all files below a directory, which ends with "/"; that alone is the root."""
+    if directory == "/":
+        return tuple(tree.files)
+    files = tree.files
+    after = directory[:-1] + chr(ord("/") + 1)
+    return tuple(files[bisect_left(files, directory) : bisect_left(files, after)])
