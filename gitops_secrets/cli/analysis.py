@@ -34,9 +34,17 @@ class Answer(NamedTuple):
 
     text: str
     status: int = 0
+    lasts: bool = True  # as long as the files are the same
 
 
-def answered(path: Path, call: Call, question: tuple[Hashable, ...], answer: Callable[[Repository, Analysis], Answer]) -> Answer:
+def answered(
+    path: Path,
+    call: Call,
+    question: Callable[[Checkout], tuple[Hashable, ...]],
+    answer: Callable[[Repository, Analysis], Answer],
+    *,
+    quotes_files: bool = False,
+) -> Answer:
     """The answer to a question about the repository at `path`: from the cache if it was given before to the same files, else by `answer`.
 
     `question` tells it from all others that calls with the same shared options ask. It may rest on nothing but the repository and these options.
@@ -48,14 +56,14 @@ def answered(path: Path, call: Call, question: tuple[Hashable, ...], answer: Cal
     cache = user_cache() if call.cache else None
     if cache is None:
         return answer(*_analyse(checkout, call))
-    answers, asked = Answers(cache, checkout), (*question, *_reading(call))
-    known = answers.recall(asked)
+    answers, asked = Answers(cache, checkout, call.limits), (*question(checkout), *_reading(call))
+    known = answers.recall(asked, to_the_letter=quotes_files)
     if known is not None:
         return Answer(*known)
     repository, analysis = _analyse(checkout, call)
     found = answer(repository, analysis)
-    if analysis.clusters and repository.is_whole:
-        answers.remember(asked, tuple(found))
+    if analysis.clusters and repository.is_whole and found.lasts:
+        answers.remember(asked, found[:2], repository.taken)
     return found
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Set
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
 
 from gitops_secrets.cli.analysis import Answer, answered, open_and_analyse
-from gitops_secrets.cli.check_formats import FORMATS, WITH_CHANGES, Checked, add_to_step_summary, written
+from gitops_secrets.cli.check_formats import FORMATS, QUOTING, WITH_CHANGES, Checked, add_to_step_summary, written
 from gitops_secrets.cli.options import READABLE_FILE, Call, common_options, format_option, merge_base_option, output_options, path_argument
 from gitops_secrets.cli.output import note, write
 from gitops_secrets.cli.progress import progress_bar
@@ -17,7 +17,8 @@ from gitops_secrets.cli.progress import progress_bar
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from gitops_secrets.model.results import Finding
+    from gitops_secrets.model.results import CheckResult, Finding
+    from gitops_secrets.pipeline.checkout import Checkout
     from gitops_secrets.pipeline.scan import Analysis, Repository
 
 NOT_WELL = 1
@@ -72,18 +73,29 @@ def check(
     if base is not None and baseline is not None:
         raise click.UsageError("--base and --baseline each say what is known; give one of them")
     limit = "never" if exit_zero else fail_on
-    if base is None and baseline is None and not reports and format_ != "github":
+    with_changes = not WITH_CHANGES.isdisjoint({format_, *(each for each, _ in reports)})
+    accepted = None if baseline is None else _accepted(baseline)
 
-        def answer(repository: Repository, analysis: Analysis) -> Answer:
-            from gitops_secrets.pipeline.check import check as run_rules
+    def checked_in(repository: Repository, analysis: Analysis) -> Checked:
+        if accepted is not None:
+            return _beside_baseline(repository, analysis, accepted, everything=everything)
+        return _checked(repository, analysis, call, base, merge_base, everything=everything, with_changes=with_changes)
 
-            result = run_rules(repository, analysis)
-            return Answer(written(Checked(result, repository, analysis, None), format_, call), NOT_WELL if fails(result.findings, limit) else 0)
+    def question(checkout: Checkout) -> tuple[Hashable, ...]:
+        return ("check", format_, limit, everything, base and checkout.parted_from(base, merge_base=merge_base))
 
-        text, status = answered(path, call, ("check", format_, limit), answer)
+    def answer(repository: Repository, analysis: Analysis) -> Answer:
+        checked = checked_in(repository, analysis)
+        return Answer(written(checked, format_, call), NOT_WELL if fails(checked.result.findings, limit) else 0, lasts=not _asks_for_renames(checked.result))
+
+    # What a change does is told by every byte of it, and a step of GitHub gets a summary beside the answer.
+    if baseline is None and not reports and format_ != "github" and (base is None or format_ not in WITH_CHANGES):
+        text, status, _ = answered(path, call, question, answer, quotes_files=format_ in QUOTING)
         write(text, call)
         context.exit(status)
-    checked = _compared(path, call, base, merge_base, baseline, everything=everything, formats={format_, *(each for each, _ in reports)})
+    checked = checked_in(*open_and_analyse(path, call))
+    if baseline is not None and checked.result.resolved:
+        note(f"{len(checked.result.resolved)} findings of {baseline} are gone; write it again", call)
     for each, to in (*((each, replace(call, output=file)) for each, file in reports), (format_, call)):
         write(written(checked, each, to), to, has_commands=each == "github")
     add_to_step_summary(checked, format_)
@@ -91,30 +103,43 @@ def check(
         context.exit(NOT_WELL)
 
 
-def _compared(path: Path, call: Call, base: str | None, merge_base: bool, baseline: Path | None, *, everything: bool, formats: Set[str]) -> Checked:
-    """The findings beside those of an earlier state, if there is one, and what changed since if it is to be shown."""
+def _accepted(baseline: Path) -> tuple[Finding, ...]:
+    from gitops_secrets.pipeline.compare import read_baseline
+
+    return read_baseline(baseline)
+
+
+def _beside_baseline(repository: Repository, analysis: Analysis, accepted: Sequence[Finding], *, everything: bool) -> Checked:
+    """The findings beside those that a team has accepted."""
     from gitops_secrets.pipeline.check import check as run_rules
     from gitops_secrets.pipeline.check import with_fixes
-    from gitops_secrets.pipeline.compare import analyse_base, check_since, compared, read_baseline
+    from gitops_secrets.pipeline.compare import compared
+
+    result = compared(run_rules(repository, analysis, fixes=False), accepted, everything=everything)
+    return Checked(with_fixes(result, repository), repository, analysis, None)
+
+
+def _checked(repository: Repository, analysis: Analysis, call: Call, base: str | None, merge_base: bool, *, everything: bool, with_changes: bool) -> Checked:
+    """The findings, beside those of an earlier state if there is one, and what changed since if it is to be shown."""
+    from gitops_secrets.pipeline.check import check as run_rules
+    from gitops_secrets.pipeline.check import with_fixes
+    from gitops_secrets.pipeline.compare import analyse_base, check_since
+    from gitops_secrets.pipeline.diff import diff
     from gitops_secrets.pipeline.scan import at_revision
 
-    accepted = None if baseline is None else read_baseline(baseline)
-    repository, analysis = open_and_analyse(path, call)
     result, changes = run_rules(repository, analysis, fixes=False), None
-    if accepted is not None:
-        result = compared(result, accepted, everything=everything)
-        if result.resolved:
-            note(f"{len(result.resolved)} findings of {baseline} are gone; write it again", call)
-    elif base is not None:
+    if base is not None:
         with progress_bar(call) as progress:
             earlier = at_revision(repository, base, merge_base=merge_base)
             before = analyse_base(earlier, cluster=call.cluster, progress=progress)
         result = check_since(result, repository, analysis, earlier, before, everything=everything)
-        if WITH_CHANGES & formats:
-            from gitops_secrets.pipeline.diff import diff
-
-            changes = diff(earlier, before, repository, analysis).clusters
+        changes = diff(earlier, before, repository, analysis).clusters if with_changes else None
     return Checked(with_fixes(result, repository), repository, analysis, changes)
+
+
+def _asks_for_renames(result: CheckResult) -> bool:
+    """Did it take git's word for what was renamed? That rests on git's index, which nobody watches."""
+    return bool(result.resolved) and any(finding.change is not None for finding in result.findings)
 
 
 def fails(findings: Iterable[Finding], fail_on: str) -> bool:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 FORMATS = ("text", "json", "sarif", "github", "gitlab", "junit", "markdown", "patch", "suggestions")
 # Formats that tell, beside what is wrong, what a change does.
 WITH_CHANGES = frozenset({"markdown", "github"})
+# Formats that hold lines of files as they are.
+QUOTING = frozenset({"patch", "suggestions"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,7 @@ def plan(path: Path, format_: str, teardown: bool, call: Call) -> None:
         written = _teardown if teardown else _plan
         return Answer(written(repository, analysis, call, as_json=format_ == "json"))
 
-    write(answered(path, call, ("plan", format_, teardown), answer).text, call)
+    write(answered(path, call, lambda _: ("plan", format_, teardown), answer).text, call)
 
 
 def _plan(_: Repository, analysis: Analysis, call: Call, *, as_json: bool) -> str:

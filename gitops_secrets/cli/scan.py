@@ -36,7 +36,8 @@ def scan(path: Path, format_: str, resources: bool, base: str | None, merge_base
         return Answer(_written(analysis, format_, call, resources=resources))
 
     # The page names the folder that it was made of, and its base, so it is not an answer of the files alone.
-    write(_page(path, base, merge_base, call) if format_ == "html" else answered(path, call, ("scan", format_, resources), answer).text, call)
+    page = format_ == "html"
+    write(_page(path, base, merge_base, call) if page else answered(path, call, lambda _: ("scan", format_, resources), answer).text, call)
 
 
 def _written(analysis: Analysis, format_: str, call: Call, *, resources: bool) -> str:

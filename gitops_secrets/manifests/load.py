@@ -51,6 +51,7 @@ class Loader:
         self._texts: dict[str, bytes] = {}  # read, but not parsed yet
         self._same: dict[str, bool] = {}  # as beside
         self._words: dict[bytes, dict[str, bool]] = {}  # what was looked for, and in which files it is
+        self.taken: set[str] = set()  # files whose bytes went into something made of them
         self.on_load: Callable[[int], None] | None = None  # told now and then how many files were loaded
 
     def text(self, path: str) -> bytes:
@@ -87,6 +88,11 @@ class Loader:
                 self.on_load(len(self._loaded))
         return known
 
+    def content(self, path: str) -> bytes:
+        """The bytes of a file, for what is made of them. Raises `FileNotFoundError`."""
+        self.taken.add(self.origin_of(path))
+        return self.tree.read(path)
+
     def _read(self, path: str) -> bytes:
         return (self._same_beside(path) or self).tree.read(path)
 
@@ -119,7 +125,7 @@ class Loader:
     def narrowed(self, tree: Tree) -> Loader:
         """The same documents for a tree with fewer files."""
         other = Loader(tree, whole=self.whole, beside=self._beside, limits=self.limits)
-        other._loaded, other.on_load = self._loaded, self.on_load
+        other._loaded, other.taken, other.on_load = self._loaded, self.taken, self.on_load
         return other
 
     def after(self, tree: Tree, changed: Collection[str]) -> Loader:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Collection, Hashable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 from gitops_secrets.errors import UsageError
 from gitops_secrets.model.limits import DEFAULT_LIMITS, Limits
 from gitops_secrets.repository.cache import Cache, digest
-from gitops_secrets.repository.tree import RevisionTree, WorkingTree, remotes, top_level
+from gitops_secrets.repository.tree import RevisionTree, WorkingTree, blob_id, fork_point, remotes, resolve, stored_content, top_level
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,10 @@ class Checkout:
     def revision(self) -> str | None:
         """The commit that is read; None for the files on disk."""
         return self.tree.commit if isinstance(self.tree, RevisionTree) else None
+
+    def parted_from(self, revision: str, *, merge_base: bool) -> str:
+        """The commit where `revision` and what is read parted, or that of `revision`. Raises `UsageError` for one that is not there: see `fork_point`."""
+        return fork_point(self.root, revision, self.revision) if merge_base else resolve(self.root, revision)
 
 
 def open_checkout(path: Path, revision: str | None = None, limits: Limits = DEFAULT_LIMITS) -> Checkout:
@@ -50,30 +54,62 @@ def _root_of(folder: Path) -> Path:
 class Answers:
     """Answers to questions about one checkout. `question` holds all that they rest on beside its files."""
 
-    def __init__(self, cache: Cache, checkout: Checkout) -> None:
+    def __init__(self, cache: Cache, checkout: Checkout, limits: Limits = DEFAULT_LIMITS) -> None:
         self._cache = cache
         self._checkout = checkout
+        self._limits = limits
+        self._changed: list[str] = []  # since the answer that did not hold
 
-    def recall(self, question: tuple[Hashable, ...]) -> Any | None:
-        """The answer, if it was given before to the same files."""
-        found = self._cache.get(self._name(question))
-        if found is None:
-            return None
-        files, contents, answer = found
+    def recall(self, question: tuple[Hashable, ...], *, to_the_letter: bool = False) -> Any | None:
+        """The answer, if it was given before to the same files; unless it quotes them, also to files that differ only in values that nothing rests on."""
+        match self._cache.get(self._name(question)):
+            case (str(files), dict(contents), dict(skeletons), answer):
+                pass
+            case _:
+                return None
         tree = self._checkout.tree
         if isinstance(tree, RevisionTree):
             return answer
-        return answer if files == digest(*tree.files) and tree.holds(contents) else None
+        changed = tree.changed(contents, _FEW) if files == digest(*tree.files) else None
+        if changed is None:
+            return None
+        self._changed = changed
+        if changed and to_the_letter:
+            return None
+        return answer if all(self._says_the_same(path, contents[path][1], skeletons.get(path)) for path in changed) else None
 
-    def remember(self, question: tuple[Hashable, ...], answer: Any) -> None:
-        """Keeps an answer, a value as a `Cache` takes it, with what was read of the checkout for it."""
+    def remember(self, question: tuple[Hashable, ...], answer: Any, taken: Collection[str] = ()) -> None:
+        """Keeps an answer, a value as a `Cache` takes it, with what was read of the checkout for it; of the files `taken` every byte counts."""
         tree = self._checkout.tree
         if isinstance(tree, RevisionTree):
             if not tree.unread:
-                self._cache.put(self._name(question), ("", {}, answer))
+                self._cache.put(self._name(question), ("", {}, {}, answer))
         elif tree.is_steady:
-            self._cache.put(self._name(question), (digest(*tree.files), tree.snapshot(), answer))
+            # Git keeps most contents. Those that came after the last answer, people may be at work on.
+            skeletons = {path: self._skeleton(tree.read(path)) for path in self._changed if path.endswith(YAML_SUFFIXES)}
+            skeletons |= dict.fromkeys(taken, "")
+            self._cache.put(self._name(question), (digest(*tree.files), tree.snapshot(), skeletons, answer))
+
+    def _says_the_same(self, path: str, identity: str, known: str | None) -> bool:
+        """Does a file differ only in values that nothing rests on from the content `identity`, whose skeleton may be `known`?"""
+        if known == "" or not path.endswith(YAML_SUFFIXES):
+            return False
+        if known is None:
+            before = stored_content(self._checkout.root, identity)
+            known = None if before is None else self._skeleton(before)
+        return known == self._skeleton(self._checkout.tree.read(path))
+
+    def _skeleton(self, content: bytes) -> str:
+        from gitops_secrets.manifests.skeleton import skeleton
+
+        return blob_id(skeleton(content, self._limits))
 
     def _name(self, question: tuple[Hashable, ...]) -> str:
         checkout = self._checkout
         return digest(str(checkout.root), checkout.revision or "", checkout.scope, *checkout.urls, repr(question))
+
+
+# Beyond so many changed files it is another state, not an edit.
+_FEW = 32
+# JSON has no line for each value, so it has no skeleton.
+YAML_SUFFIXES = (".yaml", ".yml")

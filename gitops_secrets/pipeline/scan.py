@@ -87,6 +87,11 @@ class Repository:
         """The kinds that are known, those of the configuration among them."""
         return self.facts.table
 
+    @property
+    def taken(self) -> set[str]:
+        """Files whose bytes went into something made of them, a ConfigMap say."""
+        return self.loader.taken | (set() if self.around is None else self.around.taken)
+
 
 def open_repository(path: Path, *, revision: str | None = None, config: Path | None = None, limits: Limits = DEFAULT_LIMITS) -> Repository:
     """The repository that `path` lies in, at `revision` or as it is on disk.

@@ -46,6 +46,7 @@ class MappedLoader(Loader):
         super().__init__(tree, whole=below.whole, limits=below.limits)
         self._below = below
         self._origins = tree.origins
+        self.taken = below.taken
 
     def load(self, path: str) -> Documents:
         """The documents of the file that stands at `path` in the artifact."""

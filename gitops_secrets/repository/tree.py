@@ -209,15 +209,21 @@ class WorkingTree(_Index):
             self.seen[path] = known
         return known
 
-    def holds(self, contents: Mapping[str, tuple[Stamp | None, str]]) -> bool:
-        """Are the files as `snapshot` found them? Where the stamp is the same, the content is; all others are read, up to the first that differs."""
+    def changed(self, contents: Mapping[str, tuple[Stamp | None, str]], at_most: int) -> list[str] | None:
+        """The files that are not as `snapshot` found them; None for more than `at_most`. Where the stamp is the same, the content is; others are read."""
         for path, (stamp, identity) in contents.items():
             if stamp is not None and self._stamps.get(path) == stamp:
                 self._recalled[path] = identity
+        found: list[str] = []
         try:
-            return all(blob_id(self.read(path)) == contents[path][1] for path in contents if path not in self._recalled)
+            for path in contents:
+                if path not in self._recalled and blob_id(self.read(path)) != contents[path][1]:
+                    found.append(path)
+                    if len(found) > at_most:
+                        return None
         except FileNotFoundError:
-            return False
+            return None
+        return found
 
     def snapshot(self) -> dict[str, tuple[Stamp | None, str]]:
         """The contents that were asked for, each with the stamp of the file unless that is too fresh to tell later changes from it."""
@@ -340,6 +346,14 @@ def content_of(tree: Tree, path: str) -> str:
         return tree.read(path).decode(errors="replace")
     except FileNotFoundError:
         return ""
+
+
+def stored_content(root: Path, object_id: str) -> bytes | None:
+    """The content that git keeps under an id in the repository at `root`; None for what it does not have."""
+    try:
+        return _output(root, "cat-file", "blob", object_id)
+    except OutsideError:
+        return None
 
 
 def top_level(path: Path) -> Path | None:
@@ -481,6 +495,11 @@ class _NoFilesError(OutsideError):
 
 def _run(folder: Path, *arguments: str) -> str:
     """What git prints, as text. Raises `OutsideError` where it fails."""
+    return os.fsdecode(_output(folder, *arguments))
+
+
+def _output(folder: Path, *arguments: str) -> bytes:
+    """What git prints. Raises `OutsideError` where it fails."""
     if not any(os.path.exists(above / name) for above in (folder, *folder.parents) for name in (".git", "HEAD")):
         raise _NoRepositoryError(f"{folder} is not in a git repository")
     # The folder says which repository it is, not the hook that this may run in.
@@ -494,11 +513,11 @@ def _run(folder: Path, *arguments: str) -> str:
         reason = done.stderr.decode(errors="replace").strip()
         kind = next((error for words, error in _FAILURES.items() if words in reason), OutsideError)
         raise kind(f"git {arguments[0]} failed: {reason}")
-    return os.fsdecode(done.stdout)
+    return done.stdout
 
 
-# A folder of a repository can look like git's own, with a configuration that names programs to be run.
-_NO_PROGRAMS = ("-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null")
+# A folder of a repository can look like git's own, with a configuration that names programs to be run. What a clone lacks is not fetched.
+_NO_PROGRAMS = ("-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "-c", "protocol.allow=never")
 # Of `git rev-parse --local-env-vars`: those that say where a repository is.
 _LOCAL_VARIABLES = frozenset({"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_PREFIX", "GIT_NAMESPACE"})
 _FAILURES: Mapping[str, type[OutsideError]] = MappingProxyType(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -75,6 +76,56 @@ def test_another_question_is_another_answer(repository: Path, run: Run, analyses
 
     assert cached.stdout == run(*arguments, "--no-cache").stdout
     assert seen == 2
+
+
+IMAGES = "kind: Deployment\napiVersion: apps/v1\nmetadata: {{name: web}}\nspec:\n  template:\n    spec:\n      containers:\n        - image: web:{}\n"
+
+
+@pytest.mark.parametrize("command", [*COMMANDS, ("plan",), ("check", "--base", "HEAD")], ids=" ".join)
+def test_a_new_image_changes_no_answer(repository: Path, run: Run, analyses: list[object], command: tuple[str, ...]) -> None:
+    workload = repository / "apps" / "workload.yaml"
+    workload.write_text(IMAGES.format(1))
+    git(repository, "init", "--quiet")
+    git(repository, "add", "--all")
+    git(repository, "commit", "--quiet", "--message=all")
+    first = run(*command)
+    known = len(analyses)
+    workload.write_text(IMAGES.format(2))
+    second = run(*command)
+
+    assert len(analyses) == known
+    assert second.stdout == first.stdout == run(*command, "--no-cache").stdout
+
+
+def test_an_image_may_change_while_somebody_works_on_the_file(repository: Path, run: Run, analyses: list[object]) -> None:
+    workload = repository / "apps" / "workload.yaml"
+    for text in (IMAGES.format(1), IMAGES.format(1) + "# a comment\n"):
+        workload.write_text(text)
+        run("scan")
+    known = len(analyses)
+    workload.write_text(IMAGES.format(2) + "# a comment\n")
+    run("scan")
+
+    assert (known, len(analyses)) == (2, 2)
+
+
+@pytest.mark.parametrize("command", [("check", "--format", "patch"), ("scan", "--format", "json", "--resources")], ids=["quoted", "hashed"])
+def test_where_every_byte_counts_an_image_does(repository: Path, run: Run, analyses: list[object], command: tuple[str, ...]) -> None:
+    workload = repository / "apps" / "workload.yaml"
+    workload.write_text(IMAGES.format(1))
+    (repository / "apps" / "kustomization.yaml").write_text(
+        "resources: [namespace.yaml, workload.yaml]\nconfigMapGenerator: [{name: template, files: [workload.yaml]}]\n"
+    )
+    git(repository, "init", "--quiet")
+    git(repository, "add", "--all")
+    git(repository, "commit", "--quiet", "--message=all")
+    run(*command)
+    known = len(analyses)
+    workload.write_text(IMAGES.format(2))
+    found = run(*command)
+
+    assert len(analyses) > known
+    assert found.stdout == run(*command, "--no-cache").stdout
 
 
 def test_a_file_that_changes_while_it_is_read_leaves_no_answer(repository: Path, run: Run, analyses: list[object], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -162,13 +213,15 @@ def _change(root: Path, kind: str, first: int, second: int) -> None:
             (root / ".sourceignore").write_text(f"{one.name}\n")
         case "touch":
             os.utime(one)
+        case "other numbers":
+            one.write_bytes(re.sub(rb"((?:image|tag|replicas|cpu|memory): .*)[0-9]", rb"\g<1>%d" % (second % 10), one.read_bytes()))
         case "replace as it was":
             content = one.read_bytes()
             one.unlink()
             one.write_bytes(content)
 
 
-KINDS = ("swap", "delete", "move", "copy", "shift", "rename things", "drop a line", "ignore", "touch", "replace as it was")
+KINDS = ("swap", "delete", "move", "copy", "shift", "rename things", "drop a line", "ignore", "touch", "other numbers", "replace as it was")
 CHANGES = st.lists(st.tuples(st.sampled_from(KINDS), st.integers(0, 200), st.integers(0, 200)), min_size=1, max_size=6)
 
 

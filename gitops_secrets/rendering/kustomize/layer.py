@@ -151,7 +151,7 @@ class Layer:
         self._note_outside(path, entry, place)
         self.state.inputs.add(path)
         try:
-            return self.session.loader.tree.read(path)
+            return self.session.loader.content(path)
         except FileNotFoundError as error:
             raise BuildError(f"{entry} can't be read: {error}", place) from None
 
