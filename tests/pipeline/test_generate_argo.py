@@ -59,7 +59,9 @@ spec:
 apiVersion: v1
 kind: ConfigMap
 metadata: {{name: argocd-cm, namespace: argocd}}
-data: {{resource.customizations.health.argoproj.io_Application: "return {{status = obj.status.health.status}}"}}
+data:
+  kustomize.buildOptions: --enable-helm
+  resource.customizations.health.argoproj.io_Application: "return {{status = obj.status.health.status}}"
 """
 FILES = {
     "overlay/kustomization.yaml": OVERLAY,
