@@ -168,13 +168,16 @@ def comparisons(directory: Path, applications: int, manifests: int, repository: 
     application = directory / "apps" / "app-0000"
     image = change(application / "deployment.yaml", ":1.0.0", ":1.1.")
     reference = change(application / "external-secret.yaml", "key: production/app-0000", "key: production/other-")
+    made = change(application / "external-secret.yaml", "secretKey: username", "secretKey: other-")
     found = [
         Comparison(f"cold scan, {what}", (*SCAN, COLD, str(directory)), *parse, 2.5, 200),
         Comparison("the same, unchanged since", (*SCAN, str(directory)), *parse, 0.5),
         Comparison("the same, an image changed in one file", (*SCAN, str(directory)), *parse, 0.5, before=image),
-        Comparison("the same, a reference changed in one file", (*SCAN, str(directory)), *parse, 0.5, before=reference),
-        Comparison("cold check --base, a reference changed in one file", (*SINCE, COLD, str(directory)), *scan, 1.6, before=reference),
-        Comparison("warm check --base, the same", (*SINCE, str(directory)), *imports, 3, before=reference),
+        Comparison("the same, a key at the provider changed in one file", (*SCAN, str(directory)), *parse, 0.5, before=reference),
+        Comparison("the same, a key of a Secret changed in one file", (*SCAN, str(directory)), *parse, 0.5, before=made),
+        Comparison("cold check --base, a key of a Secret changed in one file", (*SINCE, COLD, str(directory)), *scan, 1.6, before=made),
+        Comparison("warm check --base, a key at the provider changed in one file", (*SINCE, str(directory)), *imports, 3, before=reference),
+        Comparison("warm check --base, a key of a Secret changed in one file", (*SINCE, str(directory)), *imports, 3, before=made),
     ]
     argo = generated(directory.with_name("argo"), applications, manifests, argo=True)
     found.append(Comparison("cold scan, the same manifests by Argo CD", (*SCAN, COLD, str(argo)), "by Flux", (*SCAN, COLD, str(directory)), 1.3))

@@ -1,4 +1,4 @@
-"""What a manifest says beside values that nothing rests on: tags of images, numbers of replicas, shares of CPU and memory.
+"""What a manifest says beside values that nothing rests on: tags of images, numbers of replicas, shares of CPU and memory, keys at a provider.
 
 Most commits to a GitOps repository change nothing else. No fact, no order and no finding comes from these values: whatever stands there, the answers are the
 same.
@@ -19,6 +19,8 @@ _POD_OF: Final = {
     "CronJob": ("spec", "jobTemplate", "spec", "template", "spec"),
     **dict.fromkeys(("DaemonSet", "Deployment", "Job", "ReplicaSet", "StatefulSet"), ("spec", "template", "spec")),
 }
+# A StatefulSet makes claims for each of its replicas.
+_COUNTED: Final = frozenset({"Deployment", "ReplicaSet"})
 _END: Final = rb"([\"']?)(?=[ \t]*(?:#.*)?\r?$)"
 # What a key and such a value look like; nothing that a variable or a template could fill in. What stands in groups is kept.
 _TAG: Final = re.compile(rb"(tag:[ \t]+[\"']?)[\w.+-]+(?:@sha256:[0-9a-f]{64})?" + _END)
@@ -26,6 +28,7 @@ _DIGEST: Final = re.compile(rb"(digest:[ \t]+[\"']?)sha256:[0-9a-f]{64}" + _END)
 _IMAGE: Final = re.compile(rb"(image:[ \t]+[\"']?(?:[\w.-]+:[0-9]+/)?[\w./-]+):[\w.-]+(?:@sha256:[0-9a-f]{64})?" + _END)
 _NUMBER: Final = re.compile(rb"(replicas:[ \t]+)[0-9]+" + _END)
 _QUANTITY: Final = re.compile(rb"((?:cpu|memory):[ \t]+[\"']?)[0-9.]+[A-Za-z]*" + _END)
+_KEY: Final = re.compile(rb"((?:key|property):[ \t]+[\"']?)[A-Za-z/][\w./-]*" + _END)
 _Found = tuple[MappingNode, str, re.Pattern[bytes]]
 
 
@@ -48,8 +51,12 @@ def _idle_values(manifest: MappingNode) -> Iterator[_Found]:
     kind, spec = manifest.get("kind"), as_mapping(manifest.get("spec"))
     if kind == "HelmRelease":
         yield from _idle_in_values(spec.get("values"))
+    elif kind == "ExternalSecret":
+        references = [as_mapping(as_mapping(entry).get("remoteRef")) for entry in as_sequence(spec.get("data"))]
+        references += [as_mapping(as_mapping(entry).get("extract")) for entry in as_sequence(spec.get("dataFrom"))]
+        yield from ((reference, key, _KEY) for reference in references for key in ("key", "property") if key in reference)
     elif kind in _POD_OF:
-        if "replicas" in spec:
+        if "replicas" in spec and kind in _COUNTED:
             yield spec, "replicas", _NUMBER
         pod = manifest
         for field in _POD_OF[kind]:

@@ -10,7 +10,7 @@ from typing import Any
 from gitops_secrets.errors import UsageError
 from gitops_secrets.model.limits import DEFAULT_LIMITS, Limits
 from gitops_secrets.repository.cache import Cache, digest
-from gitops_secrets.repository.tree import RevisionTree, WorkingTree, blob_id, fork_point, remotes, resolve, stored_content, top_level
+from gitops_secrets.repository.tree import RevisionTree, WorkingTree, blob_id, fork_point, remotes, resolve, stored_content, top_level, uncommitted
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,6 @@ class Answers:
         self._cache = cache
         self._checkout = checkout
         self._limits = limits
-        self._changed: list[str] = []  # since the answer that did not hold
 
     def recall(self, question: tuple[Hashable, ...], *, to_the_letter: bool = False) -> Any | None:
         """The answer, if it was given before to the same files; unless it quotes them, also to files that differ only in values that nothing rests on."""
@@ -71,10 +70,7 @@ class Answers:
         if isinstance(tree, RevisionTree):
             return answer
         changed = tree.changed(contents, _FEW) if files == digest(*tree.files) else None
-        if changed is None:
-            return None
-        self._changed = changed
-        if changed and to_the_letter:
+        if changed is None or (changed and to_the_letter):
             return None
         return answer if all(self._says_the_same(path, contents[path][1], skeletons.get(path)) for path in changed) else None
 
@@ -85,8 +81,8 @@ class Answers:
             if not tree.unread:
                 self._cache.put(self._name(question), ("", {}, {}, answer))
         elif tree.is_steady:
-            # Git keeps most contents. Those that came after the last answer, people may be at work on.
-            skeletons = {path: self._skeleton(tree.read(path)) for path in self._changed if path.endswith(YAML_SUFFIXES)}
+            at_work = [path for path in uncommitted(self._checkout.root) if path in tree.seen and path.endswith(YAML_SUFFIXES)]
+            skeletons = {path: self._skeleton(tree.read(path)) for path in at_work[:_FEW]}
             skeletons |= dict.fromkeys(taken, "")
             self._cache.put(self._name(question), (digest(*tree.files), tree.snapshot(), skeletons, answer))
 

@@ -348,6 +348,14 @@ def content_of(tree: Tree, path: str) -> str:
         return ""
 
 
+def uncommitted(root: Path) -> list[str]:
+    """The files of the checkout at `root` whose content git does not keep yet; none outside of git."""
+    try:
+        return [path for path in _run(root, "ls-files", "-z", "--modified", "--others", "--exclude-standard").split("\0") if path]
+    except OutsideError:
+        return []
+
+
 def stored_content(root: Path, object_id: str) -> bytes | None:
     """The content that git keeps under an id in the repository at `root`; None for what it does not have."""
     try:

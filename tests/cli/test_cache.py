@@ -214,7 +214,7 @@ def _change(root: Path, kind: str, first: int, second: int) -> None:
         case "touch":
             os.utime(one)
         case "other numbers":
-            one.write_bytes(re.sub(rb"((?:image|tag|replicas|cpu|memory): .*)[0-9]", rb"\g<1>%d" % (second % 10), one.read_bytes()))
+            one.write_bytes(re.sub(rb"((?:image|tag|replicas|cpu|memory|key): .*)[0-9]", rb"\g<1>%d" % (second % 10), one.read_bytes()))
         case "replace as it was":
             content = one.read_bytes()
             one.unlink()

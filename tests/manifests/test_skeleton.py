@@ -35,6 +35,22 @@ spec:
             limits:
               memory: "128Mi"
 """.format(digest="0" * 64)
+EXTERNAL_SECRET = """\
+apiVersion: external-secrets.io/v1
+kind: ExternalSecret
+spec:
+  target: {name: web}
+  data:
+    - secretKey: password
+      remoteRef:
+        key: production/web  # in the other account
+        property: password
+  dataFrom:
+    - extract:
+        key: "/production/all"
+    - find:
+        path: production
+"""
 RELEASE = """\
 kind: HelmRelease
 spec:
@@ -50,12 +66,12 @@ spec:
 
 
 def other(text: str) -> str:
-    """The same with other digits in all that the skeleton leaves out."""
+    """The same with other digits and letters in all that the skeleton leaves out."""
     lines = []
     for line, kept in zip_longest(text.split("\n"), skeleton(text.encode()).decode().split("\n")):
         start = next((index for index, (one, two) in enumerate(zip(line, kept, strict=False)) if one != two), min(len(line), len(kept)))
         end = start + len(line) - len(kept)
-        lines.append(line[:start] + re.sub("[0-9]", "7", line[start:end]) + line[end:])
+        lines.append(line[:start] + re.sub("[a-z]", "x", re.sub("[0-9]", "7", line[start:end])) + line[end:])
     return "\n".join(lines)
 
 
@@ -71,6 +87,22 @@ def test_what_a_workload_is_made_with_and_how_much_of_it_there_is_is_left_out() 
 
 def test_the_tag_of_an_image_in_values_is_left_out_and_that_of_a_whole_chart_is_not() -> None:
     assert skeleton(RELEASE.encode()).decode() == RELEASE.replace(f"1.27.1@sha256:{'0' * 64}", "")
+
+
+def test_where_a_value_comes_from_at_the_provider_is_left_out_and_what_is_made_of_it_is_not() -> None:
+    left = skeleton(EXTERNAL_SECRET.encode()).decode()
+
+    assert [line.strip() for line, before in zip(left.split("\n"), EXTERNAL_SECRET.split("\n"), strict=True) if line != before] == [
+        "key:   # in the other account",
+        "property:",
+        'key: ""',
+    ]
+
+
+def test_replicas_that_have_claims_of_their_own_are_kept() -> None:
+    text = "kind: StatefulSet\nspec:\n  replicas: 2\n"
+
+    assert skeleton(text.encode()) == text.encode()
 
 
 @pytest.mark.parametrize(
