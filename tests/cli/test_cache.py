@@ -97,16 +97,14 @@ def test_a_new_image_changes_no_answer(repository: Path, run: Run, analyses: lis
     assert second.stdout == first.stdout == run(*command, "--no-cache").stdout
 
 
-def test_an_image_may_change_while_somebody_works_on_the_file(repository: Path, run: Run, analyses: list[object]) -> None:
+def test_an_image_may_change_in_a_file_that_somebody_is_at_work_on(repository: Path, run: Run, analyses: list[object]) -> None:
     workload = repository / "apps" / "workload.yaml"
-    for text in (IMAGES.format(1), IMAGES.format(1) + "# a comment\n"):
-        workload.write_text(text)
+    git(repository, "init", "--quiet")
+    for number in (1, 2):
+        workload.write_text(IMAGES.format(number) + "# not committed\n")
         run("scan")
-    known = len(analyses)
-    workload.write_text(IMAGES.format(2) + "# a comment\n")
-    run("scan")
 
-    assert (known, len(analyses)) == (2, 2)
+    assert len(analyses) == 1
 
 
 @pytest.mark.parametrize("command", [("check", "--format", "patch"), ("scan", "--format", "json", "--resources")], ids=["quoted", "hashed"])
