@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
-from gitops_secrets.cli.main import cli
+from gitops_secrets.cli.main import FRAMES, cli
 
+# As the program sets it, before hypothesis remembers what it was.
+sys.setrecursionlimit(max(FRAMES, sys.getrecursionlimit()))
 UNIT = """\
 apiVersion: kustomize.toolkit.fluxcd.io/v1
 kind: Kustomization
