@@ -15,12 +15,15 @@ from gitops_secrets.kinds.paths import value_at
 from gitops_secrets.kinds.table import KindTable
 from gitops_secrets.model.facts import KindNeed, Resource, When
 from gitops_secrets.model.ids import ResourceId
-from gitops_secrets.model.nodes import as_mapping, as_text
+from gitops_secrets.model.nodes import MappingNode, as_mapping, as_sequence, as_text
 from gitops_secrets.model.results import Unit
 from gitops_secrets.ordering.order import Plan
+from gitops_secrets.ordering.sync import RELEASE, position
 
 _ENGINE_KINDS: Final = frozenset({("fluxcd.controlplane.io", "FluxInstance")})
 _ENGINE_CHARTS: Final = frozenset({"flux-operator", "flux-instance", "flux2"})
+# Also with /background or /foreground behind it.
+_FINALIZER: Final = "resources-finalizer.argocd.argoproj.io"
 _CONTROLLERS: Final = frozenset({"kustomize-controller", "helm-controller"})
 
 
@@ -63,7 +66,9 @@ def teardown(plan: Plan, table: KindTable) -> Teardown:
     units = plan.graph.units
     engine = _engine(plan)
     held = _held(plan, table)
-    levels = _levels(plan, [(consumer, operator.unit) for operator, edges in held.items() for consumer in _consumers(edges)])
+    needed = [(edge.consumer, edge.provider) for edge in plan.edges if edge.orders and units[edge.consumer].sync is not None]
+    # Waves stand in no `dependsOn`.
+    levels = _levels(plan, [*((consumer, operator.unit) for operator, edges in held.items() for consumer in _consumers(edges)), *needed])
     level_of = {unit: number for number, level in enumerate(levels) for unit in level}
     # A release goes with what applies it.
     steps = tuple(tuple(unit for unit in level if unit not in engine and not _goes_with_parent(units[unit])) for level in reversed(levels))
@@ -125,6 +130,8 @@ def _goes_with_parent(unit: Unit) -> bool:
 def _left(unit: Unit) -> str | None:
     """Why the objects of a unit stay when it is deleted, if they do. Neither kustomize-controller nor helm-controller takes anything away while suspended."""
     spec = as_mapping(unit.data.get("spec"))
+    if unit.sync is not None:
+        return _left_by_argo(unit, spec)
     if unit.suspended:
         return "it is suspended; resume it first"
     if unit.id.kind != "Kustomization":
@@ -133,6 +140,15 @@ def _left(unit: Unit) -> str | None:
     if policy == "Orphan":
         return "deletionPolicy: Orphan"
     return "prune: false" if spec.get("prune") is False and policy in ("", "MirrorPrune") else None
+
+
+def _left_by_argo(unit: Unit, spec: MappingNode) -> str | None:
+    """The same for Argo CD: only an Application with its finalizer takes its objects along; what an ApplicationSet makes has it unless that says otherwise."""
+    if unit.id.kind == "ApplicationSet":
+        return "preserveResourcesOnDeletion: true" if as_mapping(spec.get("syncPolicy")).get("preserveResourcesOnDeletion") is True else None
+    finalizers = as_sequence(as_mapping(unit.data.get("metadata")).get("finalizers"))
+    is_made = unit.parent is not None and unit.parent.kind == "ApplicationSet"
+    return None if is_made or any(as_text(each).startswith(_FINALIZER) for each in finalizers) else f"it has no finalizer {_FINALIZER}"
 
 
 class _Operator(NamedTuple):
@@ -163,9 +179,17 @@ def _consumers(edges: Mapping[ResourceId, ResourceEdge]) -> list[ResourceId]:
 
 def _hold(operator: _Operator, edges: Mapping[ResourceId, ResourceEdge], plan: Plan, level_of: Mapping[ResourceId, int]) -> Hold:
     units = _consumers(edges)
-    hangs = tuple(unit for unit in units if level_of[unit] <= level_of[operator.unit])
     objects = {applied.resource.id: applied.resource for applied in plan.graph.cluster.resources if applied.resource.id in edges}
+    apart = plan.graph.units[operator.unit].sync is not None and _goes_before(objects, edges, operator, plan)
+    hangs = tuple(unit for unit in units if level_of[unit] <= level_of[operator.unit] and not (apart and unit == operator.unit))
     return Hold(operator.release, operator.unit, operator.kind, operator.finalizer, tuple(objects[id] for id in sorted(objects)), tuple(units), hangs)
+
+
+def _goes_before(objects: Mapping[ResourceId, Resource], edges: Mapping[ResourceId, ResourceEdge], operator: _Operator, plan: Plan) -> bool:
+    """Do the objects beside an operator in its Application have later waves? It deletes wave by wave, the last one first (`FilterObjectsForDeletion`)."""
+    release = next((applied.resource for applied in plan.graph.cluster.resources if applied.resource.id == operator.release), None)
+    last = (RELEASE if release is None or release.id in plan.graph.units else position(release)).wave
+    return all(position(objects[id]).wave > last for id, edge in edges.items() if edge.consumer_unit == operator.unit and id in objects)
 
 
 def _finalizer(resource: Resource | None, edge: ResourceEdge, table: KindTable) -> str | None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from gitops_secrets.model.ids import ResourceId, kind_text
 from gitops_secrets.ordering.teardown import Hold, Teardown
+from gitops_secrets.rendering.argo.applications import ARGO_GROUP
 from gitops_secrets.report.escape import visible
 from gitops_secrets.report.style import BOLD, RED, YELLOW, Style, counted
 
@@ -22,9 +23,12 @@ def _cluster(teardown: Teardown, style: Style) -> Iterator[str]:
     yield f"{counted(sum(map(len, teardown.steps)), 'unit')} in {counted(len(teardown.steps), 'step')}; go on once everything of a step is gone"
     if teardown.suspend:
         yield ""
-        yield style.paint("suspend first", BOLD) + style.dim("  (while they run they bring back what they apply)")
+        argo = any(unit.group == ARGO_GROUP for unit in teardown.suspend)
+        first = "switch automated sync off first" if argo else "suspend first"
+        yield style.paint(first, BOLD) + style.dim("  (while they run they bring back what they apply)")
         yield from _units(teardown.suspend, style)
-    resumed = set(teardown.suspend)
+    # An Application without automated sync still takes its objects along.
+    resumed = {unit for unit in teardown.suspend if unit.group != ARGO_GROUP}
     for number, step in enumerate(teardown.steps):
         yield ""
         yield style.paint(f"step {number + 1}", BOLD)
@@ -39,9 +43,12 @@ def _cluster(teardown: Teardown, style: Style) -> Iterator[str]:
         yield style.paint("finalizers", BOLD) + style.dim("  (what takes them off has to go last)")
         for hold in teardown.holds:
             yield from _hold(hold, style)
+    reasons: dict[str, list[str]] = {}
     for keep in teardown.keeps:
+        reasons.setdefault(keep.why, []).append(str(keep.unit))
+    for why, units in reasons.items():
         yield ""
-        yield from style.wrapped(f"{style.paint('stays', YELLOW)}: what {visible(str(keep.unit))} applied ({keep.why})", "", "  ")
+        yield from style.wrapped(f"{style.paint('stays', YELLOW)}: what {visible(', '.join(units))} applied ({why})", "", "  ")
 
 
 def _units(units: Iterable[ResourceId], style: Style, remark: str = "") -> Iterator[str]:

@@ -120,3 +120,60 @@ def test_nothing_goes_before_what_depends_on_it(edges: dict[int, set[int]]) -> N
 
     assert len(step_of) == 9
     assert all(step_of[f"u{consumer}"] < step_of[f"u{target}"] for consumer, targets in depends.items() for target in targets)
+
+
+# Argo CD
+
+
+def application(name: str, finalizers: str = "resources-finalizer.argocd.argoproj.io") -> str:
+    return f"""\
+apiVersion: argoproj.io/v1alpha1
+kind: Application
+metadata: {{name: {name}, namespace: argocd, finalizers: [{finalizers}]}}
+spec:
+  project: default
+  source: {{repoURL: "https://git.example.org/platform", path: {name}}}
+  destination: {{server: "https://kubernetes.default.svc", namespace: default}}
+"""
+
+
+CHART = """\
+apiVersion: kustomize.config.k8s.io/v1beta1
+kind: Kustomization
+resources: [{resources}]
+helmCharts: [{{name: external-secrets, repo: "https://charts.external-secrets.io", version: 1.1.0, releaseName: external-secrets, namespace: default}}]
+"""
+
+
+def of_applications(files: dict[str, str]) -> Teardown:
+    (cluster,) = analyse(repository_of(MemoryTree(files))).clusters
+    return teardown(cluster.plan, default_table())
+
+
+@pytest.mark.parametrize(("wave", "hangs"), [("0", ["operator"]), ("1", [])])
+def test_an_application_deletes_its_last_wave_first(wave: str, hangs: list[str]) -> None:
+    secret = SECRET.format(kind="ExternalSecret", name="api", policy="Delete").replace(
+        "namespace: default}", f'namespace: default, annotations: {{argocd.argoproj.io/sync-wave: "{wave}"}}}}'
+    )
+    files = {
+        "apps/operator.yaml": application("operator"),
+        "operator/kustomization.yaml": CHART.format(resources="secret.yaml"),
+        "operator/secret.yaml": secret,
+    }
+
+    assert [unit.name for hold in of_applications(files).holds for unit in hold.hangs] == hangs
+
+
+def test_what_needs_a_wave_goes_before_it_and_an_application_without_the_finalizer_leaves_what_it_applied() -> None:
+    files = {
+        "apps/operator.yaml": application("operator"),
+        "apps/secrets.yaml": application("secrets", "")
+        .replace("finalizers: [],", 'annotations: {argocd.argoproj.io/sync-wave: "1"},')
+        .replace(", finalizers: []", ""),
+        "operator/kustomization.yaml": CHART.format(resources=""),
+        "secrets/secret.yaml": SECRET.format(kind="ExternalSecret", name="api", policy="Delete"),
+    }
+    result = of_applications(files)
+
+    assert names(result) == [["secrets"], ["operator"]]
+    assert [(keep.unit.name, keep.why) for keep in result.keeps] == [("secrets", "it has no finalizer resources-finalizer.argocd.argoproj.io")]

@@ -62,7 +62,7 @@ def start(bed: Bed, settings: dict[str, str] | None = None) -> None:
 
     part(
         "repo-server",
-        *(f"--redis=127.0.0.1:{redis}", "--disable-tls", "--address=127.0.0.1", f"--port={repo_server}", "--metrics-address=127.0.0.1"),
+        *(f"--redis=127.0.0.1:{redis}", "--disable-tls", "--parallelismlimit=1", "--address=127.0.0.1", f"--port={repo_server}", "--metrics-address=127.0.0.1"),
         f"--metrics-port={free_port()}",
         port=repo_server,
     )
@@ -170,5 +170,6 @@ class SyncHistory:
         last[name] = now
         is_retry = now[0] == before[0] and now[1] > before[1]
         ended = now[2] in ("Failed", "Error") and now != before
-        if is_retry or ended:
+        # What does not build, because a chart could not be fetched at that moment, has nothing to do with the order.
+        if (is_retry or ended) and not state.get("message", "").startswith("ComparisonError"):
             self._failed.append(Try(name, time.monotonic() - self._started, state.get("message", "")))
