@@ -13,7 +13,7 @@ from gitops_secrets.model.facts import Confidence, ObjectNeed, Resource
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import MappingNode, Place, as_mapping, as_sequence, as_text
 from gitops_secrets.model.results import Finding, Related, Severity, Unit
-from gitops_secrets.ordering.sync import Phase, is_hook, options, position
+from gitops_secrets.ordering.sync import Phase, is_hook, position
 from gitops_secrets.rendering.argo.applications import destination_of, is_in_cluster, sources_of
 from gitops_secrets.rendering.selectors import is_selected
 from gitops_secrets.rendering.urls import is_placeholder, normalised_url
@@ -429,9 +429,8 @@ def _operator_version(context: Context) -> tuple[int, int] | None:
 
 def _compares_on_server(unit: Unit, resource: Resource) -> bool:
     annotations = (as_mapping(as_mapping(node.get("metadata")).get("annotations")) for node in (unit.data, resource.data))
-    return any("ServerSideDiff=true" in as_text(each.get("argocd.argoproj.io/compare-options")) for each in annotations) or bool(
-        {"ServerSideApply=true"} & (_options(unit) | options(resource))
-    )
+    # Applying from the server's side is not enough: fields within lists are still compared as they stand in git (measured with Argo CD 3.2).
+    return any("ServerSideDiff=true" in as_text(each.get("argocd.argoproj.io/compare-options")) for each in annotations)
 
 
 def _ignores(unit: Unit, resource: Resource) -> bool:

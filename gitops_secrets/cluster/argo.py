@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Set
 from typing import Any, Final
 
-from gitops_secrets.cluster.live import Live, annotation, at, items, mapping, text
+from gitops_secrets.cluster.live import Live, annotation, at, items, mapping, moment, text
 from gitops_secrets.graph.graph import Graph
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.results import Unit
@@ -87,16 +87,18 @@ def wants_sync(live: Live) -> bool:
 
 
 def is_in_vain(live: Live) -> bool:
-    """Is it out of sync right after a sync that went well? Another one would change nothing."""
-    succeeded = text(live, "status", "operationState", "phase") == "Succeeded"
-    return succeeded and text(live, "status", "sync", "status") == "OutOfSync" and _attempted(live)
+    """Was it found out of sync after a sync that went well? Another one would change nothing; self-heal tries all the same."""
+    state, compared = mapping(live, "status", "operationState"), moment(text(live, "status", "reconciledAt"))
+    ended = moment(text(state, "finishedAt"))
+    since = compared is not None and ended is not None and compared > ended
+    return since and text(state, "phase") == "Succeeded" and text(live, "status", "sync", "status") == "OutOfSync" and _attempted(live) and not _heals(live)
 
 
 def syncs_itself(live: Live) -> bool:
-    """Does Argo CD start a sync without being asked? It does once for each revision (`autoSync`)."""
-    policy = mapping(live, "spec", "syncPolicy")
-    automated = at(policy, "automated")
-    return isinstance(automated, Mapping) and automated.get("enabled") is not False and not _attempted(live)
+    """Does Argo CD start a sync without being asked? It does once for each revision, and with self-heal after one that went well (`autoSync`)."""
+    if not _attempted(live):
+        return _is_automated(live)
+    return _heals(live) and text(live, "status", "operationState", "phase") == "Succeeded"
 
 
 def refresh_request(id: ResourceId, token: str) -> Mapping[str, str]:
@@ -126,6 +128,15 @@ def project_of(unit: Unit, graph: Graph) -> ResourceId | None:
     known = (*(applied.resource.id for applied in graph.cluster.resources), *(resource.id for resource in graph.cluster.given))
     # With Applications in other namespaces than Argo CD's, projects stay with Argo CD.
     return next((id for id in known if (id.group, id.kind, id.name) == (GROUP, "AppProject", name)), ResourceId(GROUP, "AppProject", unit.id.namespace, name))
+
+
+def _is_automated(live: Live) -> bool:
+    automated = at(live, "spec", "syncPolicy", "automated")
+    return isinstance(automated, Mapping) and automated.get("enabled") is not False
+
+
+def _heals(live: Live) -> bool:
+    return _is_automated(live) and at(live, "spec", "syncPolicy", "automated", "selfHeal") is True
 
 
 def _attempted(live: Live) -> bool:

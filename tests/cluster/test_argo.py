@@ -149,13 +149,19 @@ def test_a_newer_commit_counts_once_it_was_asked_for() -> None:
     assert (before, machine.is_done) == (False, True)
 
 
-def test_a_run_ends_at_a_sync_that_went_well_and_changed_nothing() -> None:
+@pytest.mark.parametrize(
+    ("compared_at", "policy", "is_stuck"), [("12:00:05", None, True), ("11:59:00", None, False), ("12:00:05", {"automated": {"selfHeal": True}}, False)]
+)
+def test_a_run_ends_at_what_was_found_out_of_sync_after_a_sync_that_went_well(compared_at: str, policy: Any, is_stuck: bool) -> None:
     machine = run(target("a"))
     (refresh,) = machine.handle(Seen(application("a", NEW, "OutOfSync"), 0.0))
     machine.handle(Seen(refreshed(refresh, NEW, "OutOfSync"), 1.0))
-    machine.handle(Seen(refreshed(refresh, NEW, "OutOfSync", operation=("Succeeded", NEW)), 2.0))
+    synced = refreshed(refresh, NEW, "OutOfSync", operation=("Succeeded", NEW), policy=policy)
+    synced["status"]["operationState"]["finishedAt"] = "2026-11-22T12:00:00Z"
+    synced["status"]["reconciledAt"] = f"2026-11-22T{compared_at}Z"
+    machine.handle(Seen(synced, 2.0))
 
-    assert (machine.wake_at(), machine.is_stuck) == (None, True)
+    assert (machine.is_stuck, machine.wake_at() is None) == (is_stuck, is_stuck)
 
 
 def test_what_a_window_denies_is_said_and_not_asked_for() -> None:

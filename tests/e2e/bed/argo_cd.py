@@ -26,8 +26,11 @@ APP_PROJECT = Kind("argoproj.io/v1alpha1", "appprojects")
 SETTINGS: dict[str, str] = yaml.safe_load((ROOT / "overlays/argo/bootstrap/argocd-cm.yaml").read_text())["data"]
 
 
-def start(bed: Bed, settings: dict[str, str] | None = None) -> None:
-    """Applies CRDs and settings, and starts the programs."""
+def start(bed: Bed, *, server_side_diff: bool = True) -> None:
+    """Applies CRDs and settings, and starts the programs.
+
+    The bed's operator is older than the platform's, and fills in fields: to a diff on the client's side its ExternalSecrets are never in sync.
+    """
     api, built, folder = bed.api, bed.programs, bed.folder / "argo-cd"
     folder.mkdir()
     crds = [yaml.load(file.read_text(), yaml.CSafeLoader) for file in sorted(built.asset("argo-cd", "crds").glob("*-crd.yaml"))]
@@ -35,7 +38,7 @@ def start(bed: Bed, settings: dict[str, str] | None = None) -> None:
         api.apply(crd)
     api.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
     for file in sorted(built.asset("argo-cd", "settings").glob("argocd-*.yaml")):
-        api.apply(_own(yaml.safe_load(file.read_text()), {**SETTINGS, **(settings or {})}))
+        api.apply(_own(yaml.safe_load(file.read_text()), SETTINGS))
     wait_until_established(api, crds)
     wait_until(lambda: _is_served(bed, "AppProject"), "discovery lists what is established")
     everything = [{"group": "*", "kind": "*"}]
@@ -70,8 +73,7 @@ def start(bed: Bed, settings: dict[str, str] | None = None) -> None:
     part(
         "application-controller",
         *(f"--redis=127.0.0.1:{redis}", f"--repo-server=127.0.0.1:{repo_server}", "--repo-server-plaintext", f"--metrics-port={metrics}"),
-        # The bed's operator is older than the platform's, and fills in fields: to a diff on the client's side its ExternalSecrets are never in sync.
-        "--server-side-diff-enabled",
+        *(("--server-side-diff-enabled",) if server_side_diff else ()),
         port=metrics,
     )
     probes = free_port()
