@@ -98,9 +98,7 @@ FINDINGS: Mapping[str, list[str]] = {
         "note certain missing-sync-wave apps/patient.yaml:7 Application/argocd/patient -> Application/argocd/stores",
     ],
     "argo-waves-inside": [
-        "error certain wrong-sync-wave shop/early.yaml:7 ConfigMap/shop/early -> Namespace//shop",
         "error certain wrong-sync-wave shop/migrate.yaml:7 Job/shop/migrate -> ExternalSecret/shop/database",
-        "error certain wrong-sync-wave shop/migrate.yaml:7 Job/shop/migrate -> Namespace//shop",
         "warning certain degraded-fails-sync shop/database.yaml:4 ExternalSecret/shop/database -> ClusterSecretStore//aws",
     ],
     "flux-instance": [],

@@ -74,7 +74,8 @@ class WrongSyncWave(Rule):
     """Something is applied in an earlier wave, or phase, than what it needs.
 
     What it does: reports an object whose need is met only in a later wave or phase of its own Application: by another object, a chart, or the child of
-    an app-of-apps; and an Application in an earlier wave of its parent than another one that it needs.
+    an app-of-apps; and an Application in an earlier wave of its parent than another one that it needs. Namespaces and definitions that are part of the
+    same sync come along with the first object that needs them, whatever their wave says.
 
     Why it matters: Argo CD waits for all of a wave to be healthy before it applies the next. The object is refused, or never gets healthy, so that the
     wave with what it waits for is never applied: the sync hangs, or fails each time.
@@ -96,6 +97,8 @@ class WrongSyncWave(Rule):
             consumer = resources.get(edge.requirement.resource)
             first, later = _positions(edge, resources)
             if consumer is None or first.phase is Phase.OTHER or later.phase is Phase.OTHER or first.step >= later.step or not _blocks(edge, consumer):
+                continue
+            if _comes_along(edge):
                 continue
             provider = edge.provision.resource
             hangs = "it is refused each time" if edge.requirement.effect is Effect.APPLY else "the sync waits for it, and never gets that far"
@@ -361,6 +364,16 @@ def _inner_edges(context: Context) -> Iterable[ResourceEdge]:
             continue
         if edge.provider_unit == unit.id or unit.id in context.graph.ancestors(edge.provider_unit):
             yield edge
+
+
+def _comes_along(edge: ResourceEdge) -> bool:
+    """Argo CD moves a Namespace, and a definition, into the phase and wave of the first object of its sync that needs it (gitops-engine, `adjustDeps`)."""
+    if edge.provider_unit != edge.consumer_unit:
+        return False
+    if isinstance(edge.requirement.need, KindNeed):
+        # Of a chart that Argo CD renders as well.
+        return edge.provision.when is When.NOW or edge.provision.resource == edge.consumer_unit
+    return edge.provision.when is When.NOW and edge.provision.resource[:2] == ("", "Namespace")
 
 
 def _positions(edge: ResourceEdge, resources: dict[ResourceId, Resource]) -> tuple[Position, Position]:

@@ -120,6 +120,18 @@ def sync_request(live: Live, token: str) -> Mapping[str, Any]:
     return {"metadata": {"resourceVersion": text(live, "metadata", "resourceVersion")}, "operation": operation}
 
 
+def is_superseded(live: Live, behind: Set[str]) -> bool:
+    """Is it still being synced to an older commit, with no hook under way? Argo CD takes up no new one before that ends, which a wave may never do."""
+    state = mapping(live, "status", "operationState")
+    hooks = any(text(entry, "hookPhase") == "Running" and text(entry, "hookType") not in ("", "Sync") for entry in items(state, "syncResult", "resources"))
+    return text(state, "phase") == "Running" and not hooks and not behind.isdisjoint(_revisions(mapping(state, "syncResult")))
+
+
+def end_request(live: Live) -> Mapping[str, Any]:
+    """A merge patch that ends an operation, as `argocd app terminate-op` does."""
+    return {"metadata": {"resourceVersion": text(live, "metadata", "resourceVersion")}, "status": {"operationState": {"phase": "Terminating"}}}
+
+
 def project_of(unit: Unit, graph: Graph) -> ResourceId | None:
     """The AppProject that says what a unit may do; None for what is no Application."""
     if unit.sync is None or not is_application(unit.id):

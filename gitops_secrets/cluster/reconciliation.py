@@ -25,6 +25,8 @@ from gitops_secrets.model.ids import ResourceId
 REQUESTED_AT: Final = "reconcile.fluxcd.io/requestedAt"
 # What Flux does by itself gets this long before it is asked: a new object or artifact starts a reconciliation anyhow, and a second one costs as much again.
 GRACE: Final = 10.0
+# A sync to an older commit may still end by itself.
+_OLD_OPERATION: Final = 20.0
 # kustomize-controller may look at its cache before the readiness that we saw has arrived there.
 _CACHE_LAG: Final = 0.3
 _FIRST_RETRY: Final = 5.0
@@ -43,6 +45,7 @@ class Nudge(Enum):
     REQUEST = "request"  # a request to its engine to look at it now
     REFRESH = "refresh"  # a changed annotation, which External Secrets Operator takes as one
     SYNC = "sync"  # an operation of an Application; before it is asked for one, Argo CD is requested to compare it
+    END = "end"  # of an operation on an older commit
     NONE = "none"  # it is watched, no more
 
 
@@ -119,7 +122,7 @@ class Action:
     id: ResourceId
     nudge: Nudge
     token: str
-    patch: Mapping[str, Any] = field(default_factory=dict)  # of a sync
+    patch: Mapping[str, Any] = field(default_factory=dict)  # that starts or ends a sync
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,13 +309,15 @@ class Reconciliation:
             nudge = Nudge.REQUEST
         if nudge is Nudge.REQUEST and is_application(id) and not node.first and node.live is not None and self._is_compared(node):
             nudge = Nudge.SYNC if argo.wants_sync(node.live) else Nudge.REQUEST
+        if is_application(id) and node.live is not None and not node.first and self._is_superseded(node.live):
+            nudge = Nudge.END
         self._tokens += 1
         node.token = f"{self._run}.{self._tokens}"
         node.nudged_at = now
         node.nudges += 1
         node.first = False
         node.syncs += nudge is Nudge.SYNC
-        yield Action(id, nudge, node.token, argo.sync_request(node.live, node.token) if nudge is Nudge.SYNC and node.live is not None else {})
+        yield Action(id, nudge, node.token, _patch(nudge, node.live, node.token))
 
     def _due(self, node: _Node) -> float | None:
         """When a target is to be nudged; None: not unless something changes."""
@@ -336,9 +341,11 @@ class Reconciliation:
     def _next_sync(self, node: _Node, met: float) -> float | None:
         """When an Application is compared anew, or synced, as the case may be."""
         assert node.live is not None
+        since = max(met, node.nudged_at or 0.0)
+        if self._is_superseded(node.live):
+            return max(since, node.seen_at) + _OLD_OPERATION
         if argo.is_working(node.live):
             return None
-        since = max(met, node.nudged_at or 0.0)
         if not self._is_compared(node):
             return since + _backoff(node.nudges, _FIRST_RETRY)
         if not argo.wants_sync(node.live):
@@ -349,6 +356,9 @@ class Reconciliation:
         if argo.syncs_itself(node.live):
             return max(since, node.seen_at) + GRACE
         return since + _backoff(node.syncs, _FIRST_RETRY) if node.syncs else met
+
+    def _is_superseded(self, live: Live) -> bool:
+        return argo.is_superseded(live, self._wanted.behind)
 
     def _is_compared(self, node: _Node) -> bool:
         """Does the sync status of an Application tell of the wanted commit?"""
@@ -492,6 +502,12 @@ class Reconciliation:
 def is_applied_by_engine(live: Live) -> bool:
     """Does kustomize-controller or Argo CD apply this object from git?"""
     return bool(at(live, "metadata", "labels", _APPLIED_BY_FLUX)) or argo.is_applied_by_argo(live)
+
+
+def _patch(nudge: Nudge, live: Live | None, token: str) -> Mapping[str, Any]:
+    if live is None or nudge not in (Nudge.SYNC, Nudge.END):
+        return {}
+    return argo.sync_request(live, token) if nudge is Nudge.SYNC else argo.end_request(live)
 
 
 def _backoff(attempts: int, first: float) -> float:

@@ -198,7 +198,7 @@ class Runner:
         try:
             if action.nudge is Nudge.APPLY:
                 self._notices.put(Appeared(self._plane.apply(_asked(self._manifests[action.id], action))))
-            elif action.nudge is Nudge.SYNC:
+            elif action.nudge in (Nudge.SYNC, Nudge.END):
                 self._plane.merge(action.id, action.patch)
             else:
                 self._plane.annotate(action.id, _request(action))

@@ -183,6 +183,16 @@ def test_an_application_that_argo_cd_itself_applies_is_not_applied_again() -> No
     assert (nudges(free), nudges(tracked)) == ([(root.id, Nudge.APPLY)], [(root.id, Nudge.REQUEST)])
 
 
+def test_a_sync_to_an_older_commit_that_does_not_end_is_ended() -> None:
+    machine = run(target("a"))
+    (refresh,) = machine.handle(Seen(application("a", OLD, "OutOfSync", operation=("Running", OLD)), 0.0))
+    machine.handle(Seen(refreshed(refresh, NEW, "OutOfSync", operation=("Running", OLD)), 1.0))
+    (end,) = machine.handle(Tick(21.0))
+    (sync,) = machine.handle(Seen(refreshed(refresh, NEW, "OutOfSync", operation=("Failed", OLD)), 22.0))
+
+    assert (end.nudge, end.patch["status"], sync.nudge) == (Nudge.END, {"operationState": {"phase": "Terminating"}}, Nudge.SYNC)
+
+
 # Windows
 
 
