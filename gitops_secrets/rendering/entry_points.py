@@ -422,6 +422,16 @@ class _Discovery:
             for folder, group in root_groups(off, lambda root, frontier: self._reach(root, frontier, urls)):
                 beside = next((other for _, other in groups if common_folder([*group, *other])), [])
                 self._add(replace(entry_point(folder, [*group, *beside], found), stray=True))
+        self._leave_to_others()
+
+    def _leave_to_others(self) -> None:
+        """A project that an Application brings to one cluster is not there in those beside it."""
+        places = [{applied.resource.place for applied in cluster.resources if applied.resource.id.group == ARGO_GROUP} for _, cluster in self.clusters]
+        brought = {place for found in places for place in found}
+        self.clusters = [
+            (entry, replace(cluster, given=tuple(each for each in cluster.given if each.place not in brought or each.place in own)))
+            for (entry, cluster), own in zip(self.clusters, places, strict=True)
+        ]
 
     def _is_left_out(self, file: str, files: Set[str]) -> bool:
         """Does it lie beside a kustomization that lists others of `files`, and not this one? Then its owner took it off the list."""
