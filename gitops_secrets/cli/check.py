@@ -123,9 +123,9 @@ def _checked(repository: Repository, analysis: Analysis, call: Call, base: str |
     """The findings, beside those of an earlier state if there is one, and what changed since if it is to be shown."""
     from gitops_secrets.pipeline.check import check as run_rules
     from gitops_secrets.pipeline.check import with_fixes
-    from gitops_secrets.pipeline.compare import analyse_base, check_since
+    from gitops_secrets.pipeline.compare import check_since
     from gitops_secrets.pipeline.diff import diff
-    from gitops_secrets.pipeline.scan import at_revision
+    from gitops_secrets.pipeline.scan import analyse_base, at_revision
 
     result, changes = run_rules(repository, analysis, fixes=False), None
     if base is not None:

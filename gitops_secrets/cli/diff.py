@@ -30,9 +30,8 @@ def diff(base: str, head: str | None, format_: str, merge_base: bool, full: bool
     from dataclasses import replace
     from pathlib import Path
 
-    from gitops_secrets.pipeline.compare import analyse_base
     from gitops_secrets.pipeline.diff import diff as compare
-    from gitops_secrets.pipeline.scan import at_revision
+    from gitops_secrets.pipeline.scan import analyse_base, at_revision
 
     if head is not None and call.revision is not None:
         raise click.UsageError("HEAD and --rev say the same; give one of them")

@@ -70,9 +70,9 @@ def _page(path: Path, base: str | None, merge_base: bool, call: Call) -> str:
     result, plans = check(repository, analysis), plans_of(analysis)
     if base is None:
         return html_page(repository.root.name, plans, result.findings, result.problems, analysis.revision)
-    from gitops_secrets.pipeline.compare import analyse_base, check_since
+    from gitops_secrets.pipeline.compare import check_since
     from gitops_secrets.pipeline.diff import diff
-    from gitops_secrets.pipeline.scan import at_revision
+    from gitops_secrets.pipeline.scan import analyse_base, at_revision
 
     with progress_bar(call) as progress:
         earlier = at_revision(repository, base, merge_base=merge_base)

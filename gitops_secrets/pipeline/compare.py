@@ -19,7 +19,7 @@ from gitops_secrets.model.results import Change, CheckResult, Finding, Severity,
 from gitops_secrets.ordering.difference import PlanDifference
 from gitops_secrets.pipeline.check import check
 from gitops_secrets.pipeline.diff import diff
-from gitops_secrets.pipeline.scan import Analysis, Progress, Repository, UnknownCluster, analyse
+from gitops_secrets.pipeline.scan import Analysis, Repository
 from gitops_secrets.rendering.kustomize.kustomization import FILE_NAMES
 from gitops_secrets.repository.tree import renames
 
@@ -69,16 +69,6 @@ def _taken_away(finding: Finding, taken: Mapping[tuple[str, str], ResourceId], c
         return finding
     usual = next(rule.severity for rule in RULES if rule.id == finding.rule)
     return replace(finding, severity=finding.severity if finding.rule in configuration.rules else usual, confidence=Confidence.LIKELY)
-
-
-def analyse_base(base: Repository, *, cluster: str | None = None, progress: Progress | None = None) -> Analysis:
-    """What is known of an earlier revision. A cluster that was not there yet has nothing in it."""
-    try:
-        return analyse(base, cluster=cluster, progress=progress)
-    except UnknownCluster:
-        return Analysis((), (), base.revision)
-    except UsageError as error:
-        raise UsageError(f"can't read the base {(base.revision or '')[:12]} as this configuration says: {error}") from error
 
 
 def compared(

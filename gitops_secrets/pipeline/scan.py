@@ -211,6 +211,16 @@ def analyse(repository: Repository, *, cluster: str | None = None, progress: Pro
     return Analysis(tuple(analyses), ordered, repository.revision, is_limited=len(clusters) < len(found))
 
 
+def analyse_base(base: Repository, *, cluster: str | None = None, progress: Progress | None = None) -> Analysis:
+    """What is known of an earlier revision. A cluster that was not there yet has nothing in it."""
+    try:
+        return analyse(base, cluster=cluster, progress=progress)
+    except UnknownCluster:
+        return Analysis((), (), base.revision)
+    except UsageError as error:
+        raise UsageError(f"can't read the base {(base.revision or '')[:12]} as this configuration says: {error}") from error
+
+
 def _with_checkouts(tree: Tree, root: Path, configuration: Configuration, limits: Limits) -> Tree:
     """`tree` with the checkouts of other sources that the configuration names and that are not in it: `../other`, or a submodule."""
     joined: dict[str, Tree] = {}

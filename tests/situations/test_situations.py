@@ -17,10 +17,10 @@ from gitops_secrets.checks import RULES
 from gitops_secrets.generate.changes import diff_of
 from gitops_secrets.model.results import CheckResult
 from gitops_secrets.pipeline.check import check
-from gitops_secrets.pipeline.compare import analyse_base, check_since
+from gitops_secrets.pipeline.compare import check_since
 from gitops_secrets.pipeline.diff import RepositoryDifference, diff
 from gitops_secrets.pipeline.fix import fix
-from gitops_secrets.pipeline.scan import Repository, analyse, at_revision, open_repository
+from gitops_secrets.pipeline.scan import Repository, analyse, analyse_base, at_revision, open_repository
 from gitops_secrets.report.diff_document import diff_document
 from gitops_secrets.report.diff_markdown import diff_markdown
 from gitops_secrets.report.diff_text import diff_text
