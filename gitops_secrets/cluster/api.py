@@ -18,6 +18,8 @@ from gitops_secrets.cluster.watch import Watch, pages
 from gitops_secrets.model.ids import ResourceId, split_api_version
 
 FIELD_MANAGER: Final = "gitops-secrets"
+# Who our own events are from: what was concluded is no evidence.
+EVENT_REPORTER: Final = "gitops-secrets-controller"
 _SECRET: Final = ("", "Secret")
 
 
@@ -68,7 +70,7 @@ class Api:
         found = [
             LiveEvent(text(entry, "reason"), text(entry, "message"), text(entry, "type") == "Warning", _last(entry))
             for entry in items(listed, "items")
-            if split_api_version(text(entry, "involvedObject", "apiVersion"))[0] == id.group
+            if split_api_version(text(entry, "involvedObject", "apiVersion"))[0] == id.group and text(entry, "reportingComponent") != EVENT_REPORTER
         ]
         return tuple(sorted(found, key=lambda event: event.last.timestamp() if event.last else 0.0, reverse=True))
 

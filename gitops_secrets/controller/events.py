@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from gitops_secrets.cluster.api import EVENT_REPORTER
 from gitops_secrets.cluster.live import Live, condition, text
-from gitops_secrets.controller.settings import NAME
 from gitops_secrets.controller.standing import SUCCEEDED, UNHEALTHY, Standing, Told, message_of, reported, shortened
 from gitops_secrets.model.ids import ResourceId
 
@@ -82,8 +82,8 @@ def kubernetes_event(tiding: Tiding, about: Live, identity: str, now: datetime, 
         "type": "Warning" if tiding.is_warning else "Normal",
         "reason": tiding.reason,
         "message": tiding.message,
-        "source": {"component": NAME},
-        "reportingComponent": NAME,
+        "source": {"component": EVENT_REPORTER},
+        "reportingComponent": EVENT_REPORTER,
         "reportingInstance": identity,
         "firstTimestamp": moment,
         "lastTimestamp": moment,
@@ -103,7 +103,7 @@ def flux_event(tiding: Tiding, about: Live, identity: str, now: datetime, number
             f"{tiding.about.group}/{_REVISION}": tiding.revision,
             f"{tiding.about.group}/{_TOKEN}": f"{now.timestamp():.6f}-{number}",
         },
-        "reportingController": NAME,
+        "reportingController": EVENT_REPORTER,
         "reportingInstance": identity,
     }
 

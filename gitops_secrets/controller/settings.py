@@ -11,8 +11,6 @@ from gitops_secrets.model.ids import ResourceId
 GROUP: Final = "gitops-secrets.dev"
 API_VERSION: Final = f"{GROUP}/v1alpha1"
 KIND: Final = "SourceVerification"
-# Beside the names of Flux' own controllers.
-NAME: Final = "gitops-secrets-controller"
 
 
 @dataclass(frozen=True, slots=True)

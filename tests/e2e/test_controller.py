@@ -7,14 +7,18 @@ import secrets
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 
 import pytest
 
-from tests.e2e.bed import canary, notification, operators, replica
+from tests.e2e.bed import canary, notification, operators, permissions, replica
 from tests.e2e.bed.api import CLUSTER_SECRET_STORE, CONFIG_MAP, EVENT, GIT_REPOSITORY, KUSTOMIZATION, Kind, Object, is_ready, ready_condition
 from tests.e2e.bed.bed import Bed, running
+from tests.e2e.bed.control_plane import write_kubeconfig
 from tests.e2e.bed.notification import Forge
-from tests.e2e.bed.processes import wait_until
+from tests.e2e.bed.permissions import Permission
+from tests.e2e.bed.processes import NotReadyError, wait_until
 from tests.e2e.bed.programs import Programs
 from tests.e2e.bed.registry import Registry
 from tests.e2e.bed.replica import LEASE, SOURCE_VERIFICATION, Replica
@@ -65,10 +69,7 @@ class Platform:
         return f"main@sha1:{commit}"
 
     def break_store(self) -> str:
-        store = self.case.store(self.name)
-        for reference in store["spec"]["provider"]["aws"]["auth"]["secretRef"].values():
-            reference["name"] = NOBODY
-        self.case.files("store", {"1.yaml": store})
+        self.case.files("store", {"1.yaml": broken(self.case.store(self.name))})
         return self.push()
 
     def mend_store(self) -> str:
@@ -98,14 +99,12 @@ class Platform:
 def clean(stage: Stage) -> Iterator[str]:
     """A name for what a test is about, whose replicas end with it, and a SourceVerification that knows of nothing yet."""
     name = f"p{secrets.token_hex(3)}"
+    forget(stage.bed)
+    replica.install(stage.bed)
     yield name
     for process in stage.bed.processes:
         if process.name.startswith(name):
             process.kill()
-    stage.bed.api.delete(LEASE, replica.NAMESPACE, replica.NAME)
-    stage.bed.api.delete(SOURCE_VERIFICATION, replica.NAMESPACE, replica.NAME)
-    wait_until(lambda: not replica.standing(stage.bed), "the SourceVerification is gone")
-    replica.install(stage.bed)
 
 
 @pytest.fixture
@@ -230,6 +229,82 @@ def test_a_run_without_a_leader_election_needs_no_lease(platform: Platform) -> N
     wait_until(platform.is_verified, "the first commit is verified", timeout=180)
 
     assert platform.bed.api.get(LEASE, replica.NAMESPACE, replica.NAME) is None
+
+
+@pytest.mark.full
+def test_without_any_one_of_its_permissions_the_controller_names_it(stage: Stage, clean: str, figure: Figure, tmp_path: Path) -> None:
+    bed, case, account = stage.bed, Scenario(stage.bed, clean), (replica.NAMESPACE, replica.SERVICE_ACCOUNT)
+    case.unit("store", case.credential(), broken(case.store(clean)))
+    case.unit("app", case.external_secret("app", clean, "any"), reader(case, "app"))
+    case.unit("late", path="./nowhere")
+    case.apply()
+    manifests = replica.manifests(bed)
+    roles = [manifest for manifest in manifests if manifest["kind"] in ("ClusterRole", "Role")]
+    standing = next(manifest for manifest in manifests if manifest["kind"] == "SourceVerification")
+
+    def run(name: str, named: Callable[[Replica], bool], kubeconfig: Path | None = None) -> bool:
+        """Whether a first run comes to that."""
+        forget(bed)
+        bed.api.apply(standing)
+        started = replica.start(bed, f"{clean}-{name}", f"GitRepository/{clean}/{clean}", kubeconfig=kubeconfig)
+        try:
+            wait_until(lambda: named(started), "it says what is to be said", timeout=45)
+        except NotReadyError:
+            return False
+        finally:
+            started.process.kill()
+        return True
+
+    with bed.proxied() as (proxy, _):
+        token = permissions.token_in(bed.kubeconfig_of(*account))
+        proxied = write_kubeconfig(tmp_path / "proxied", proxy.url, token, bed.api.certificate_authority)
+        assert run("undisturbed", lambda started: "not as they should be" in started.log, proxied)
+        used = sorted(permissions.asked(proxy.requests) | {Permission("update", "coordination.k8s.io", "leases")})
+    unnamed = []
+    for number, permission in enumerate(used):
+        for role in roles:
+            permissions.replace(bed, permissions.without(role, permission))
+        wait_until(partial(permissions.is_denied, bed, account, permission, replica.NAME), f"{permission} is taken away")
+        if not run(str(number), partial(is_told, bed, permission.denial)):
+            unnamed.append(permission)
+    for role in roles:
+        permissions.replace(bed, role)
+    figure("permissions of the controller that are named when they are taken away", f"{len(used) - len(unnamed)} of {len(used)}")
+
+    assert unnamed == []
+
+
+def is_told(bed: Bed, message: str, started: Replica) -> bool:
+    """Does the log have it, or the status?"""
+    quoted = json.dumps(message)[1:-1]
+    return quoted in started.log or quoted in json.dumps(replica.standing(bed))
+
+
+def forget(bed: Bed) -> None:
+    """Takes away what replicas have written."""
+    bed.api.delete(LEASE, replica.NAMESPACE, replica.NAME)
+    bed.api.delete(SOURCE_VERIFICATION, replica.NAMESPACE, replica.NAME)
+    wait_until(lambda: not replica.standing(bed), "the SourceVerification is gone")
+
+
+def broken(store: Object) -> Object:
+    """A store whose credential is a Secret that is not there."""
+    for reference in store["spec"]["provider"]["aws"]["auth"]["secretRef"].values():
+        reference["name"] = NOBODY
+    return store
+
+
+def reader(case: Scenario, secret: str) -> Object:
+    """A Deployment that reads a Secret into its environment."""
+    labels = {"app": secret}
+    container = {"name": "app", "image": "example.com/app:1", "envFrom": [{"secretRef": {"name": secret}}]}
+    template = {"metadata": {"labels": labels}, "spec": {"containers": [container]}}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": secret, "namespace": case.name},
+        "spec": {"selector": {"matchLabels": labels}, "template": template},
+    }
 
 
 def written_on(bed: Bed, kind: Kind, namespace: str) -> set[str]:
