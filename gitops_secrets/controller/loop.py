@@ -88,7 +88,7 @@ class Controller:
         self._write_at = math.inf
         self._follow_at = -math.inf
         self._told = ""
-        self._remarks: set[tuple[str, str]] = set()
+        self._remarks: set[tuple[str, int, str]] = set()
         self._alive_at = time.monotonic()
 
     @property
@@ -286,9 +286,10 @@ class Controller:
 
     def _remark(self, verification: Verification) -> None:
         """Logs what could not be looked at, and what else is worth to know though nothing is wrong with it; each once."""
-        remarks = {(str(verdict.id), remark) for verdict in verification.verdicts for remark in verdict.remarks}
-        for about, remark in sorted(remarks - self._remarks):
-            _LOG.info(remark, extra={"about": about})
+        remarks = {(str(verdict.id), logging.INFO, remark) for verdict in verification.verdicts for remark in verdict.remarks}
+        remarks |= {(str(each.id), logging.ERROR, told.message) for each in verification.verdicts for told in each.complaints if told.word == "not-readable"}
+        for about, level, remark in sorted(remarks - self._remarks):
+            _LOG.log(level, remark, extra={"about": about})
         self._remarks = remarks
 
     def _fail(self, run: _Run, error: GitopsSecretsError) -> None:
