@@ -102,6 +102,8 @@ class Diagnosis:
         if circle is not None and circle != id:
             yield circle
             return
+        if id in self.evidence.observed.unreadable:
+            return
         if id not in self.live:
             yield from self._unapplied(id)
             return
@@ -198,6 +200,12 @@ class Diagnosis:
 
     def _by_state(self, root: ResourceId, live: Live | None, status: Status) -> tuple[str, str, str] | None:
         """Causes that stand in no message."""
+        if root in self.evidence.observed.unreadable:
+            return (
+                f"it may not be read: {self.evidence.observed.unreadable[root]}",
+                "whether it is there, and what its state is, can't be said",
+                "grant the permission: docs/reconcile.md and docs/controller.md say what each is for",
+            )
         if live is None:
             return self._absent(root)
         if at(live, "spec", "suspend") is True:

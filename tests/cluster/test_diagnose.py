@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import pytest
@@ -286,6 +287,11 @@ CASES = {
         ),
         RELEASE,
         "Secret a/vals, which its values come from, is not there",
+    ),
+    "what may not be read": Broken(
+        replace(observed(without=[STORE]), unreadable={STORE: 'cannot get resource "clustersecretstores"'}),
+        STORE,
+        'it may not be read: cannot get resource "clustersecretstores"',
     ),
     "a Secret that nobody makes": Broken(
         observed(live(DEPLOYMENT, condition("Available"), observedGeneration=1, replicas=1, updatedReplicas=1)),

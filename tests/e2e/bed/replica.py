@@ -65,6 +65,12 @@ class Replica:
         return self.process.log.read_text()
 
     @property
+    def peak(self) -> int:
+        """The most memory that it has had, in MiB."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(next(line for line in status.splitlines() if line.startswith("VmHWM:")).split()[1]) // 1024
+
+    @property
     def leads(self) -> bool:
         return "gitops_secrets_leader 1.0" in self.ask("/metrics")
 
