@@ -104,6 +104,7 @@ class Election:
         self._over = threading.Event()
         self._told = ""
         self.has_tried = False
+        self._thread = threading.Thread(target=self._run, name="election", daemon=True)
 
     @property
     def leads(self) -> bool:
@@ -112,7 +113,12 @@ class Election:
 
     def start(self) -> None:
         """Begins to run for it."""
-        threading.Thread(target=self._run, name="election", daemon=True).start()
+        self._thread.start()
+
+    @property
+    def is_alive(self) -> bool:
+        """Does it still run for it?"""
+        return self._thread.is_alive()
 
     def release(self) -> None:
         """Gives the lease back, for others to take at once."""

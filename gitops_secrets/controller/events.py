@@ -19,6 +19,8 @@ from gitops_secrets.model.ids import ResourceId
 _REVISION: Final = "revision"
 # notification-controller drops what it was told in the last five minutes unless this differs.
 _TOKEN: Final = "token"  # noqa: S105  a name, no secret
+# Of the 253 characters of a name, so that a moment and a number fit too.
+_LONGEST_NAME: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,7 @@ def kubernetes_event(tiding: Tiding, about: Live, identity: str, now: datetime, 
         "apiVersion": "v1",
         "kind": "Event",
         "metadata": {
-            "name": f"{tiding.about.name}.{int(now.timestamp() * 1e6):x}{number:x}",
+            "name": f"{tiding.about.name[:_LONGEST_NAME]}.{int(now.timestamp() * 1e6):x}{number:x}",
             "namespace": namespace,
             "annotations": {f"{tiding.about.group}/{_REVISION}": tiding.revision},
         },

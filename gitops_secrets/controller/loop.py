@@ -94,7 +94,7 @@ class Controller:
     @property
     def is_alive(self) -> bool:
         """Does the loop still come round?"""
-        return time.monotonic() - self._alive_at < _STUCK
+        return time.monotonic() - self._alive_at < _STUCK and (self._election is None or self._election.is_alive)
 
     @property
     def is_ready(self) -> bool:
@@ -236,7 +236,8 @@ class Controller:
         run = _Run(revision, revision, *asked, now, Attention(now, timeout, interval), Standing(revision))
         self._run = run
         _LOG.info("takes up an artifact", extra={"about": str(self._settings.source), "revision": revision})
-        self._metrics.took_up(revision)
+        if not self._failures:
+            self._metrics.took_up(revision)
         run.is_silent = is_told(resource, revision)
         if not run.is_silent:
             self._tell(run)

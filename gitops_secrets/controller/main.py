@@ -50,6 +50,8 @@ def serve(settings: Settings, connect: Callable[[float], ControlPlane], level: i
         controller.run()
     except KeyboardInterrupt:
         _end_soon()
+    finally:
+        # Also after a bug: who does nothing any more must not hold the lease.
         controller.stop()
         if election is not None:
             election.release()
