@@ -108,7 +108,8 @@ def _options(unit: Unit) -> frozenset[str]:
 class ProjectForbids(Rule):
     """An Application does what its project does not allow.
 
-    What it does: reports a source, a destination or the kind of an object that the AppProject of an Application leaves out or excludes.
+    What it does: reports a source, a destination or the kind of an object that the AppProject of an Application leaves out or excludes; and an Application
+    in a namespace that is not among the `sourceNamespaces` of its project.
 
     Why it matters: Argo CD refuses the whole Application (`InvalidSpecError`), or the sync fails at the object that is not permitted.
 
@@ -129,9 +130,16 @@ class ProjectForbids(Rule):
             by_unit.setdefault(applied.unit, []).append(applied.resource)
         for unit in context.cluster.units:
             spec = as_mapping(unit.data.get("spec"))
-            project = projects.get((unit.id.namespace, as_text(spec.get("project"))))
-            if project is not None and unit.id.kind == "Application":
+            name = as_text(spec.get("project"))
+            # Applications may stand in other namespaces than Argo CD's own, where projects are.
+            project = projects.get((unit.id.namespace, name)) or next((each for (_, other), each in projects.items() if other == name), None)
+            if project is not None and unit.id.kind == "Application" and self._is_of(unit, project):
                 yield from self._judge(context, unit, spec, project, by_unit.get(unit.id, []))
+
+    @staticmethod
+    def _is_of(unit: Unit, project: Resource) -> bool:
+        """Is it the project of that name in the same Argo CD? Elsewhere only one that lists namespaces can be meant."""
+        return unit.id.namespace == project.id.namespace or bool(as_sequence(as_mapping(project.data.get("spec")).get("sourceNamespaces")))
 
     def _judge(self, context: Context, unit: Unit, spec: MappingNode, project: Resource, applied: Sequence[Resource]) -> Iterator[Finding]:
         rules = as_mapping(project.data.get("spec"))
@@ -141,6 +149,10 @@ class ProjectForbids(Rule):
             if source.repository and not _permits(allowed, source.repository, is_url=True):
                 place = source.fields.place("repoURL")
                 yield self._finding(unit, project, f"repository {source.repository}", place, "sourceRepos", "the Application is refused")
+        namespaces = [as_text(entry) for entry in as_sequence(rules.get("sourceNamespaces"))]
+        if unit.id.namespace != project.id.namespace and not any(fnmatchcase(unit.id.namespace, pattern) for pattern in namespaces):
+            what = f"Applications in namespace {unit.id.namespace}"
+            yield self._finding(unit, project, what, unit.place, "sourceNamespaces", "the Application is refused")
         destination = as_mapping(spec.get("destination"))
         if not self._serves(rules, application):
             named = as_text(destination.get("name")) or as_text(destination.get("server")) or "in-cluster"

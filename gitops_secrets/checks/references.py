@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 from gitops_secrets.checks import remedies
 from gitops_secrets.checks.base import Context, Rule, closest, did_you_mean, doubt, manifests, namesakes, same_kind, unless
@@ -19,6 +19,7 @@ from gitops_secrets.model.results import Finding, Related, Severity
 
 # The steps of a dotted path: `name`, `["odd.name"]`, `[0]`.
 _STEP = re.compile(r'([^.\[\]"]+)(?=[.\[]|$)|\["([^"]*)"\]|\[(\d+)\]')
+_PROJECT: Final = ("argoproj.io", "AppProject")
 
 
 class WrongNamespace(Rule):
@@ -45,6 +46,9 @@ class WrongNamespace(Rule):
         for entry in context.graph.unmet:
             need, requirement = entry.requirement.need, entry.requirement
             if not isinstance(need, ObjectNeed) or entry.missing_key is not None or requirement.optional or requirement.soft:
+                continue
+            if (need.id.group, need.id.kind) == _PROJECT:
+                # Projects stay with Argo CD, whatever namespace an Application is in.
                 continue
             other = next(iter(namesakes(context.graph, need.id)), None)
             if other is not None:

@@ -525,8 +525,9 @@ class _Discovery:
             if any(as_text(node.get("apiVersion")).startswith((KUSTOMIZE_GROUP, OPERATOR_GROUP)) for node in build.resources):
                 continue
             if build.resources or build.failed:
-                # A template for others, with gaps that are not filled in yet.
-                stray = build.failed and bool(_TEMPLATE_FOLDERS.intersection(directory.split("/")))
+                # A template for others, with gaps that are not filled in yet; or for what somebody makes of the chart beside it first.
+                has_gaps = bool(_TEMPLATE_FOLDERS.intersection(directory.split("/"))) or self.tree.is_file(f"{directory}/Chart.yaml".lstrip("/"))
+                stray = build.failed and has_gaps
                 entry = EntryPoint(directory or ".", directory, "none", bootstrapped=False, stray=stray)
                 self.clusters.append((entry, self._overlay(directory, kustomization, build)))
 

@@ -603,3 +603,16 @@ def test_what_the_source_leaves_out_is_not_there_for_the_cluster(ignored: str) -
         (cluster,) = find_clusters(Loader(FilteredTree(tree, sourceignored(tree, None))), default_table().is_namespaced)
 
     assert [applied.resource.id.name for applied in cluster.resources if applied.unit.name == "apps"] == ["settings"]
+
+
+@pytest.mark.parametrize(("chart", "stray"), [("name: shop\n", True), (None, False)])
+def test_a_kustomization_for_what_a_chart_renders_is_stray(chart: str | None, stray: bool) -> None:
+    files = {
+        "clusters/a/kustomization.yaml": "resources: [settings.yaml]\n",
+        "clusters/a/settings.yaml": "{apiVersion: v1, kind: ConfigMap, metadata: {name: a}}",
+        "charts/shop/kustomization.yaml": "resources: [all.yaml]\n",
+        **({"charts/shop/Chart.yaml": chart} if chart is not None else {}),
+    }
+    found = {cluster.entry_point: cluster.stray for cluster in find_clusters(Loader(MemoryTree(files)), default_table().is_namespaced)}
+
+    assert found["charts/shop"] is stray
