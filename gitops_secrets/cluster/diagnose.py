@@ -62,6 +62,19 @@ class Diagnosis:
         self.circles = {unit: circle[0] for circle in shortest_cycles(written) for unit in circle}
         for id, unit in self.graph.unit_of.items():
             self.content.setdefault(unit, []).append(id)
+        self.busy = sorted(id for id, live in self.live.items() if id.kind == "Kustomization" and _is_checking(live))
+        self.queued = self._queue()
+        # What has one cause, each with the first of its kind.
+        self.alike = dict.fromkeys(self.queued, self.queued[0]) if self.queued else {}
+        for id in sorted(self.unwell):
+            if self._status(id).health is Health.TERMINATING:
+                self.alike[id] = next((first for first in self.alike.values() if first[:2] == id[:2]), id)
+
+    def _queue(self) -> list[ResourceId]:
+        """Units that no worker is free for."""
+        if len(self.busy) < _WORKERS:
+            return []
+        return sorted(id for id in self.unwell if id.kind == "Kustomization" and id in self.live and not self._was_tried(id))
 
     @property
     def roots(self) -> tuple[ResourceId, ...]:
@@ -69,13 +82,13 @@ class Diagnosis:
         return tuple(sorted({root for id in self.unwell for root in self._roots_of(id)}))
 
     def causes(self) -> tuple[Cause, ...]:
-        """The roots, that with most behind it first."""
+        """The roots, that with most behind it first; units that can't even be tried come before all, since no other will be."""
         affected: dict[ResourceId, set[ResourceId]] = {}
         for id in self.unwell:
             for root in self._roots_of(id):
                 affected.setdefault(root, set()).add(id)
         causes = [self._cause(root, tuple(sorted(hanging - {root}))) for root, hanging in affected.items()]
-        return tuple(sorted(causes, key=lambda cause: (-len(cause.affected), cause.subject)))
+        return tuple(sorted(causes, key=lambda cause: (cause.subject not in self.queued, -len(cause.affected), cause.subject)))
 
     # The walk
 
@@ -101,6 +114,9 @@ class Diagnosis:
         circle = self.circles.get(id)
         if circle is not None and circle != id:
             yield circle
+            return
+        if id in self.alike:
+            yield self.alike[id]
             return
         if id in self.evidence.observed.unreadable:
             return
@@ -254,11 +270,10 @@ class Diagnosis:
         )
 
     def _queued(self, root: ResourceId) -> tuple[str, str, str]:
-        busy = sorted(id for id, live in self.live.items() if id.kind == "Kustomization" and _is_checking(live))
-        if len(busy) >= _WORKERS:
+        if root in self.queued:
             return (
                 "no worker of kustomize-controller is free for it",
-                f"{len(busy)} units wait for their health checks, each with one of the {_WORKERS} workers: {', '.join(id.name for id in busy[:4])}",
+                f"{len(self.busy)} units wait for their health checks, each with one of the {_WORKERS} workers: {', '.join(id.name for id in self.busy[:4])}",
                 "repair these, give them a shorter timeout, or raise --concurrent",
             )
         return _NOT_SEEN, "kustomize-controller takes up a new unit within a second: it is not running, or busy", "look at kustomize-controller and its log"

@@ -9,7 +9,7 @@ from typing import Final
 
 from gitops_secrets.cluster import argo
 from gitops_secrets.cluster.argo import project_of
-from gitops_secrets.cluster.live import Live, at, commit_of, items, mapping, moment, text
+from gitops_secrets.cluster.live import Live, at, commit_of, condition, is_true, items, mapping, moment, text
 from gitops_secrets.cluster.port import SecretFacts
 from gitops_secrets.cluster.reconciliation import Wanted
 from gitops_secrets.cluster.status import Health, Status, status_of
@@ -84,6 +84,18 @@ def children_of(live: Live) -> Iterator[ResourceId]:
     for namespace in items(live, "status", "provisionedNamespaces"):
         if isinstance(namespace, str):
             yield ResourceId(*EXTERNAL_SECRET, namespace, name)
+
+
+def is_only_looked_at(verdict: Verdict, observed: Observed) -> bool:
+    """Is nothing wrong but that a controller is looking at the object anew? It may be as well after it as it was before."""
+    live = observed.live.get(verdict.id)
+    ready = condition(live, "Ready") if live is not None else None
+    return (
+        live is not None
+        and [complaint.word for complaint in verdict.complaints] == ["not-ready"]
+        and is_true(live, "Reconciling")
+        and (ready is None or ready.status == "Unknown")
+    )
 
 
 class Judge:

@@ -134,17 +134,18 @@ def reconcile(repository: Repository, job: Job, plane: ControlPlane, wanted: Wan
     runner = Runner(plane, machine, job.manifests, interrupt)
     runner.follow()
     end = runner.run(options.timeout, counter)
+    verification = None
+    until = min(runner.after + _SETTLING, options.timeout)
+    while end is not End.INTERRUPTED:
+        verification = verify(job.plan, repository.table, plane, wanted, read_secrets=options.read_secrets)
+        # A unit that was asked while its engine was at it already is looked at a second time, and is in the middle of that for a moment.
+        if end is not End.READY or not is_settling(verification) or runner.after > until:
+            break
+        time.sleep(_PAUSE)
+        end = runner.run(options.timeout, counter)
     applied, requested, refreshed, synced = (counter.done[nudge] for nudge in (Nudge.APPLY, Nudge.REQUEST, Nudge.REFRESH, Nudge.SYNC))
     summary = RunSummary(end.value, job.engine.value, runner.after, applied, requested, refreshed, tuple(counter.withheld), synced)
-    if end is End.INTERRUPTED:
-        return Outcome(end, summary, None)
-    verification = verify(job.plan, repository.table, plane, wanted, read_secrets=options.read_secrets)
-    # A unit that was asked while its engine was at it already is looked at a second time, and is in the middle of that for a moment.
-    until = min(runner.after + _SETTLING, options.timeout)
-    while end is End.READY and is_settling(verification) and runner.after < until and not interrupt.is_set:
-        time.sleep(_PAUSE)
-        verification = verify(job.plan, repository.table, plane, wanted, read_secrets=options.read_secrets)
-    return Outcome(end, summary, verification)
+    return Outcome(end, summary, None if end is End.INTERRUPTED else verification)
 
 
 def run_token(started: datetime) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 
@@ -10,20 +11,32 @@ from gitops_secrets.cluster.live import LiveEvent
 from gitops_secrets.cluster.observe import observe
 from gitops_secrets.cluster.port import ControlPlane, ForbiddenError
 from gitops_secrets.cluster.reconciliation import Wanted
-from gitops_secrets.cluster.verify import Judge, Observed
+from gitops_secrets.cluster.verify import Judge, Observed, is_only_looked_at
 from gitops_secrets.kinds.table import KindTable
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.verdicts import Cause, Verdict, Verification
 from gitops_secrets.ordering.order import Plan
 
 _WORKERS = 8
+# Seconds that a look at a unit may take that has nothing to change, and between two of ours.
+_ANOTHER_LOOK = 10.0
+_PAUSE = 0.5
 
 
 def verify(plan: Plan, table: KindTable, plane: ControlPlane, wanted: Wanted, *, read_secrets: bool = True) -> Verification:
-    """Judges everything once; where something is wrong, says what it comes from. Raises `ClusterError` where the cluster can't be asked."""
-    observed = observe(plane, plan.graph, table, read_secrets=read_secrets)
-    verdicts = Judge(plan.graph, table, observed, wanted).verdicts()
-    causes = () if all(verdict.is_well for verdict in verdicts) else diagnose(plan, table, plane, observed, verdicts)
+    """Judges everything; where something is wrong, says what it comes from. Raises `ClusterError` where the cluster can't be asked.
+
+    A controller takes the readiness of a unit back for the time of each look at it. If all that is wrong is that, what the look comes to is waited for.
+    """
+    until = time.monotonic() + _ANOTHER_LOOK
+    while True:
+        observed = observe(plane, plan.graph, table, read_secrets=read_secrets)
+        verdicts = Judge(plan.graph, table, observed, wanted).verdicts()
+        unwell = [verdict for verdict in verdicts if not verdict.is_well]
+        if not unwell or time.monotonic() > until or not all(is_only_looked_at(verdict, observed) for verdict in unwell):
+            break
+        time.sleep(_PAUSE)
+    causes = () if not unwell else diagnose(plan, table, plane, observed, verdicts)
     return Verification(plan.graph.cluster.name, plane.context, plane.server, wanted.commit, verdicts, causes)
 
 

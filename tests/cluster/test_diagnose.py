@@ -253,6 +253,16 @@ CASES = {
         kustomization("weather"),
         "no worker of kustomize-controller is free",
     ),
+    "no worker is free, and what takes them is broken": Broken(
+        observed(
+            *(live(kustomization(f"busy{number}"), condition("Reconciling", reason="Progressing", message=CHECKING)) for number in range(4)),
+            *(live(kustomization(name), observedGeneration=-1) for name in ("stores", "weather")),
+            live(RELEASE, condition("Ready", "False", "InstallFailed"), observedGeneration=1),
+            failing_store("InvalidProviderConfig", "unable to create client"),
+        ),
+        kustomization("stores"),
+        "no worker of kustomize-controller is free",
+    ),
     "an object that hangs on a finalizer": Broken(
         observed(
             {
@@ -318,6 +328,22 @@ def test_what_hangs_on_a_root_stands_with_it_and_nowhere_else() -> None:
     (cause,) = causes(seen)
 
     assert (cause.subject, cause.affected) == (STORE, tuple(sorted([DEPLOYMENT, EXTERNAL_SECRET, kustomization("stores"), kustomization("weather")])))
+
+
+def test_objects_of_a_kind_that_hang_on_a_finalizer_are_one_cause() -> None:
+    second = ResourceId("external-secrets.io", "ExternalSecret", "weather", "second")
+    manifest = """
+apiVersion: external-secrets.io/v1
+kind: ExternalSecret
+metadata: {name: second, namespace: weather}
+spec: {secretStoreRef: {kind: ClusterSecretStore, name: aws}, data: [{secretKey: a, remoteRef: {key: b}}]}
+"""
+    held = {"deletionTimestamp": "2026-11-22T11:00:00Z", "finalizers": ["externalsecret-cleanup"]}
+    gone = [{**live(id), "metadata": {"name": id.name, "namespace": id.namespace, **held}} for id in (EXTERNAL_SECRET, second)]
+    first, *_ = causes(observed(*gone, without=[STORE]), platform((("weather/second.yaml", manifest),)))
+
+    assert first.subject == EXTERNAL_SECRET
+    assert second in first.affected
 
 
 def test_a_cause_quotes_what_was_said() -> None:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from gitops_secrets.cluster.verify import Observed
+from gitops_secrets.cluster.verify import Observed, is_only_looked_at
 from tests.cluster import sample
 from tests.cluster.sample import DEPLOYMENT, EXTERNAL_SECRET, RELEASE, SECRET, SOURCE, STORE, condition, kustomization, live, observed, secret, verdicts
 
@@ -66,6 +66,19 @@ def test_complaints(name: str) -> None:
     seen, expected = CASES[name]
 
     assert complaints(seen) == expected
+
+
+@pytest.mark.parametrize(
+    ("ready", "revision", "expected"),
+    [("Unknown", sample.REVISION, True), ("False", sample.REVISION, False), ("Unknown", "main@sha1:old", False)],
+    ids=["at the same revision again", "tried again after a failure", "at a new revision"],
+)
+def test_a_unit_that_its_controller_looks_at_anew_is_not_judged_for_good(ready: str, revision: str, expected: bool) -> None:
+    looked_at = (condition("Ready", ready, "Progressing"), condition("Reconciling", reason="Progressing"))
+    seen = observed(live(kustomization("weather"), *looked_at, observedGeneration=1, lastAppliedRevision=revision))
+    (verdict,) = (each for each in verdicts(seen) if not each.is_well)
+
+    assert is_only_looked_at(verdict, seen) is expected
 
 
 def test_a_source_behind_the_commit_is_named() -> None:

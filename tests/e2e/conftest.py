@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterator
+from types import FrameType
 
 import pytest
 
@@ -19,7 +21,6 @@ SHOWN = (
     "reconcile brings development up with the generated order",
     "reconcile brings development up without dependsOn",
     "reconcile over a chain of four edges",
-    "roots named first by verify",
     "diagnosis of a key that the provider does not have",
     "diagnosis of units that depend on each other",
     "diagnosis of a store that does not admit the namespace",
@@ -31,6 +32,9 @@ SHOWN = (
     "controller: another replica takes over from one that is killed",
     "controller: SIGTERM",
 )
+
+
+LIMIT, LIMIT_FULL = 300, 1800  # seconds of one test
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -64,6 +68,20 @@ def figure(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
         request.config.stash[FIGURES][what] = value
 
     return note
+
+
+@pytest.fixture(autouse=True)
+def limit(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Ends a test that hangs: what it waits for has limits of its own, below this one."""
+
+    def expired(number: int, frame: FrameType | None) -> None:
+        raise TimeoutError(f"the test took more than {seconds} s")
+
+    seconds = LIMIT_FULL if request.node.get_closest_marker("full") else LIMIT
+    signal.signal(signal.SIGALRM, expired)
+    signal.alarm(seconds)
+    yield
+    signal.alarm(0)
 
 
 @pytest.fixture(scope="session")

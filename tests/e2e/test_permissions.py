@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from tests.e2e.bed import sample, tool
-from tests.e2e.bed.api import Object
+from tests.e2e.bed.api import GIT_REPOSITORY, Object
 from tests.e2e.bed.bed import Bed
 from tests.e2e.bed.control_plane import write_kubeconfig
 from tests.e2e.bed.faults import Request
@@ -19,6 +19,7 @@ from tests.e2e.bed.processes import wait_until
 from tests.e2e.bed.programs import ROOT
 
 MANIFESTS = ROOT / "base" / "gitops-secrets"
+SERVICE_ACCOUNT = ("gitops-secrets", "gitops-secrets")
 SOURCE = ("--source", "GitRepository/flux-system/flux-system", "overlays/development/flux")
 
 # Not named yet: a HelmRepository is only read to explain a chart that does not come, and its HelmRelease says so too.
@@ -59,13 +60,13 @@ def role_without(role: Object, left_out: Permission | None) -> Object:
     return role | {"rules": rules}
 
 
-def manifests() -> list[Object]:
-    return [
-        document
-        for name in ("namespace/namespace", "service-account", "role")
-        for document in yaml.safe_load_all((MANIFESTS / f"{name}.yaml").read_text())
-        if document
-    ]
+def install(bed: Bed) -> Object:
+    """Applies namespace, service account and role of the Job; the role."""
+    files = (MANIFESTS / f"{name}.yaml" for name in ("namespace/namespace", "service-account", "role"))
+    manifests = [document for file in files for document in yaml.safe_load_all(file.read_text()) if document]
+    for manifest in manifests:
+        bed.api.apply(manifest)
+    return next(manifest for manifest in manifests if manifest["kind"] == "ClusterRole")
 
 
 def used_by(bed: Bed, kubeconfig: Path, folder: Path) -> set[Permission]:
@@ -73,7 +74,7 @@ def used_by(bed: Bed, kubeconfig: Path, folder: Path) -> set[Permission]:
     with bed.proxied() as (proxy, _):
         proxied = write_kubeconfig(folder / "proxied", proxy.url, token_in(kubeconfig), bed.api.certificate_authority)
         for command in ("reconcile", "verify"):
-            done = tool.run(command, *SOURCE, "--kubeconfig", proxied, directory=folder)
+            done = tool.run(command, *SOURCE, directory=folder, kubeconfig=proxied)
             assert done.status == 0, done.output + done.errors
         return {permission for request in proxy.requests if (permission := asked_for(request)) is not None}
 
@@ -83,14 +84,29 @@ def token_in(kubeconfig: Path) -> str:
     return token
 
 
+def test_the_job_needs_no_more_than_its_role_and_reads_what_flux_has_fetched(bed: Bed, tmp_path: Path, figure: Callable[[str, str], None]) -> None:
+    platform = sample.serve(bed, "development")
+    # What Flux applies from git is only asked; the entry point is the administrator's.
+    sample.bootstrap(bed, platform)
+    install(bed)
+    kubeconfig = bed.kubeconfig_of(*SERVICE_ACCOUNT)
+    wait_until(lambda: bool(bed.api.list(GIT_REPOSITORY)[0].get("status", {}).get("artifact")), "the source has an artifact")
+    ran = tool.run("reconcile", *SOURCE, "--format", "json", directory=tmp_path, kubeconfig=kubeconfig)
+    assert ran.status == 0, ran.output + ran.errors
+    verified = tool.run("verify", *SOURCE, directory=tmp_path, kubeconfig=kubeconfig)
+    figure("reconcile with the role of the job", f"{ran.document['run']['seconds']:.0f} s")
+
+    assert verified.status == 0, verified.output + verified.errors
+    assert ran.document["run"]["withheld"] == []
+    assert platform.canary not in ran.output + ran.errors
+
+
 @pytest.mark.full
 def test_without_any_one_of_its_permissions_the_job_names_it(bed: Bed, tmp_path: Path, figure: Callable[[str, str], None]) -> None:
     platform = sample.serve(bed, "development")
     sample.bootstrap(bed, platform)
-    for manifest in manifests():
-        bed.api.apply(manifest)
-    role = next(manifest for manifest in manifests() if manifest["kind"] == "ClusterRole")
-    kubeconfig = bed.kubeconfig_of("gitops-secrets", "gitops-secrets")
+    role = install(bed)
+    kubeconfig = bed.kubeconfig_of(*SERVICE_ACCOUNT)
     wait_until(lambda: sample.is_ready(bed, platform), "the platform is up", timeout=300, interval=0.5)
     used = used_by(bed, kubeconfig, tmp_path)
     unnamed = []
@@ -98,7 +114,7 @@ def test_without_any_one_of_its_permissions_the_job_names_it(bed: Bed, tmp_path:
         bed.api.request("PUT", "/apis/rbac.authorization.k8s.io/v1/clusterroles/gitops-secrets", role_without(role, permission))
         # The authorizer learns of it from a watch.
         wait_until(partial(is_denied, bed, permission), f"{permission} is taken away")
-        runs = [tool.run(command, *SOURCE, "--kubeconfig", kubeconfig, *limit, directory=tmp_path) for command, limit in COMMANDS.items()]
+        runs = [tool.run(command, *SOURCE, *limit, directory=tmp_path, kubeconfig=kubeconfig) for command, limit in COMMANDS.items()]
         if not any(f'cannot {permission.verb} resource "{permission.resource}"' in run.output + run.errors for run in runs):
             unnamed.append(permission)
     figure("permissions of the Job that are named when they are taken away", f"{len(used) - len(unnamed)} of {len(used)}")
@@ -111,6 +127,6 @@ def is_denied(bed: Bed, permission: Permission) -> bool:
     review = {
         "apiVersion": "authorization.k8s.io/v1",
         "kind": "SubjectAccessReview",
-        "spec": {"user": "system:serviceaccount:gitops-secrets:gitops-secrets", "resourceAttributes": attributes},
+        "spec": {"user": ":".join(("system", "serviceaccount", *SERVICE_ACCOUNT)), "resourceAttributes": attributes},
     }
     return not bed.api.request("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", review)["status"]["allowed"]

@@ -70,8 +70,7 @@ def test_an_external_secret_is_in_sync_as_soon_as_its_late_store_is_ready(bed: B
     case.unit("app", case.external_secret("app", "late", "late"))
     case.apply()
     history = History(bed.api)
-    arguments = ("reconcile", ".", "--kubeconfig", bed.kubeconfig, "--timeout", "15m")
-    with case.repository.checkout() as tree, tool.running(*arguments, directory=tree) as run:
+    with case.repository.checkout() as tree, tool.running("reconcile", ".", "--timeout", "15m", directory=tree, kubeconfig=bed.kubeconfig) as run:
         wait_until(lambda: any(each.kind == "ExternalSecret" for each in history.transitions), "the operator has tried the ExternalSecret")
         time.sleep(late)
         open_gate(case)
@@ -94,7 +93,7 @@ def test_a_refused_unit_is_tried_again_as_soon_as_its_kind_is_served(bed: Bed, f
     case.unit("app", widget)
     case.apply()
     history = History(bed.api)
-    with case.repository.checkout() as tree, tool.running("reconcile", ".", "--kubeconfig", bed.kubeconfig, directory=tree) as run:
+    with case.repository.checkout() as tree, tool.running("reconcile", ".", directory=tree, kubeconfig=bed.kubeconfig) as run:
         wait_until(lambda: any(each.name == "app" for each in history.failed), "the unit is refused")
         open_gate(case)
         output, _ = run.communicate(timeout=300)

@@ -42,6 +42,11 @@ class Bed:
     provider_proxy: Proxy  # what the operators talk to
     sealing_certificate: Path
 
+    @property
+    def artifacts(self) -> Path:
+        """Where source-controller keeps them."""
+        return self.folder / flux.ARTIFACTS
+
     @contextmanager
     def proxied(self) -> Iterator[tuple[Proxy, Path]]:
         """A proxy before the API server, and a kubeconfig of the administrator that goes through it."""

@@ -14,6 +14,7 @@ from tests.e2e.bed.processes import Processes, free_port, listens, wait_until
 from tests.e2e.bed.programs import Programs
 
 NAMESPACE = "flux-system"
+ARTIFACTS = "artifacts"  # folder of the bed that source-controller stores in
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ def start(programs: Programs, processes: Processes, cluster: ControlPlane, folde
     cluster.api.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
     wait_until_established(cluster.api, crds)  # helm-controller ends if its CRD is not served yet
 
-    storage = folder / "artifacts"
+    storage = folder / ARTIFACTS
     storage.mkdir()
     address = f"127.0.0.1:{free_port()}"
     options = {

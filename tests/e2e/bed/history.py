@@ -62,6 +62,19 @@ class History:
         """When the object first became Ready."""
         return next((each.seconds for each in self.transitions if (each.kind, each.name, each.status) == (kind, name, "True")), None)
 
+    def longest_chain(self) -> float:
+        """Seconds of the slowest way along `dependsOn`, each Kustomization with the time from its controller's start on it until it was Ready."""
+        units = {unit["metadata"]["name"]: [each["name"] for each in unit["spec"].get("dependsOn", [])] for unit in self._api.list(KUSTOMIZATION)}
+        started: dict[str, float] = {}
+        for transition in self.transitions:
+            if transition.kind == "Kustomization" and transition.reason != "DependencyNotReady":
+                started.setdefault(transition.name, transition.seconds)
+
+        def chain(name: str) -> float:
+            return (self.ready_at("Kustomization", name) or 0.0) - started[name] + max(map(chain, units[name]), default=0.0)
+
+        return max(map(chain, units))
+
     def stop(self) -> None:
         self._stopped.set()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tests.e2e.bed import charts
 from tests.e2e.bed.api import HELM_RELEASE, is_ready
 from tests.e2e.bed.bed import Bed
@@ -11,8 +13,8 @@ NAMESPACE = "external-secrets"
 VERSION = "0.20.4"
 
 
-def install_external_secrets(bed: Bed) -> None:
-    """External Secrets Operator, running when this returns."""
+def install_external_secrets(bed: Bed, **values: Any) -> None:
+    """External Secrets Operator, running when this returns; with `values` of its chart."""
     bed.charts.add("external-secrets", VERSION, charts.external_secrets(bed.programs))
     named = {"name": "external-secrets", "namespace": NAMESPACE}
     bed.api.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
@@ -30,7 +32,7 @@ def install_external_secrets(bed: Bed) -> None:
             "apiVersion": "helm.toolkit.fluxcd.io/v2",
             "kind": "HelmRelease",
             "metadata": named,
-            "spec": {"interval": "1h", "chart": {"spec": chart}, "values": {"installCRDs": True}},
+            "spec": {"interval": "1h", "chart": {"spec": chart}, "values": {"installCRDs": True, **values}},
         }
     )
     wait_until(lambda: is_ready(bed.api.get(HELM_RELEASE, NAMESPACE, "external-secrets")), "the operator is installed", timeout=180, interval=0.5)

@@ -7,6 +7,8 @@ import json
 import secrets
 import shutil
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -58,6 +60,15 @@ def prepare(bed: Bed, sample: Sample, tree: Path) -> None:
     sealed = tree / sample.path / "secret-stores" / "awssm-secret.yaml"
     sealed.write_text(bed.seal(_secret_for(yaml.safe_load(sealed.read_text()), credentials)))
     _fill_provider(bed, sample, _render(bed.programs, tree / sample.path))
+
+
+@contextmanager
+def served(bed: Bed, overlay: str = "development", *, ordered: bool = True) -> Iterator[tuple[Sample, Path]]:
+    """The platform with its source in the cluster and nothing applied, and a checkout of it: where `reconcile` begins."""
+    sample = serve(bed, overlay, ordered=ordered)
+    apply_source(bed, sample)
+    with sample.repository.checkout() as tree:
+        yield sample, tree
 
 
 def bootstrap(bed: Bed, sample: Sample) -> None:

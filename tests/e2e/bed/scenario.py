@@ -75,7 +75,7 @@ class Scenario:
     def run(self, command: str, *arguments: str | Path, timeout: float = 900.0) -> tool.Result:
         """Runs the tool as the administrator on a checkout."""
         with self.repository.checkout() as tree:
-            return tool.run(command, ".", "--kubeconfig", self.bed.kubeconfig, *arguments, directory=tree, timeout=timeout)
+            return tool.run(command, ".", *arguments, directory=tree, kubeconfig=self.bed.kubeconfig, timeout=timeout)
 
     # Manifests in the scenario's namespace
 
@@ -85,6 +85,14 @@ class Scenario:
     def external_secret(self, name: str, store: str, key: str, *, kind: str = "ClusterSecretStore", **spec: Any) -> Object:
         usual = {"refreshInterval": "1h", "secretStoreRef": {"kind": kind, "name": store}, "data": [{"secretKey": "value", "remoteRef": {"key": key}}]}
         return {"apiVersion": "external-secrets.io/v1", "kind": "ExternalSecret", "metadata": self._named(name), "spec": usual | spec}
+
+    def deployment(self, name: str, *, secret: str, key: str) -> Object:
+        """One that reads a key of a Secret into its environment."""
+        variable = {"name": "VALUE", "valueFrom": {"secretKeyRef": {"name": secret, "key": key}}}
+        container = {"name": name, "image": "registry.k8s.io/pause:3.10", "env": [variable]}
+        template = {"metadata": {"labels": {"app": name}}, "spec": {"containers": [container]}}
+        spec = {"selector": {"matchLabels": {"app": name}}, "template": template}
+        return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": self._named(name), "spec": spec}
 
     def store(self, name: str, **spec: Any) -> Object:
         """A ClusterSecretStore whose credential is the Secret that `credential` makes."""
