@@ -78,6 +78,7 @@ class Target:
     creatable: bool = False  # applied where it is not there; what is there is only asked
     goal: bool = True  # False: only watched because something needs it
     refresh: bool = False  # refreshed once in any case, once it can be (`--force-sync`)
+    hopes: frozenset[ResourceId] = frozenset()  # tried without, and once more when one turns ready: perhaps that was what was missing
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,11 +185,14 @@ class Reconciliation:
         self._started = started  # None: what hangs on the time of day is left to others
         self._now = 0.0
         self._dependents: dict[ResourceId, list[ResourceId]] = {}
+        self._hopeful: dict[ResourceId, list[ResourceId]] = {}
         self._followers: dict[ResourceId, list[ResourceId]] = {}  # by source, parent and project
         for node in self._nodes.values():
             node.open_needs = len(node.target.needs)
             for need in node.target.needs:
                 self._dependents.setdefault(need, []).append(node.target.id)
+            for hope in node.target.hopes:
+                self._hopeful.setdefault(hope, []).append(node.target.id)
             for leader in (node.target.source, node.target.parent, node.target.project):
                 if leader is not None:
                     self._followers.setdefault(leader, []).append(node.target.id)
@@ -296,6 +300,11 @@ class Reconciliation:
             dependent.needs_met_at = None if dependent.open_needs else now
             dependent.nudges = dependent.syncs = 0
             touched.setdefault(id)
+        for id in self._hopeful.get(node.target.id, ()) if ready else ():
+            hopeful = self._nodes[id]
+            if hopeful.needs_met_at is not None:
+                hopeful.needs_met_at, hopeful.nudges = now, 0
+                touched.setdefault(id)
 
     def _nudge(self, id: ResourceId, now: float) -> Iterator[Action]:
         node = self._nodes[id]

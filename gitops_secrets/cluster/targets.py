@@ -31,7 +31,7 @@ def targets_of(plan: Plan, table: KindTable, *, force_sync: bool = False, only: 
     """
     found = {target.id: target for target in _Targets(plan, table, force_sync).all()}
     # What is needed and brought by nobody is watched all the same: it may be there already.
-    for need in sorted({need for target in found.values() for need in target.needs} - found.keys()):
+    for need in sorted({need for target in found.values() for need in target.needs | target.hopes} - found.keys()):
         found[need] = Target(need, Nudge.NONE, row=table.row(need.group, need.kind), brought=need in plan.graph.provisions, goal=False)
     kept = found.keys() if only is None else _closure(only, found, plan.graph)
     return tuple(found[id] for id in sorted(kept))
@@ -50,7 +50,7 @@ def _closure(only: ResourceId, targets: Mapping[ResourceId, Target], graph: Grap
             continue
         kept.add(id)
         target = targets[id]
-        pending += [*target.needs, *(leader for leader in (target.source, target.parent, graph.unit_of.get(id)) if leader is not None)]
+        pending += [*target.needs, *target.hopes, *(leader for leader in (target.source, target.parent, graph.unit_of.get(id)) if leader is not None)]
         if id == only or graph.units[only].id in graph.ancestors(id):
             pending += content.get(id, ())
     return kept
@@ -107,6 +107,7 @@ class _Targets:
             project=project,
             # What applies itself has to be there once.
             creatable=unit.parent is None,
+            hopes=frozenset(self._hopes(unit.id)),
         )
 
     def _ordered(self, unit: Unit) -> Iterator[ResourceId]:
@@ -135,6 +136,12 @@ class _Targets:
                 brings = self.graph.unit_of.get(proof, proof)
                 if proof not in self.graph.ancestors(unit.id) and unit.id not in {brings, *self.graph.ancestors(brings)}:
                     yield proof
+
+    def _hopes(self, unit: ResourceId) -> Iterator[ResourceId]:
+        """Definitions that the unit's objects need and nothing known brings. Their names are guessed, so no unit may wait for one."""
+        for unmet in self.graph.unmet:
+            if unmet.unit == unit and isinstance(unmet.requirement.need, KindNeed):
+                yield crd_id(unmet.requirement.need.group, unmet.requirement.need.plural)
 
     def _proof(self, reason: ResourceEdge, otherwise: ResourceId) -> ResourceId:
         """The one object whose state shows that a reason is met."""

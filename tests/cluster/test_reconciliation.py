@@ -121,6 +121,21 @@ def test_a_refused_unit_is_asked_the_moment_its_kind_is_served() -> None:
     assert nudged(machine.handle(Seen(served, 7.0))) == [unit_id("a")]
 
 
+def test_a_refused_unit_is_asked_the_moment_a_definition_is_served_that_nobody_was_known_to_bring() -> None:
+    definition = ResourceId("apiextensions.k8s.io", "CustomResourceDefinition", "", "widgets.example.org")
+    hopeful = Target(unit_id("a"), Nudge.REQUEST, frozenset({SOURCE}), source=SOURCE, hopes=frozenset({definition}))
+    machine = run(source(), hopeful, Target(definition, Nudge.NONE, goal=False, brought=False))
+    machine.handle(Gone(definition, 0.0))
+    machine.handle(Seen(git("new"), 0.0))
+    first = machine.handle(Seen(kustomization("a", "new", "ReconciliationFailed"), 0.1))
+    again = machine.handle(Seen(kustomization("a", "new", "ReconciliationFailed"), 0.2))
+    stuck = machine.is_stuck
+    served = machine.handle(Seen(live(definition, ("Established", "True", "")), 3.0))
+
+    assert (nudged(first), nudged(again), stuck) == ([unit_id("a")], [], False)
+    assert nudged(served) == [unit_id("a")]
+
+
 def test_a_newer_artifact_counts_as_arrived_once_it_was_fetched_anew() -> None:
     machine = run(source(), unit("a"))
     (asked,) = machine.handle(Seen(git("newest"), 0.0))

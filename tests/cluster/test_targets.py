@@ -76,6 +76,16 @@ def test_needs_that_nobody_brings_are_watched() -> None:
     assert (dangling.nudge, dangling.goal, dangling.brought) == (Nudge.NONE, False, False)
 
 
+def test_a_unit_is_tried_without_a_definition_that_nothing_is_known_to_bring_and_again_once_it_is_served() -> None:
+    thing = "{apiVersion: example.com/v1, kind: Thing, metadata: {name: one, namespace: weather}}"
+    found = targets(platform((("weather/thing.yaml", thing),)))
+    definition = crd_id("example.com", "things")
+
+    assert found[kustomization("weather")].hopes == {definition}
+    assert definition not in found[kustomization("weather")].needs
+    assert (found[definition].nudge, found[definition].goal) == (Nudge.NONE, False)
+
+
 THINGS = """
 apiVersion: v1
 kind: Namespace
