@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from gitops_secrets.cluster.port import ControlPlane
     from gitops_secrets.cluster.prune import Levels
-    from gitops_secrets.pipeline.reconcile import Preview
+    from gitops_secrets.pipeline.preview import Preview
 
 
 @click.command()
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     "--engine", type=click.Choice(["auto", "flux", "argo", "direct"]), default="auto", show_default=True, help="Who applies; auto looks at the cluster."
 )
 @click.option("--timeout", type=Duration(), default="10m", show_default=True, help="Exit with 4 if it is not there by then.")
-@click.option("--dry-run", is_flag=True, help="Change nothing; show what would be applied, as the API server would take it, and what would be asked.")
+@click.option("--dry-run", is_flag=True, help="Change nothing; show what would change, as the API server would take it, and what would be asked.")
 @click.option("--force-sync", is_flag=True, help="Have every ExternalSecret read its provider anew, but for generated values.")
 @click.option("--only", metavar="UNIT", help="Only this unit, and what it needs.")
 @click.option("--prune", is_flag=True, help="Afterwards take away units that reconcile once applied and the repository no longer has, in reverse order.")
@@ -60,7 +60,8 @@ def reconcile(
     from gitops_secrets.cli.run_progress import interruptible, progress_of
     from gitops_secrets.cluster.runner import End, Interrupt
     from gitops_secrets.pipeline.cluster import unit_called
-    from gitops_secrets.pipeline.reconcile import Engine, Options, job_of, preview, superfluous
+    from gitops_secrets.pipeline.preview import preview
+    from gitops_secrets.pipeline.reconcile import Engine, Options, job_of, superfluous
     from gitops_secrets.pipeline.reconcile import reconcile as bring
 
     with acting(path, source, kubeconfig, context_name, call) as (repository, cluster, wanted, plane):
@@ -69,7 +70,7 @@ def reconcile(
         going = superfluous(job, plane) if prune else ()
         _show_removal(going, call)
         if dry_run:
-            context.exit(_show_preview(preview(job, plane), call))
+            context.exit(_show_preview(preview(repository, job, plane), call))
         if going and not yes:
             _confirm(sum(map(len, going)))
         with interruptible(Interrupt()) as interrupt, progress_of(call) as report:
@@ -115,6 +116,8 @@ def _show_preview(found: Preview, call: Call) -> int:
         note(f"would be refused: {message}", call)
     for id in found.untried:
         note(f"can't be tried before what it needs is there: {id}", call)
-    applied = sum(change.is_needed for change in found.changes)
-    note(f"{applied} would be applied, {len(found.asked)} asked as soon as what they need is ready", call)
+    for id in found.unknown:
+        note(f"not shown, for values of Secrets or variables that only the cluster knows: {id}", call)
+    changed = sum(change.is_needed for change in found.changes)
+    note(f"{changed} objects would change, {len(found.asked)} be asked as soon as what they need is ready", call)
     return NOT_WELL if found.refused else 0

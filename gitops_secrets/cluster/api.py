@@ -12,12 +12,11 @@ from urllib.parse import quote, urlencode
 
 from gitops_secrets.cluster.kinds import Kinds
 from gitops_secrets.cluster.live import Live, LiveEvent, at, items, live_id, mapping, moment, slim, text
-from gitops_secrets.cluster.port import RefusedError, SecretFacts, Served, Sink
+from gitops_secrets.cluster.port import FIELD_MANAGER, RefusedError, SecretFacts, Served, Sink
 from gitops_secrets.cluster.session import Session
 from gitops_secrets.cluster.watch import Watch, pages
 from gitops_secrets.model.ids import ResourceId, split_api_version
 
-FIELD_MANAGER: Final = "gitops-secrets"
 # Who our own events are from: what was concluded is no evidence.
 EVENT_REPORTER: Final = "gitops-secrets-controller"
 _SECRET: Final = ("", "Secret")
@@ -93,13 +92,20 @@ class Api:
         answer = self._session.request("PATCH", f"{path}?fieldManager={FIELD_MANAGER}", json.dumps(patch), content="application/merge-patch+json")
         self._session.checked(*answer, subject=id)
 
-    def apply(self, manifest: Mapping[str, Any], *, dry_run: bool = False, status: bool = False) -> Live:
+    def apply(self, manifest: Mapping[str, Any], *, status: bool = False) -> Live:
         """Server-side apply; fields of others that the manifest names become ours, as with Flux."""
+        return self._apply(manifest, {"fieldManager": FIELD_MANAGER}, "/status" if status else "")
+
+    def dry_run(self, manifest: Mapping[str, Any], manager: str = FIELD_MANAGER) -> Live:
+        """What server-side apply by a field manager would make of an object. Refuses Secrets, whose values would be in the answer."""
+        assert live_id(manifest)[:2] != _SECRET, "Secrets are read without their values"
+        return self._apply(manifest, {"fieldManager": manager, "dryRun": "All"})
+
+    def _apply(self, manifest: Mapping[str, Any], query: Mapping[str, str], subresource: str = "") -> Live:
         id = live_id(manifest)
-        query = {"fieldManager": FIELD_MANAGER, "force": "true"} | ({"dryRun": "All"} if dry_run else {})
-        path = self._served_as(manifest).path(quote(id.namespace), quote(id.name)) + ("/status" if status else "")
+        path = self._served_as(manifest).path(quote(id.namespace), quote(id.name)) + subresource
         # JSON is YAML.
-        answer = self._session.request("PATCH", f"{path}?{urlencode(query)}", json.dumps(manifest), content="application/apply-patch+yaml")
+        answer = self._session.request("PATCH", f"{path}?{urlencode({**query, 'force': 'true'})}", json.dumps(manifest), content="application/apply-patch+yaml")
         return slim(self._session.checked(*answer, subject=id))
 
     def create(self, manifest: Mapping[str, Any]) -> Live:

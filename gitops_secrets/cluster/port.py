@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from gitops_secrets.cluster.live import Live, LiveEvent
 from gitops_secrets.errors import OutsideError
 from gitops_secrets.model.ids import ResourceId
+
+FIELD_MANAGER: Final = "gitops-secrets"
 
 
 class ClusterError(OutsideError):
@@ -152,7 +154,7 @@ class ControlPlane(Watches, Protocol):
         """Sets the fields of `patch`, and no others; with `metadata.resourceVersion` only where the object is still at that version."""
         ...
 
-    def apply(self, manifest: Mapping[str, Any], *, dry_run: bool = False, status: bool = False) -> Live:
+    def apply(self, manifest: Mapping[str, Any], *, status: bool = False) -> Live:
         """Applies an object from the server's side, as our one field manager; or only its status."""
         ...
 
@@ -162,6 +164,10 @@ class ControlPlane(Watches, Protocol):
 
     def replace(self, manifest: Mapping[str, Any]) -> Live:
         """Replaces an object by the one that was made of it. Raises `ConflictError` where somebody has written it since."""
+        ...
+
+    def dry_run(self, manifest: Mapping[str, Any], manager: str = FIELD_MANAGER) -> Live:
+        """What the object would be if a field manager applied it. Changes nothing; refuses Secrets."""
         ...
 
     def delete(self, id: ResourceId) -> None:

@@ -148,6 +148,10 @@ class Judge:
         for secret, wish in self.wishes.items():
             if secret not in made and self.observed.secrets is not None and not all(self._is_remote(consumer) for consumer in wish.consumers):
                 yield self._verdict(secret, self._content(secret, "", None))
+        for id, message in self.observed.unreadable.items():
+            if id.kind == "HelmRepository":
+                # It is only looked at to explain what hangs on it.
+                yield Verdict(id, (), (f"it can't be read: {message}",), self.graph.unit_of.get(id), self.places.get(id))
 
     def _wishes_by_namespace(self, namespace: str) -> Iterable[Wishes]:
         return (wish for secret, wish in self.wishes.items() if secret.namespace == namespace)

@@ -11,15 +11,14 @@ from datetime import UTC, datetime
 from enum import Enum
 from typing import Any, Final
 
-from gitops_secrets.cluster.apply import as_applied, comparable
+from gitops_secrets.cluster.apply import as_applied
 from gitops_secrets.cluster.direct import direct_targets, refusals
-from gitops_secrets.cluster.port import ControlPlane, RefusedError
+from gitops_secrets.cluster.port import ControlPlane
 from gitops_secrets.cluster.prune import Levels, labelled, stale
-from gitops_secrets.cluster.reconciliation import Nudge, Reconciliation, Target, Wanted, is_applied_by_engine
+from gitops_secrets.cluster.reconciliation import Nudge, Reconciliation, Target, Wanted
 from gitops_secrets.cluster.runner import Did, End, Interrupt, Report, Runner, Step, Withheld
 from gitops_secrets.cluster.targets import only_watched, targets_of
 from gitops_secrets.errors import UsageError
-from gitops_secrets.generate.changes import FileChange
 from gitops_secrets.graph.graph import Graph
 from gitops_secrets.manifests.load import Loader
 from gitops_secrets.model.ids import ResourceId
@@ -28,7 +27,6 @@ from gitops_secrets.ordering.order import Plan
 from gitops_secrets.pipeline.cluster import the_cluster
 from gitops_secrets.pipeline.scan import ClusterAnalysis, Repository, analyse
 from gitops_secrets.pipeline.verify import verify
-from gitops_secrets.syntax.emit import dump
 
 # Seconds that what was ready already has to be so again, and between two looks at it.
 _SETTLING = 30.0
@@ -190,40 +188,6 @@ class _Counter:
         elif isinstance(step, Withheld):
             self.withheld.append(step.message)
         self.report(step)
-
-
-@dataclass(frozen=True, slots=True)
-class Preview:
-    """What a run would do: what it would change of objects, as files; what it would only ask; what the API server would refuse."""
-
-    changes: tuple[FileChange, ...]
-    asked: tuple[ResourceId, ...]
-    refused: tuple[str, ...]
-    untried: tuple[ResourceId, ...]  # can't be tried before something else of the run is there
-
-
-def preview(job: Job, plane: ControlPlane) -> Preview:
-    """A run that changes nothing: what would be applied is sent to the API server as a dry run. Raises `ClusterError`."""
-    changes, refused, untried = [], [], []
-    missing: set[ResourceId] = set()
-    asked = [target.id for target in job.targets if target.nudge in (Nudge.REQUEST, Nudge.APPLY)]
-    for target in sorted((target for target in job.targets if target.id in job.manifests), key=lambda target: len(target.needs)):
-        before = plane.get(target.id)
-        if before is not None and (target.nudge is not Nudge.APPLY or is_applied_by_engine(before)):
-            continue
-        asked.remove(target.id)
-        if before is None:
-            missing.add(target.id)
-        try:
-            after = plane.apply(job.manifests[target.id], dry_run=True)
-        except RefusedError as error:
-            if target.needs & missing:
-                untried.append(target.id)
-            else:
-                refused.append(str(error))
-            continue
-        changes.append(FileChange(str(target.id), None if before is None else dump(comparable(before)), dump(comparable(after))))
-    return Preview(tuple(changes), tuple(asked), tuple(refused), tuple(untried))
 
 
 def _manifests(graph: Graph, targets: tuple[Target, ...]) -> Mapping[ResourceId, Mapping[str, Any]]:

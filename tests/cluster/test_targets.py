@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gitops_secrets.cluster.apply import as_applied, comparable
+from gitops_secrets.cluster.apply import as_applied, comparable, inventory, is_left_alone
 from gitops_secrets.cluster.direct import direct_targets, refusals
 from gitops_secrets.cluster.prune import label_value, removal_order
 from gitops_secrets.cluster.reconciliation import Nudge, Target
@@ -146,6 +146,27 @@ def test_a_request_to_reconcile_is_no_difference() -> None:
 def depending(name: str, *needs: str) -> dict[str, object]:
     id = kustomization(name)
     return sample.live(id, spec={"dependsOn": [{"name": each} for each in needs]})
+
+
+def test_what_a_unit_has_applied_is_read_from_its_status() -> None:
+    ids = ("weather_api_external-secrets.io_ExternalSecret", "_system__reader_rbac.authorization.k8s.io_ClusterRole", "weather_c__ConfigMap")
+    found = inventory({"status": {"inventory": {"entries": [{"id": id, "v": "v1"} for id in ids]}}})
+
+    assert list(found) == [
+        EXTERNAL_SECRET,
+        ResourceId("rbac.authorization.k8s.io", "ClusterRole", "", "system:reader"),
+        ResourceId("", "ConfigMap", "weather", "c"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("annotation", "value", "is_there", "expected"),
+    [("reconcile", "disabled", False, True), ("ssa", "Ignore", False, True), ("ssa", "IfNotPresent", True, True), ("ssa", "IfNotPresent", False, False)],
+)
+def test_flux_leaves_alone_what_it_is_told_to(annotation: str, value: str, is_there: bool, expected: bool) -> None:
+    manifest = {"metadata": {"annotations": {f"kustomize.toolkit.fluxcd.io/{annotation}": value}}}
+
+    assert is_left_alone(manifest, {} if is_there else None) is expected
 
 
 def test_units_are_taken_away_after_what_depends_on_them() -> None:

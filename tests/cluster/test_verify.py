@@ -133,6 +133,14 @@ def test_pods_that_may_not_be_looked_at_are_a_remark() -> None:
     assert (verdict.is_well, verdict.remarks) == (True, ("whether it has been restarted is not known: pods is forbidden",))
 
 
+def test_a_chart_repository_that_may_not_be_read_is_a_remark() -> None:
+    seen = observed()
+    seen = Observed(seen.now, seen.live, seen.secrets, seen.pods, {sample.REPOSITORY: "helmrepositories is forbidden"})
+    (verdict,) = (each for each in verdicts(seen) if each.id == sample.REPOSITORY)
+
+    assert (verdict.is_well, verdict.remarks) == (True, ("it can't be read: helmrepositories is forbidden",))
+
+
 def test_a_newer_commit_is_a_remark() -> None:
     source = live(SOURCE, sample.READY, observedGeneration=1, artifact={"revision": "main@sha1:newer"})
     units = (live(kustomization(name), sample.READY, observedGeneration=1, lastAppliedRevision="main@sha1:newer") for name in ("operator", "stores", "weather"))

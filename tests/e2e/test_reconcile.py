@@ -86,3 +86,43 @@ def test_units_that_the_repository_drops_are_taken_away_in_reverse_order(bed: Be
     assert [line for line in asked.errors.splitlines() if line.endswith("is gone")] == [f"Kustomization/dropped/u{number} is gone" for number in (3, 2)]
     assert {each["metadata"]["name"] for each in bed.api.list(KUSTOMIZATION)} == {"u0", "u1"}
     assert {each["metadata"]["name"] for each in bed.api.list(CONFIG_MAP, "dropped")} & {"u0", "u1", "u2", "u3"} == {"u0", "u1"}
+
+
+@pytest.mark.full
+def test_a_dry_run_shows_what_a_commit_would_change_and_changes_nothing(bed: Bed) -> None:
+    case = Scenario(bed, "dry")
+    case.unit("a", case.config_map("a", value="first"), case.config_map("goes", value="first"))
+    case.unit("b", case.config_map("b", value="first"), dependsOn=[{"name": "a"}])
+    case.apply_source()
+    empty = case.run("reconcile", "--dry-run")
+    up = case.run("reconcile")
+    same = case.run("reconcile", "--dry-run")
+    case.files("b", {"0.yaml": case.config_map("b", value="second")})
+    case.files("a", {"1.yaml": None})
+    case.commit()
+    changed = case.run("reconcile", "--dry-run")
+
+    assert [run.status for run in (empty, up, same, changed)] == [0, 0, 0, 0], up.errors + changed.errors
+    assert "+++ b/Kustomization/dry/a" in empty.output
+    assert "+++ b/ConfigMap/dry/a" in empty.output
+    assert same.output == ""
+    assert [line for line in changed.output.splitlines() if line.startswith(("---", "+++", "-  ", "+  "))] == [
+        "--- a/ConfigMap/dry/b",
+        "+++ b/ConfigMap/dry/b",
+        "-  value: first",
+        "+  value: second",
+        "--- a/ConfigMap/dry/goes",
+        "+++ /dev/null",
+    ]
+    assert "value: first" in repr(bed.api.get(CONFIG_MAP, "dry", "b")).replace("'", "")
+
+
+@pytest.mark.full
+def test_a_dry_run_of_a_platform_that_is_up_shows_no_difference(bed: Bed) -> None:
+    with sample.served(bed) as (platform, tree):
+        up = tool.run("reconcile", platform.path, directory=tree, kubeconfig=bed.kubeconfig)
+        same = tool.run("reconcile", platform.path, "--dry-run", directory=tree, kubeconfig=bed.kubeconfig)
+
+    assert (up.status, same.status) == (0, 0), up.errors + same.errors
+    assert same.output == ""
+    assert platform.canary not in same.output + same.errors
