@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from gitops_secrets.cluster.explanations import explain
+from gitops_secrets.cluster.explanations import Words, explain
 from gitops_secrets.cluster.live import Live, LiveEvent, at, condition, text
 from gitops_secrets.cluster.status import Health, Status, status_of
 from gitops_secrets.cluster.verify import Observed
@@ -15,7 +15,6 @@ from gitops_secrets.graph.graph import shortest_cycles
 from gitops_secrets.kinds.table import KindTable
 from gitops_secrets.model.facts import Effect
 from gitops_secrets.model.ids import ResourceId
-from gitops_secrets.model.nodes import Place
 from gitops_secrets.model.verdicts import Cause, Verdict
 from gitops_secrets.ordering.order import Plan
 
@@ -87,7 +86,13 @@ class Diagnosis:
         for id in self.unwell:
             for root in self._roots_of(id):
                 affected.setdefault(root, set()).add(id)
-        causes = [self._cause(root, tuple(sorted(hanging - {root}))) for root, hanging in affected.items()]
+        words = {root: self._words(root) for root in affected}
+        firsts: dict[tuple[str, tuple[ResourceId, ...], str], ResourceId] = {}
+        for root in sorted(words):
+            if words[root].is_of_store:
+                first = firsts.setdefault((root.kind, self._stores(root), words[root].title), root)
+                affected[first] |= affected[root] if first == root else affected.pop(root)
+        causes = [self._cause(root, words[root], tuple(sorted(hanging - {root}))) for root, hanging in affected.items()]
         return tuple(sorted(causes, key=lambda cause: (cause.subject not in self.queued, -len(cause.affected), cause.subject)))
 
     # The walk
@@ -178,27 +183,31 @@ class Diagnosis:
 
     # What it comes to
 
-    def _cause(self, root: ResourceId, affected: tuple[ResourceId, ...]) -> Cause:
-        verdict, live = self.unwell[root], self.live.get(root)
+    def _words(self, root: ResourceId) -> Words:
         status = self._status(root)
-        events = [event for event in self.evidence.events.get(root, ()) if event.warning]
+        return (
+            self._circle(root)
+            or self._by_state(root, self.live.get(root), status)
+            or self._not_served(root, status)
+            or explain(root.kind, (*(event.message for event in self._warnings(root)), status.words))
+            or self._plainly(self.unwell[root], status)
+        )
+
+    def _warnings(self, root: ResourceId) -> list[LiveEvent]:
+        return [event for event in self.evidence.events.get(root, ()) if event.warning]
+
+    def _stores(self, id: ResourceId) -> tuple[ResourceId, ...]:
+        return tuple(need for need in self.needs.get(id, ()) if need.kind in ("SecretStore", "ClusterSecretStore"))
+
+    def _cause(self, root: ResourceId, words: Words, affected: tuple[ResourceId, ...]) -> Cause:
+        live, status = self.live.get(root), self._status(root)
         evidence = [f"status: {status.words}"] if live is not None and status.words else []
-        evidence += [f"event: {event.reason}: {event.message}" for event in _distinct(events)]
+        evidence += [f"event: {event.reason}: {event.message}" for event in _distinct(self._warnings(root))]
         if root in self.evidence.unread:
             evidence.append(f"its events can't be read: {self.evidence.unread[root]}")
-        title, meaning, advice = (
-            self._circle(root)
-            or self._by_state(root, live, status)
-            or self._not_served(root, status)
-            or explain(root.kind, (*(event.message for event in events), status.words))
-            or self._plainly(verdict, status)
-        )
-        return Cause(root, f"{root}: {title}", tuple(evidence), meaning, advice, affected, self._place(root))
+        return Cause(root, f"{root}: {words.title}", tuple(evidence), words.meaning, words.advice, affected, self.unwell[root].place)
 
-    def _place(self, id: ResourceId) -> Place | None:
-        return self.unwell[id].place
-
-    def _circle(self, root: ResourceId) -> tuple[str, str, str] | None:
+    def _circle(self, root: ResourceId) -> Words | None:
         if root not in self.circles:
             return None
         cycle = next(cycle for cycle in self.plan.cycles if root in cycle.units) if any(root in each.units for each in self.plan.cycles) else None
@@ -206,7 +215,7 @@ class Diagnosis:
         units = cycle.units if cycle is not None else tuple(members)
         way = " → ".join(unit.name for unit in (*units, units[0]))
         cut = cycle.cut if cycle is not None else None
-        return (
+        return Words(
             f"units wait for each other: {way}",
             "no status says so; and Flux then drops the events of new commits for every unit of that source",
             f"cut {cut.consumer.name} → {cut.provider.name}, which nothing needs"
@@ -214,7 +223,7 @@ class Diagnosis:
             else "cut one of these dependsOn; what both need goes into a third unit",
         )
 
-    def _by_state(self, root: ResourceId, live: Live | None, status: Status) -> tuple[str, str, str] | None:
+    def _by_state(self, root: ResourceId, live: Live | None, status: Status) -> Words | None:
         """Causes that stand in no message."""
         if root in self.evidence.observed.unreadable:
             return (
@@ -225,13 +234,13 @@ class Diagnosis:
         if live is None:
             return self._absent(root)
         if at(live, "spec", "suspend") is True:
-            return (
+            return Words(
                 "it is suspended",
                 "a suspended object does nothing; what depends on it and has the same source waits from the next commit on",
                 f"resume it: flux resume {_flux_noun(root)} {root.name} -n {root.namespace}",
             )
         if status.health is Health.TERMINATING:
-            return (
+            return Words(
                 "it is being deleted, and a finalizer holds it",
                 f"whoever has to take the finalizer off is gone or stuck: {status.message}; its unit may say Ready all the same",
                 "bring its operator back until it is gone; else take the finalizer off by hand",
@@ -242,43 +251,45 @@ class Diagnosis:
             return self._queued(root)
         return None
 
-    def _absent(self, root: ResourceId) -> tuple[str, str, str]:
+    def _absent(self, root: ResourceId) -> Words:
         unit = self.graph.unit_of.get(root)
         if unit is not None and unit not in self.unwell and unit in self.live:
-            return (
+            return Words(
                 "it is not there, though its unit is Ready",
                 f"{unit} has applied what the repository says, and it was deleted since, or the unit is told to leave it alone",
                 "reconcile the unit; look for kustomize.toolkit.fluxcd.io annotations on the object",
             )
         if root[:2] == ("", "Secret"):
-            return "it is not there", "nothing in the repository makes it", "create it, or correct the name where it is asked for"
-        return "it is not there", "nothing has applied it", "apply the entry point: gitops-secrets reconcile does"
+            return Words("it is not there", "nothing in the repository makes it", "create it, or correct the name where it is asked for")
+        return Words("it is not there", "nothing has applied it", "apply the entry point: gitops-secrets reconcile does")
 
-    def _unseen(self, root: ResourceId, live: Live) -> tuple[str, str, str]:
-        stores = [need for need in self.needs.get(root, ()) if need.kind in ("SecretStore", "ClusterSecretStore")]
-        of_class = next((found for id in (root, *stores) if (found := text(self.live.get(id), "spec", "controller"))), "")
+    def _unseen(self, root: ResourceId, live: Live) -> Words:
+        of_class = next((found for id in (root, *self._stores(root)) if (found := text(self.live.get(id), "spec", "controller"))), "")
         if of_class:
-            return (
+            return Words(
                 f"{_NOT_SEEN}: it belongs to controller class {of_class!r}",
                 "an operator passes over stores of another class, and over all that use them, without a word",
                 "take spec.controller out of the store, or start the operator with that --controller-class",
             )
-        return (
-            f"{_NOT_SEEN}",
+        return Words(
+            _NOT_SEEN,
             "an operator looks at a new object within a second: it is not running, busy, or does not look at this namespace",
             "look at the operator's pods and log; its Deployment may say Available all the same",
+            is_of_store=True,
         )
 
-    def _queued(self, root: ResourceId) -> tuple[str, str, str]:
+    def _queued(self, root: ResourceId) -> Words:
         if root in self.queued:
-            return (
+            return Words(
                 "no worker of kustomize-controller is free for it",
                 f"{len(self.busy)} units wait for their health checks, each with one of the {_WORKERS} workers: {', '.join(id.name for id in self.busy[:4])}",
                 "repair these, give them a shorter timeout, or raise --concurrent",
             )
-        return _NOT_SEEN, "kustomize-controller takes up a new unit within a second: it is not running, or busy", "look at kustomize-controller and its log"
+        return Words(
+            _NOT_SEEN, "kustomize-controller takes up a new unit within a second: it is not running, or busy", "look at kustomize-controller and its log"
+        )
 
-    def _not_served(self, root: ResourceId, status: Status) -> tuple[str, str, str] | None:
+    def _not_served(self, root: ResourceId, status: Status) -> Words | None:
         """A kind that is not served, by what is known of it."""
         found = _NO_MATCH.search(status.words)
         if found is None:
@@ -287,13 +298,13 @@ class Diagnosis:
         group = api_version.rpartition("/")[0]
         there = self.evidence.served.get((group, kind))
         if there is not None and there != api_version.rpartition("/")[2]:
-            return (
+            return Words(
                 f"{kind} is not served as {api_version}, only as {group}/{there}",
                 "the definition is there, in another version: the message reads as if it were missing",
                 f"write apiVersion: {group}/{there}; `gitops-secrets migrate api-versions` does",
             )
         if there is not None:
-            return (
+            return Words(
                 f"it was refused before {kind} was served, and not tried since",
                 "a unit that was refused is tried again after retryInterval, by default the whole interval",
                 "reconcile it; write the dependsOn that is missing: gitops-secrets fix",
@@ -301,16 +312,16 @@ class Diagnosis:
         split = next((split for split in self.plan.splits if split.unit == root), None)
         if split is not None:
             edge = split.edges[0]
-            return (
+            return Words(
                 f"it holds both {edge.requirement.resource} and what brings its definition, {edge.provision.resource}",
                 "Flux checks all of a unit before it applies any of it, so this one can never be applied",
                 "put them into units of their own: gitops-secrets fix --split",
             )
         return None
 
-    def _plainly(self, verdict: Verdict, status: Status) -> tuple[str, str, str]:
+    def _plainly(self, verdict: Verdict, status: Status) -> Words:
         first = verdict.complaints[0].message.split("\n", 1)[0]
-        return (
+        return Words(
             first,
             f"its controller says no more than: {status.words}" if status.words else "its status says no more",
             "look at its events, and at the log of its controller",

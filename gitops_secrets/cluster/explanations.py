@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 _ESO: Final = frozenset({"ExternalSecret", "SecretStore", "ClusterSecretStore", "PushSecret"})
 _UNIT: Final = frozenset({"Kustomization"})
@@ -18,19 +18,26 @@ _APPLICATION: Final = frozenset({"Application", "ApplicationSet"})
 _SOURCE: Final = frozenset({"GitRepository", "OCIRepository", "Bucket", "HelmRepository", "HelmChart"})
 
 
-@dataclass(frozen=True, slots=True)
-class Explanation:
-    """`title` says it in one line; named groups of the pattern may stand in all three texts."""
+class Words(NamedTuple):
+    """What is wrong, in one line; what that means; what to do. `is_of_store`: what uses the same store and says the same does so for the same reason."""
 
-    pattern: re.Pattern[str]
     title: str
     meaning: str
     advice: str
+    is_of_store: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """The words for what a pattern finds; its named groups may stand in each of the texts."""
+
+    pattern: re.Pattern[str]
+    words: Words
     kinds: frozenset[str] | None = None  # None: any
 
 
-def _says(pattern: str, title: str, meaning: str, advice: str, kinds: frozenset[str] | None = None) -> Explanation:
-    return Explanation(re.compile(pattern, re.IGNORECASE | re.DOTALL), title, meaning, advice, kinds)
+def _says(pattern: str, title: str, meaning: str, advice: str, kinds: frozenset[str] | None = None, *, is_of_store: bool = False) -> Explanation:
+    return Explanation(re.compile(pattern, re.IGNORECASE | re.DOTALL), Words(title, meaning, advice, is_of_store), kinds)
 
 
 EXPLANATIONS: Final = (
@@ -41,6 +48,7 @@ EXPLANATIONS: Final = (
         "an ExternalSecret names a store of its own namespace unless it says kind: ClusterSecretStore",
         "correct secretStoreRef, or create the store",
         _ESO,
+        is_of_store=True,
     ),
     _says(
         r"using cluster store \"(?P<name>[^\"]+)\" is not allowed from namespace \"(?P<namespace>[^\"]+)\"",
@@ -48,6 +56,7 @@ EXPLANATIONS: Final = (
         "spec.conditions of the store lists which namespaces may use it",
         "add the namespace to the store's conditions, or give it the label that they ask for",
         _ESO,
+        is_of_store=True,
     ),
     _says(
         r"cannot get Kubernetes secret \"(?P<name>[^\"]+)\" from namespace \"(?P<namespace>[^\"]+)\"",
@@ -55,6 +64,7 @@ EXPLANATIONS: Final = (
         "where a ClusterSecretStore names no namespace for its credential, that is looked up in the namespace of each ExternalSecret",
         "create the Secret there, or write the namespace into the store",
         _ESO,
+        is_of_store=True,
     ),
     _says(
         r"AccessDenied\w*:? .*?(?P<who>arn:\S+) is not authorized to perform:? (?P<what>\S+)(?: on resource:? (?P<on>\S+))?",
@@ -62,6 +72,7 @@ EXPLANATIONS: Final = (
         "the identity of the store is known to the provider, and its policy does not allow this",
         "allow {what} on {on} in the policy of that role",
         _ESO,
+        is_of_store=True,
     ),
     _says(
         r"AccessDenied|not authorized|permission ?denied|status code: 403|Forbidden",
@@ -69,6 +80,7 @@ EXPLANATIONS: Final = (
         "the identity of the store is known to the provider, and may not do this",
         "allow it in the provider's policy, for the identity that the store uses",
         _ESO,
+        is_of_store=True,
     ),
     _says(
         r"(?:missing|no|does not have|without) .{0,40}(?:role.?arn|annotation)|eks\.amazonaws\.com/role-arn|an IAM role must be associated",
@@ -76,6 +88,7 @@ EXPLANATIONS: Final = (
         "the store takes its identity from the annotation eks.amazonaws.com/role-arn of its service account",
         "write the annotation on the service account, or name another one in the store",
         _ESO,
+        is_of_store=True,
     ),
     _says(
         r"InvalidClientTokenId|UnrecognizedClient|SignatureDoesNotMatch|ExpiredToken|invalid[_ ]?(?:grant|token|credential)|Unauthenticated|status code: 401",
@@ -83,6 +96,7 @@ EXPLANATIONS: Final = (
         "the credential is there, and wrong or expired",
         "renew the credential that the store names",
         _ESO,
+        is_of_store=True,
     ),
     _says(
         r"Throttl|TooManyRequests|Rate exceeded|rate limit|status code: 429",
@@ -90,6 +104,7 @@ EXPLANATIONS: Final = (
         "too many requests in too short a time; the operator tries again, slower each time",
         "raise refreshInterval, or the quota at the provider",
         _ESO,
+        is_of_store=True,
     ),
     _says(
         r"key (?P<property>\S+) does not exist in secret (?P<key>\S+)",
@@ -139,6 +154,7 @@ EXPLANATIONS: Final = (
         "the operator gets no answer from the provider's address",
         "check the address in the store, and what is between: DNS, network policies, proxies",
         _ESO,
+        is_of_store=True,
     ),
     _says(
         r"unable to create client|InvalidProviderConfig|InvalidStoreConfiguration",
@@ -146,6 +162,7 @@ EXPLANATIONS: Final = (
         "the operator can't make a client from what the store says: a Secret, key or service account that it names is not there or not right",
         "check what the store names under auth; the operator looks again only after minutes, unless the store is annotated",
         _ESO,
+        is_of_store=True,
     ),
     _says(
         r"no key could decrypt secret|cannot decrypt|illegal base64",
@@ -405,8 +422,8 @@ EXPLANATIONS: Final = (
 )
 
 
-def explain(kind: str, texts: Iterable[str]) -> tuple[str, str, str] | None:
-    """Title, meaning and advice for what was said of an object of that kind; None for words that nobody has explained yet."""
+def explain(kind: str, texts: Iterable[str]) -> Words | None:
+    """The words for what was said of an object of that kind; None for what nobody has explained yet."""
     said = [text for text in texts if text]
     for entry in EXPLANATIONS:
         if entry.kinds is not None and kind not in entry.kinds:
@@ -415,5 +432,6 @@ def explain(kind: str, texts: Iterable[str]) -> tuple[str, str, str] | None:
             found = entry.pattern.search(text)
             if found is not None:
                 groups = {name: (value or "").rstrip(".,;:") for name, value in found.groupdict().items()}
-                return entry.title.format(**groups), entry.meaning.format(**groups), entry.advice.format(**groups)
+                title, meaning, advice, is_of_store = entry.words
+                return Words(title.format(**groups), meaning.format(**groups), advice.format(**groups), is_of_store)
     return None

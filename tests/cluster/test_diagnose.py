@@ -330,6 +330,23 @@ def test_what_hangs_on_a_root_stands_with_it_and_nowhere_else() -> None:
     assert (cause.subject, cause.affected) == (STORE, tuple(sorted([DEPLOYMENT, EXTERNAL_SECRET, kustomization("stores"), kustomization("weather")])))
 
 
+def test_what_the_provider_denies_to_a_store_is_one_cause_of_all_that_use_it() -> None:
+    second = ResourceId("external-secrets.io", "ExternalSecret", "weather", "second")
+    manifest = """
+apiVersion: external-secrets.io/v1
+kind: ExternalSecret
+metadata: {name: second, namespace: weather}
+spec: {secretStoreRef: {kind: ClusterSecretStore, name: aws}, data: [{secretKey: a, remoteRef: {key: b}}]}
+"""
+    said = "AccessDeniedException: User: arn:aws:sts::1:role is not authorized to perform: secretsmanager:GetSecretValue on resource: arn:aws:secret:"
+    seen = observed(failing_secret(), live(second, condition("Ready", "False", "SecretSyncedError")))
+    events = [(EXTERNAL_SECRET, said + "one"), (second, said + "two")]
+    (cause,) = causes(seen, platform((("weather/second.yaml", manifest),)), events)
+
+    assert cause.subject == EXTERNAL_SECRET
+    assert second in cause.affected
+
+
 def test_objects_of_a_kind_that_hang_on_a_finalizer_are_one_cause() -> None:
     second = ResourceId("external-secrets.io", "ExternalSecret", "weather", "second")
     manifest = """

@@ -16,6 +16,7 @@ from tests.e2e.bed.processes import wait_until
 from tests.e2e.bed.scenario import Scenario
 
 LINKS = ("a", "b", "c", "d", "e")
+AT_ONCE = 5.0  # seconds, on a machine that is busy with a whole cluster
 REQUEUE = 30.0  # seconds after which Flux looks for a dependency again; whoever waits for that once is not faster
 
 
@@ -102,5 +103,5 @@ def test_a_refused_unit_is_tried_again_as_soon_as_its_kind_is_served(bed: Bed, f
     assert run.returncode == 0, output
     assert operator is not None
     assert app is not None
-    figure("a unit that was refused", f"ready {app - operator:.1f} s after the release with its definition")
-    assert app - operator < REQUEUE
+    figure("a unit that was refused", f"ready {app - operator:.1f} s after the release with its definition (Flux alone: 600 s)")
+    assert app - operator < AT_ONCE

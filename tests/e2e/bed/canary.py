@@ -3,20 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from threading import Event, Thread
 
-from tests.e2e.bed.api import CLUSTER_SECRET_STORE, CONFIG_MAP, CUSTOM_RESOURCE_DEFINITION, EVENT, EXTERNAL_SECRET, HELM_RELEASE, KUSTOMIZATION, SEALED_SECRET
+from tests.e2e.bed.api import Api, Kind
 from tests.e2e.bed.bed import Bed
 
-KINDS = (EVENT, CONFIG_MAP, KUSTOMIZATION, HELM_RELEASE, EXTERNAL_SECRET, CLUSTER_SECRET_STORE, SEALED_SECRET, CUSTOM_RESOURCE_DEFINITION)
+INTERVAL = 0.05
 
 
 def sightings(bed: Bed, canary: str, *, texts: Iterable[str] = (), folders: Iterable[Path] = ()) -> list[str]:
-    """Where the value is found: in texts, in files, in objects of the cluster but Secrets, in logs of the bed, in arguments of processes."""
+    """Where the value is found: in texts, in files, in objects of the cluster but Secrets, in logs of the bed."""
     found = [f"text {number}" for number, text in enumerate(texts) if canary in text]
     found += [str(file) for folder in (*folders, bed.processes.logs) for file in _files(folder) if canary.encode() in file.read_bytes()]
-    found += [f"{kind.plural} {thing['metadata']['name']}" for kind in KINDS for thing in bed.api.list(kind) if canary in repr(thing)]
-    return found + [f"arguments of process {number}" for number, arguments in _arguments() if canary in arguments]
+    return found + [f"{kind.plural} {thing['metadata']['name']}" for kind in _kinds(bed.api) for thing in bed.api.list(kind) if canary in repr(thing)]
+
+
+@contextmanager
+def in_arguments(canary: str) -> Iterator[list[str]]:
+    """Looks at the arguments of all processes again and again for the time of a `with`, and gathers the names of those that show the value."""
+    found: list[str] = []
+    ended = Event()
+
+    def look() -> None:
+        while not ended.wait(INTERVAL):
+            found.extend(name for name, arguments in _arguments() if canary in arguments)
+
+    thread = Thread(target=look, name="canary", daemon=True)
+    thread.start()
+    try:
+        yield found
+    finally:
+        ended.set()
+        thread.join()
+
+
+def _kinds(api: Api) -> Iterator[Kind]:
+    """All that the server lists, but Secrets."""
+    versions = ["v1", *(group["preferredVersion"]["groupVersion"] for group in api.request("GET", "/apis")["groups"])]
+    for version in versions:
+        for resource in api.request("GET", ("/apis/" if "/" in version else "/api/") + version)["resources"]:
+            if "list" in resource["verbs"] and (version, resource["name"]) != ("v1", "secrets"):
+                yield Kind(version, resource["name"], resource["namespaced"])
 
 
 def _files(folder: Path) -> Iterator[Path]:
@@ -26,6 +55,7 @@ def _files(folder: Path) -> Iterator[Path]:
 def _arguments() -> Iterator[tuple[str, str]]:
     for entry in Path("/proc").glob("[0-9]*"):
         try:
-            yield entry.name, (entry / "cmdline").read_bytes().decode(errors="replace")
+            arguments = (entry / "cmdline").read_bytes().decode(errors="replace")
         except OSError:
             continue  # it has ended
+        yield f"arguments of {arguments.partition(chr(0))[0]}", arguments
