@@ -324,7 +324,7 @@ BREAKAGES = (
         "a right that the provider denies",
         readable,
         "ExternalSecret/{0}/[abc]",
-        "denies .* the right to secretsmanager:GetSecretValue",
+        "the provider denies .* the right to",
         fault=faults.access_denied("arn:aws:secretsmanager:eu-west-1:1:secret:any"),
     ),
     Breakage("a provider that throttles", readable, "ExternalSecret/{0}/[abc]", "throttles", fault=faults.throttled()),
