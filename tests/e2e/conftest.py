@@ -34,7 +34,7 @@ SHOWN = (
 )
 
 
-LIMIT, LIMIT_FULL = 300, 1800  # seconds of one test
+LIMIT, LIMIT_FULL = 600, 1800  # seconds of one test
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
