@@ -14,10 +14,11 @@ INTERVAL = 0.05
 
 
 def sightings(bed: Bed, canary: str, *, texts: Iterable[str] = (), folders: Iterable[Path] = ()) -> list[str]:
-    """Where the value is found: in texts, in files, in objects of the cluster but Secrets, in logs of the bed."""
+    """Where the value is found: in texts, in files, in objects of the cluster but Secrets, in logs of the bed, in arguments of processes."""
     found = [f"text {number}" for number, text in enumerate(texts) if canary in text]
     found += [str(file) for folder in (*folders, bed.processes.logs) for file in _files(folder) if canary.encode() in file.read_bytes()]
-    return found + [f"{kind.plural} {thing['metadata']['name']}" for kind in _kinds(bed.api) for thing in bed.api.list(kind) if canary in repr(thing)]
+    found += [f"{kind.plural} {thing['metadata']['name']}" for kind in _kinds(bed.api) for thing in bed.api.list(kind) if canary in repr(thing)]
+    return found + _shown_in_arguments(canary)
 
 
 @contextmanager
@@ -28,7 +29,7 @@ def in_arguments(canary: str) -> Iterator[list[str]]:
 
     def look() -> None:
         while not ended.wait(INTERVAL):
-            found.extend(name for name, arguments in _arguments() if canary in arguments)
+            found.extend(_shown_in_arguments(canary))
 
     thread = Thread(target=look, name="canary", daemon=True)
     thread.start()
@@ -52,10 +53,13 @@ def _files(folder: Path) -> Iterator[Path]:
     return (path for path in folder.rglob("*") if path.is_file())
 
 
-def _arguments() -> Iterator[tuple[str, str]]:
+def _shown_in_arguments(canary: str) -> list[str]:
+    found = []
     for entry in Path("/proc").glob("[0-9]*"):
         try:
             arguments = (entry / "cmdline").read_bytes().decode(errors="replace")
         except OSError:
             continue  # it has ended
-        yield f"arguments of {arguments.partition(chr(0))[0]}", arguments
+        if canary in arguments:
+            found.append(f"arguments of {arguments.partition(chr(0))[0]}")
+    return found

@@ -41,6 +41,11 @@ class Result:
         return self.output.partition("\n")[0]
 
 
+def environment() -> dict[str, str]:
+    """The caller's, with this checkout's package first."""
+    return {**os.environ, "PYTHONPATH": str(ROOT), "NO_COLOR": "1"}
+
+
 def run(*arguments: str | Path, directory: Path, kubeconfig: Path | None = None, timeout: float = 900.0) -> Result:
     """Runs the tool in `directory` and waits for its end, whatever its exit status."""
     started = time.monotonic()
@@ -53,7 +58,7 @@ def run(*arguments: str | Path, directory: Path, kubeconfig: Path | None = None,
 def running(*arguments: str | Path, directory: Path, kubeconfig: Path | None = None) -> Iterator[subprocess.Popen[str]]:
     """Starts the tool, and kills it at the end of a `with` if it still runs."""
     command = _command(arguments, kubeconfig)
-    with subprocess.Popen(command, cwd=directory, env=_environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, cwd=directory, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
             yield process
         finally:
@@ -63,13 +68,9 @@ def running(*arguments: str | Path, directory: Path, kubeconfig: Path | None = N
 def peak_memory(*arguments: str | Path, directory: Path, kubeconfig: Path) -> float:
     """The MiB that a run of the tool takes at most."""
     command = [sys.executable, "-c", _MEASURED, *_command(arguments, kubeconfig)]
-    measured = subprocess.run(command, cwd=directory, env=_environment(), capture_output=True, text=True, check=True, timeout=300)
+    measured = subprocess.run(command, cwd=directory, env=environment(), capture_output=True, text=True, check=True, timeout=300)
     return int(measured.stdout) / 1024
 
 
 def _command(arguments: Sequence[str | Path], kubeconfig: Path | None) -> list[str]:
     return [*COMMAND, *map(str, arguments), *(("--kubeconfig", str(kubeconfig)) if kubeconfig is not None else ())]
-
-
-def _environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(ROOT), "NO_COLOR": "1"}
