@@ -330,6 +330,17 @@ def test_what_hangs_on_a_root_stands_with_it_and_nowhere_else() -> None:
     assert (cause.subject, cause.affected) == (STORE, tuple(sorted([DEPLOYMENT, EXTERNAL_SECRET, kustomization("stores"), kustomization("weather")])))
 
 
+def test_a_credential_that_nobody_makes_is_the_root_of_all_behind_its_store() -> None:
+    secret = "{name: by-hand, namespace: external-secrets, key: a}"
+    auth = f"auth: {{secretRef: {{accessKeyIDSecretRef: {secret}, secretAccessKeySecretRef: {secret}}}}}"
+    store = FILES["stores/store.yaml"].replace("region: eu-central-1", f"region: eu-central-1, {auth}")
+    seen = observed(failing_store("InvalidProviderConfig", "unable to create client"), failing_secret())
+    (cause,) = causes(seen, platform((("stores/store.yaml", store),)))
+
+    assert cause.subject == ResourceId("", "Secret", "external-secrets", "by-hand")
+    assert {STORE, EXTERNAL_SECRET} <= set(cause.affected)
+
+
 def test_what_the_provider_denies_to_a_store_is_one_cause_of_all_that_use_it() -> None:
     second = ResourceId("external-secrets.io", "ExternalSecret", "weather", "second")
     manifest = """

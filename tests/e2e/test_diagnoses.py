@@ -284,7 +284,7 @@ BREAKAGES = (
     Breakage("a store that nobody makes", store_nowhere, "ExternalSecret/{0}/app", "store ClusterSecretStore nowhere is not there"),
     Breakage("a store of the other kind", store_of_other_kind, "ExternalSecret/{0}/app", "store SecretStore {0} is not there"),
     Breakage("a store that does not admit the namespace", store_not_allowed, "ExternalSecret/{0}/app", "does not admit namespace {0}"),
-    Breakage("a store whose credential is missing", credential_missing, "ClusterSecretStore//{0}", "credential"),
+    Breakage("a store whose credential is missing", credential_missing, "Secret/{0}/credential", "it is not there"),
     Breakage(
         "a credential looked for in the wrong namespace",
         credential_without_namespace,
