@@ -13,7 +13,7 @@ from gitops_secrets.cluster.status import Health, Status, status_of
 from gitops_secrets.cluster.verify import Observed
 from gitops_secrets.graph.graph import shortest_cycles
 from gitops_secrets.kinds.table import KindTable
-from gitops_secrets.model.facts import Effect, ObjectNeed
+from gitops_secrets.model.facts import Effect
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.verdicts import Cause, Verdict
 from gitops_secrets.ordering.order import Plan
@@ -56,12 +56,12 @@ class Diagnosis:
                 self.needs.setdefault(edge.requirement.resource, []).append(edge.provision.resource)
                 if edge.requirement.effect is Effect.READY:
                     self.uses.setdefault(edge.requirement.resource, []).append(edge.provision.resource)
-        # What nothing in the repository brings: a Secret that somebody has to make by hand.
-        outside = (*(unmet.requirement for unmet in self.graph.unmet), *(edge.requirement for edge in self.graph.resource_edges if edge.before is not None))
-        for requirement in outside:
-            if isinstance(requirement.need, ObjectNeed) and not requirement.optional and requirement.effect is not Effect.ROTATE:
-                for known in (self.needs, self.uses) if requirement.effect is Effect.READY else (self.needs,):
-                    known.setdefault(requirement.resource, []).append(requirement.need.id)
+        for id, asking in self.graph.asked_of_outside.items():
+            for requirement in asking:
+                if not requirement.optional and requirement.effect is not Effect.ROTATE:
+                    self.needs.setdefault(requirement.resource, []).append(id)
+                    if requirement.effect is Effect.READY:
+                        self.uses.setdefault(requirement.resource, []).append(id)
         written = ((unit, target) for unit, targets in self.graph.dependencies.items() for target in targets)
         # Units that wait for each other, with the first of their circle.
         self.circles = {unit: circle[0] for circle in shortest_cycles(written) for unit in circle}

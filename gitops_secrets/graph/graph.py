@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from operator import itemgetter
 
-from gitops_secrets.model.facts import Opaque, Provision, Requirement
+from gitops_secrets.model.facts import ObjectNeed, Opaque, Provision, Requirement
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.results import Cluster, Dependency, Unit
 
@@ -120,6 +120,16 @@ class Graph:
                 pending += [(target, True) for target in self.dependencies.get(current, ())]
                 pending += [(child, True) for child in self.children.get(current, ()) if with_children]
         return found
+
+    @cached_property
+    def asked_of_outside(self) -> Mapping[ResourceId, tuple[Requirement, ...]]:
+        """What nobody in the repository brings, with who asks for it: objects that somebody makes by hand, or that are there before the engine."""
+        found: dict[ResourceId, list[Requirement]] = {}
+        before = (edge.requirement for edge in self.resource_edges if edge.before is not None)
+        for requirement in (*(unmet.requirement for unmet in self.unmet), *before):
+            if isinstance(requirement.need, ObjectNeed):
+                found.setdefault(requirement.need.id, []).append(requirement)
+        return {id: tuple(asking) for id, asking in found.items()}
 
     @cached_property
     def objects_by_kind(self) -> Mapping[tuple[str, str], tuple[ResourceId, ...]]:

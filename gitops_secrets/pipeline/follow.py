@@ -53,9 +53,9 @@ def read(plane: ControlPlane, source: ResourceId, folder: str, config: Path | No
 
 
 def kustomization_of(graph: Graph, subject: ResourceId) -> ResourceId | None:
-    """The Flux Kustomization that an object is about: itself, or the nearest that applies it; None where there is none."""
+    """The Flux Kustomization that an object is about: itself, the nearest that applies it, or for what nobody brings who asks for it; None for none."""
     seen = set()
-    current: ResourceId | None = subject
+    current: ResourceId | None = next((requirement.resource for requirement in graph.asked_of_outside.get(subject, ())), subject)
     while current is not None and current not in seen:
         unit = graph.units.get(current)
         if unit is not None and current.kind == "Kustomization" and not unit.is_overlay:
