@@ -232,7 +232,7 @@ class Diagnosis:
     def _by_state(self, root: ResourceId, live: Live | None, status: Status) -> Words | None:
         """Causes that stand in no message."""
         if root in self.evidence.observed.unreadable:
-            return (
+            return Words(
                 f"it may not be read: {self.evidence.observed.unreadable[root]}",
                 "whether it is there, and what its state is, can't be said",
                 "grant the permission: docs/reconcile.md and docs/controller.md say what each is for",
