@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from math import inf
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from gitops_secrets.cluster import argo
 from gitops_secrets.cluster.live import Live
@@ -191,6 +195,90 @@ def test_a_sync_to_an_older_commit_that_does_not_end_is_ended() -> None:
     (sync,) = machine.handle(Seen(refreshed(refresh, NEW, "OutOfSync", operation=("Failed", OLD)), 22.0))
 
     assert (end.nudge, end.patch["status"], sync.nudge) == (Nudge.END, {"operationState": {"phase": "Terminating"}}, Nudge.SYNC)
+
+
+# Whole runs
+
+
+class ArgoCd:
+    """Applications as Argo CD treats them. At a new commit those that sync themselves are tried once, whatever they need; all else happens when asked."""
+
+    def __init__(self, needs: dict[str, set[str]], work: dict[str, float], automated: set[str]) -> None:
+        self.needs, self.work, self.automated = needs, work, automated
+        self.ready: dict[str, float] = {}
+        self.failed: dict[str, float] = {}
+        self.tokens: dict[str, tuple[float, str]] = {}  # of refreshes, from when on they are done
+        self.asked: list[tuple[str, float]] = []
+        self.events: list[tuple[float, str]] = [(0.0, name) for name in sorted(needs)]
+        for name in sorted(automated):
+            self.sync(0.0, name)
+
+    def look(self, when: float, name: str) -> None:
+        heapq.heappush(self.events, (when, name))
+
+    def live(self, name: str, now: float) -> Live:
+        done_at, token = self.tokens.get(name, (inf, ""))
+        state: tuple[Any, ...] = (OLD, "Synced", "Healthy") if done_at > now else (NEW, "OutOfSync", "Healthy")
+        phase = None
+        for ended, how in ((self.failed.get(name), "Failed"), (self.ready.get(name), "Succeeded")):
+            if ended is not None:
+                phase = how if ended <= now else "Running"
+                state = (NEW, "Synced", "Healthy") if phase == "Succeeded" else (NEW, "OutOfSync", "Degraded")
+        fields = {"policy": AUTOMATED if name in self.automated else None, "annotations": {argo.REQUESTED_AT: token if done_at <= now else ""}}
+        return application(name, *state, operation=phase and (phase, NEW), **fields)
+
+    def act(self, action: Action, now: float) -> None:
+        self.asked.append((action.id.name, now))
+        if action.nudge is Nudge.SYNC:
+            self.sync(now, action.id.name)
+        else:
+            self.tokens[action.id.name] = now + 0.5, action.token
+            self.look(now + 0.5, action.id.name)
+
+    def sync(self, now: float, name: str) -> None:
+        met = all(self.ready.get(need, inf) <= now for need in self.needs[name])
+        ended = (self.ready if met else self.failed)[name] = now + (self.work[name] if met else 0.2)
+        self.look(now, name)
+        self.look(ended, name)
+
+    def play(self, machine: Reconciliation) -> float:
+        now = 0.0
+        for _ in range(2_000):
+            if machine.is_done:
+                return now
+            wake = machine.wake_at()
+            if self.events and (wake is None or self.events[0][0] <= wake):
+                now, name = heapq.heappop(self.events)
+                actions = machine.handle(Seen(self.live(name, now), now))
+            else:
+                assert wake is not None, "a run that is not done has something to wait for"
+                now = max(now, wake)
+                actions = machine.handle(Tick(now))
+            for action in actions:
+                self.act(action, now)
+        raise AssertionError("the run never ends")
+
+
+@st.composite
+def graphs(draw: st.DrawFn) -> tuple[dict[str, set[str]], dict[str, float], set[str]]:
+    names = [f"a{number}" for number in range(draw(st.integers(1, 6)))]
+    needs = {name: set(draw(st.lists(st.sampled_from(names[:index]), max_size=3)) if index else []) for index, name in enumerate(names)}
+    return needs, {name: draw(st.sampled_from([0.3, 1.0, 7.0])) for name in names}, set(draw(st.lists(st.sampled_from(names))))
+
+
+@settings(max_examples=60, deadline=None)
+@given(graphs())
+def test_a_run_keeps_the_order_and_takes_no_longer_than_the_longest_chain(graph: tuple[dict[str, set[str]], dict[str, float], set[str]]) -> None:
+    needs, work, automated = graph
+    engine = ArgoCd(needs, work, automated)
+    took = engine.play(run(*(target(name, *map(application_id, targets)) for name, targets in needs.items())))
+    longest: dict[str, float] = {}
+    for name in needs:
+        # Half a second for the refresh of each.
+        longest[name] = work[name] + 0.6 + max((longest[need] for need in needs[name]), default=0.0)
+
+    assert all(engine.ready[need] <= when for name, when in engine.asked for need in needs[name])
+    assert took <= max(longest.values()) + 0.4
 
 
 # Windows
