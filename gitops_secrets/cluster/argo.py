@@ -127,6 +127,12 @@ def is_superseded(live: Live, behind: Set[str]) -> bool:
     return text(state, "phase") == "Running" and not hooks and not behind.isdisjoint(_revisions(mapping(state, "syncResult")))
 
 
+def is_backing_off(live: Live) -> bool:
+    """Has a try of its operation failed, and the next one not begun?"""
+    state = mapping(live, "status", "operationState")
+    return text(state, "phase") == "Running" and bool(text(state, "finishedAt"))
+
+
 def end_request(live: Live) -> Mapping[str, Any]:
     """A merge patch that ends an operation, as `argocd app terminate-op` does."""
     return {"metadata": {"resourceVersion": text(live, "metadata", "resourceVersion")}, "status": {"operationState": {"phase": "Terminating"}}}

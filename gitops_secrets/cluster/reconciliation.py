@@ -45,7 +45,7 @@ class Nudge(Enum):
     REQUEST = "request"  # a request to its engine to look at it now
     REFRESH = "refresh"  # a changed annotation, which External Secrets Operator takes as one
     SYNC = "sync"  # an operation of an Application; before it is asked for one, Argo CD is requested to compare it
-    END = "end"  # of an operation on an older commit
+    END = "end"  # of an operation on an older commit, or one that waits for its next try
     NONE = "none"  # it is watched, no more
 
 
@@ -318,7 +318,7 @@ class Reconciliation:
             nudge = Nudge.REQUEST
         if nudge is Nudge.REQUEST and is_application(id) and not node.first and node.live is not None and self._is_compared(node):
             nudge = Nudge.SYNC if argo.wants_sync(node.live) else Nudge.REQUEST
-        if is_application(id) and node.live is not None and not node.first and self._is_superseded(node.live):
+        if is_application(id) and node.live is not None and not node.first and (self._is_superseded(node.live) or argo.is_backing_off(node.live)):
             nudge = Nudge.END
         self._tokens += 1
         node.token = f"{self._run}.{self._tokens}"
@@ -353,6 +353,9 @@ class Reconciliation:
         since = max(met, node.nudged_at or 0.0)
         if self._is_superseded(node.live):
             return max(since, node.seen_at) + _OLD_OPERATION
+        if argo.is_backing_off(node.live) and node.seen_at <= max(met, node.first_seen_at):
+            # It failed before it could succeed: sooner than its next try is one of our own.
+            return since
         if argo.is_working(node.live):
             return None
         if not self._is_compared(node):

@@ -197,6 +197,18 @@ def test_a_sync_to_an_older_commit_that_does_not_end_is_ended() -> None:
     assert (end.nudge, end.patch["status"], sync.nudge) == (Nudge.END, {"operationState": {"phase": "Terminating"}}, Nudge.SYNC)
 
 
+def test_a_sync_that_backs_off_is_not_waited_for_once_what_it_needs_is_there() -> None:
+    machine = run(target("operator"), target("stores", application_id("operator")))
+    backing_off = application("stores", NEW, "OutOfSync", operation=("Running", NEW))
+    backing_off["status"]["operationState"]["finishedAt"] = "2026-11-22T12:00:00Z"
+    machine.handle(Seen(backing_off, 0.0))
+    (refresh,) = machine.handle(Seen(application("operator", NEW), 5.0))
+    (end,) = machine.handle(Tick(5.1))
+    (sync,) = machine.handle(Seen(refreshed(refresh, NEW, "OutOfSync", operation=("Failed", NEW)), 6.0))
+
+    assert (refresh.nudge, end.nudge, sync.nudge) == (Nudge.REQUEST, Nudge.END, Nudge.SYNC)
+
+
 # Whole runs
 
 
