@@ -15,6 +15,7 @@ from gitops_secrets.checks.applications import (
 from gitops_secrets.checks.base import Context, Rule
 from gitops_secrets.checks.deadlocks import DependencyCycle, ParentWaitsForChild, UnitNeedsSplit
 from gitops_secrets.checks.definitions import MissingCustomResourceDefinition, UnservedVersion
+from gitops_secrets.checks.differences import InertIgnoreDifferences
 from gitops_secrets.checks.health import DependencyNotGated, InertHealthCheck, MisreadHealthCheck
 from gitops_secrets.checks.missing import MissingConfigMap, MissingNamespace, MissingObject, MissingSecret, MissingServiceAccount, MissingSource, MissingStore
 from gitops_secrets.checks.order import DanglingDependsOn, MissingDependsOn, RedundantDependsOn, SuspendedDependency
@@ -68,6 +69,7 @@ RULES: tuple[type[Rule], ...] = (
     NeverSynced,
     TrackingCopied,
     PermanentlyOutOfSync,
+    InertIgnoreDifferences,
     PrunedWithOperator,
     RegeneratedSecret,
     UnusedSuppression,
