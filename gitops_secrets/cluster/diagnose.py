@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from gitops_secrets.cluster.argo import is_application
 from gitops_secrets.cluster.explanations import Words, explain
 from gitops_secrets.cluster.live import Live, LiveEvent, at, condition, text
 from gitops_secrets.cluster.status import Health, Status, status_of
@@ -137,6 +138,9 @@ class Diagnosis:
         if id in self.graph.units and id.kind == "Kustomization":
             yield from self._blamed_by_unit(id)
             return
+        if id in self.graph.units and is_application(id):
+            yield from self._blamed_by_application(id)
+            return
         # Once it is accepted, and somebody has looked at it, what brought its definition has no part in it.
         yield from (self.needs if self._status(id).reason == "NoStatus" else self.uses).get(id, ())
         if id in self.graph.units:
@@ -174,6 +178,15 @@ class Diagnosis:
             return
         for each in content:
             if each not in self.live:
+                yield from self._outer_needs(each, id)
+
+    def _blamed_by_application(self, id: ResourceId) -> Iterator[ResourceId]:
+        """What it holds, as far as that is there; of what is not, whatever it waits for elsewhere."""
+        yield from self.needs.get(id, ())
+        for each in self.content.get(id, ()):
+            if each in self.live:
+                yield each
+            else:
                 yield from self._outer_needs(each, id)
 
     def _outer_needs(self, id: ResourceId, unit: ResourceId) -> Iterator[ResourceId]:
@@ -251,6 +264,9 @@ class Diagnosis:
                 f"whoever has to take the finalizer off is gone or stuck: {status.message}; its unit may say Ready all the same",
                 "bring its operator back until it is gone; else take the finalizer off by hand",
             )
+        held = next((complaint for complaint in self.unwell[root].complaints if complaint.word == "sync-window"), None)
+        if held is not None:
+            return Words("a sync window holds it back", held.message, "wait for the window, or let who owns the project change it")
         if status.reason == "NoStatus":
             return self._unseen(root, live)
         if root.kind == "Kustomization" and not self._was_tried(root):

@@ -346,7 +346,7 @@ EXPLANATIONS: Final = (
     ),
     # Argo CD
     _says(
-        r"blocked by sync window|can't be synced now",
+        r"blocked by sync window",
         "a sync window holds it back",
         "its project has a window in which it may not be synced",
         "wait for the window, or let who owns the project change it",

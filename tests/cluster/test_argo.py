@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gitops_secrets.cluster import argo
+from gitops_secrets.cluster.diagnose import Diagnosis, Evidence
 from gitops_secrets.cluster.live import Live
 from gitops_secrets.cluster.reconciliation import Action, Nudge, Phase, Reconciliation, Seen, Target, Tick, Wanted
 from gitops_secrets.cluster.status import Health, status_of
@@ -387,11 +388,27 @@ def test_a_root_is_applied_and_its_children_are_asked_once_what_they_need_is_the
     assert (stores.nudge, stores.creatable, stores.needs) == (Nudge.REQUEST, False, {PROJECT, definition})
 
 
+def test_an_application_that_waits_for_what_it_holds_is_not_the_root() -> None:
+    store = ResourceId("external-secrets.io", "ClusterSecretStore", "", "aws")
+    broken = {"apiVersion": "external-secrets.io/v1", "kind": "ClusterSecretStore", "metadata": {"name": "aws"}}
+    broken["status"] = {"conditions": [{"type": "Ready", "status": "False", "reason": "InvalidProviderConfig", "message": "unable to create client"}]}
+    live = {application_id("apps"): application("apps", NEW, health="Progressing"), application_id("operator"): application("operator", NEW)}
+    live |= {application_id("stores"): application("stores", NEW, health="Degraded"), store: broken, PROJECT: project()}
+    observed, cluster = Observed(STARTED, live), platform()
+    verdicts = Judge(cluster.graph, default_table(), observed, Wanted(NEW, frozenset({OLD}))).verdicts()
+    causes = Diagnosis(cluster.plan, default_table(), Evidence(observed, verdicts)).causes()
+
+    assert [(cause.subject, cause.affected) for cause in causes] == [(store, (application_id("apps"), application_id("stores")))]
+
+
 def test_a_window_that_holds_an_application_back_is_told() -> None:
     closed = project({"kind": "deny", "schedule": "0 11 * * *", "duration": "2h", "applications": ["stores"]})
     live = {application_id(name): application(name, NEW) for name in ("apps", "operator")}
     live |= {application_id("stores"): application("stores", OLD, "OutOfSync"), PROJECT: closed}
-    verdicts = Judge(platform().graph, default_table(), Observed(STARTED, live), Wanted(NEW, frozenset({OLD}))).verdicts()
+    observed = Observed(STARTED, live)
+    verdicts = Judge(platform().graph, default_table(), observed, Wanted(NEW, frozenset({OLD}))).verdicts()
+    causes = Diagnosis(platform().plan, default_table(), Evidence(observed, verdicts)).causes()
     complaints = {verdict.id.name: [complaint.word for complaint in verdict.complaints] for verdict in verdicts}
 
     assert complaints == {"apps": [], "aws": ["missing"], "operator": [], "stores": ["not-ready", "old-revision", "sync-window"]}
+    assert "Application/argocd/stores: a sync window holds it back" in [cause.title for cause in causes]
