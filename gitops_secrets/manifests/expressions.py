@@ -6,8 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from gitops_secrets.manifests.budget import TextBudget
-from gitops_secrets.model.limits import DEFAULT_LIMITS
+from gitops_secrets.syntax.budget import Budget
 from gitops_secrets.syntax.glob import compile_glob
 
 _VARIABLE = re.compile(r"[_A-Za-z][_A-Za-z0-9]*\Z")
@@ -31,12 +30,12 @@ def invalid_names(variables: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(name for name in variables if not _VARIABLE.match(name)))
 
 
-def expand(text: str, variables: Mapping[str, str | None], *, complete: bool = True, budget: TextBudget | None = None) -> Expansion:
+def expand(text: str, variables: Mapping[str, str | None], *, complete: bool = True, budget: Budget | None = None) -> Expansion:
     """`text` with its expressions replaced as envsubst does; one that rests on an unknown value stays as it is.
 
     Raises `ExpressionError`, and `BudgetError` where more is made than `budget` has left.
     """
-    expander = _Expander(text, variables, complete, budget or TextBudget(DEFAULT_LIMITS))
+    expander = _Expander(text, variables, complete, budget or Budget())
     return Expansion(expander.run(), tuple(expander.undefined), tuple(expander.unknown))
 
 
@@ -47,7 +46,7 @@ class _Expander:
     one nested expression, and several slashes count as one where a replacement starts.
     """
 
-    def __init__(self, text: str, variables: Mapping[str, str | None], complete: bool, budget: TextBudget) -> None:
+    def __init__(self, text: str, variables: Mapping[str, str | None], complete: bool, budget: Budget) -> None:
         self.budget = budget
         self.text = text
         self.variables = variables
@@ -93,7 +92,7 @@ class _Expander:
             raise ExpressionError("missing closing brace")
         self.at += 1
         made = self.evaluate(name, operator, arguments, self.text[start : self.at])
-        self.budget.spend(len(made[0]))
+        self.budget.spend_text(len(made[0]))
         return made
 
     def evaluate(self, name: str, operator: str, arguments: list[tuple[str, bool]], source: str) -> tuple[str, bool]:
@@ -115,7 +114,16 @@ class _Expander:
             return value, True
         if not all(known for _, known in arguments):
             return source, False
-        return _FUNCTIONS[operator](value, [argument for argument, _ in arguments]), True
+        texts = [argument for argument, _ in arguments]
+        self.charge(operator, value, texts)
+        return _FUNCTIONS[operator](value, texts), True
+
+    def charge(self, operator: str, value: str, arguments: list[str]) -> None:
+        """What a function costs: those that cut try every length, those that replace may put much in place of little."""
+        is_cut = operator.startswith(("#", "%")) and bool(arguments)
+        self.budget.spend(len(value) // 100 + (len(value) ** 2 // 1000 if is_cut else 0))
+        if operator == "//":
+            self.budget.spend_text(value.count(arguments[0]) * len("".join(arguments[1:])))
 
     def peek(self) -> str:
         return self.text[self.at : self.at + 1]

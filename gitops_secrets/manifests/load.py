@@ -11,6 +11,7 @@ from gitops_secrets.model.facts import Problem
 from gitops_secrets.model.limits import DEFAULT_LIMITS, Limits
 from gitops_secrets.model.nodes import MappingNode, Place, as_mapping, as_sequence
 from gitops_secrets.repository.tree import Tree, UnreadableError
+from gitops_secrets.syntax.budget import CHARACTERS, Budget, BudgetError
 from gitops_secrets.syntax.yaml import parse
 
 _STEP = 50  # files
@@ -39,14 +40,15 @@ class Loader:
     Of a CustomResourceDefinition only what the graph needs is kept (names, scope, versions), unless `whole` asks for all of it: schemas are most of the
     bytes of a repository that carries them.
 
-    `beside` loads another state of the same repository: what is the same there is not read from the objects of a revision, nor parsed, again.
+    `beside` loads another state of the same repository: what is the same there is not read from the objects of a revision, nor parsed, again. `budget` counts
+    what all that is built of these documents takes.
     """
 
-    def __init__(self, tree: Tree, *, whole: bool = False, beside: Loader | None = None, limits: Limits = DEFAULT_LIMITS) -> None:
+    def __init__(self, tree: Tree, *, whole: bool = False, beside: Loader | None = None, budget: Budget | None = None) -> None:
         self.tree = tree
         self._beside = beside
         self.whole = whole
-        self.limits = limits
+        self.budget = budget or Budget()
         self._loaded: dict[str, Documents] = {}
         self._texts: dict[str, bytes] = {}  # read, but not parsed yet
         self._same: dict[str, bool] = {}  # as beside
@@ -93,6 +95,20 @@ class Loader:
         self.taken.add(self.origin_of(path))
         return self.tree.read(path)
 
+    @property
+    def limits(self) -> Limits:
+        """How much of a file is looked at."""
+        return self.budget.limits
+
+    def parse(self, text: str | bytes, path: str) -> Documents:
+        """The documents of a text that stands in a file, or was made of one. It may stand for many: what it takes counts."""
+        try:
+            self.budget.spend(len(text) // CHARACTERS)
+        except BudgetError as spent:
+            return Documents((), (Problem(str(spent), Place(path, 1, 1), "invalid-yaml"),))
+        return parse_documents(text, path, self.limits)
+
+
     def _read(self, path: str) -> bytes:
         return (self._same_beside(path) or self).tree.read(path)
 
@@ -124,13 +140,13 @@ class Loader:
 
     def narrowed(self, tree: Tree) -> Loader:
         """The same documents for a tree with fewer files."""
-        other = Loader(tree, whole=self.whole, beside=self._beside, limits=self.limits)
+        other = Loader(tree, whole=self.whole, beside=self._beside, budget=self.budget)
         other._loaded, other.taken, other.on_load = self._loaded, self.taken, self.on_load
         return other
 
     def after(self, tree: Tree, changed: Collection[str]) -> Loader:
         """The same documents for a tree that differs from this one's in the files `changed`."""
-        other = Loader(tree, whole=self.whole, beside=self._beside, limits=self.limits)
+        other = Loader(tree, whole=self.whole, beside=self._beside, budget=Budget(self.limits))
         other._loaded = {path: documents for path, documents in self._loaded.items() if path not in changed}
         return other
 

@@ -12,11 +12,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gitops_secrets.manifests.budget import BudgetError, TextBudget
 from gitops_secrets.manifests.expressions import Expansion, ExpressionError, expand
 from gitops_secrets.model.facts import Problem
-from gitops_secrets.model.limits import DEFAULT_LIMITS
 from gitops_secrets.model.nodes import MappingNode, Mark, Place, SequenceNode, as_mapping, unpack
+from gitops_secrets.syntax.budget import Budget, BudgetError
 from gitops_secrets.syntax.yaml import parse, parse_scalar
 
 OPT_OUT = "kustomize.toolkit.fluxcd.io/substitute"
@@ -38,18 +37,20 @@ def is_substituted(node: MappingNode) -> bool:
     return "disabled" not in (as_mapping(metadata.get("labels")).get(OPT_OUT), as_mapping(metadata.get("annotations")).get(OPT_OUT))
 
 
-def substitute(node: MappingNode, variables: Mapping[str, str | None], *, complete: bool = True, budget: TextBudget | None = None) -> Substitution:
+def substitute(node: MappingNode, variables: Mapping[str, str | None], *, complete: bool = True, budget: Budget | None = None) -> Substitution:
     """`node` with its expressions replaced, copied only where something changes; a value of None exists but is not known.
 
     Unless `complete`, other variables may exist too, as where a Secret gives them whose keys are not known: none is undefined then.
     Whether to substitute at all is the caller's to decide: see `is_substituted`, and that Flux needs at least one variable. What is made counts against
     `budget`.
     """
-    substitution = _Substituter(variables, complete, budget or TextBudget(DEFAULT_LIMITS))
+    substitution = _Substituter(variables, complete, budget or Budget())
     try:
         replaced = substitution.mapping(node)
     except _RefusedError as refused:
         return Substitution(node, error=Problem(f"variable substitution failed: {refused}", refused.place, "build-failed"))
+    except BudgetError as spent:
+        return Substitution(node, error=Problem(f"variable substitution failed: {spent}", node.place(), "build-failed"))
     return Substitution(replaced, tuple(substitution.undefined), tuple(substitution.unknown))
 
 
@@ -62,7 +63,7 @@ class _RefusedError(Exception):
 class _Substituter:
     """One walk over an object."""
 
-    def __init__(self, variables: Mapping[str, str | None], complete: bool, budget: TextBudget) -> None:
+    def __init__(self, variables: Mapping[str, str | None], complete: bool, budget: Budget) -> None:
         self.budget = budget
         self.variables = variables
         self.complete = complete
@@ -71,6 +72,7 @@ class _Substituter:
 
     def mapping(self, node: MappingNode) -> MappingNode:
         """`node` itself, or a copy if something in it changes."""
+        self.budget.spend(len(node))
         changed: MappingNode | None = None
         renamed = False
         for key, value in node.items():
@@ -91,6 +93,7 @@ class _Substituter:
 
     def sequence(self, node: SequenceNode) -> SequenceNode:
         """`node` itself, or a copy if something in it changes."""
+        self.budget.spend(len(node))
         changed: SequenceNode | None = None
         for index, value in enumerate(node):
             replaced = value

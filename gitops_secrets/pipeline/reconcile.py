@@ -27,6 +27,7 @@ from gitops_secrets.ordering.order import Plan
 from gitops_secrets.pipeline.cluster import the_cluster
 from gitops_secrets.pipeline.scan import ClusterAnalysis, Repository, analyse
 from gitops_secrets.pipeline.verify import verify
+from gitops_secrets.syntax.budget import Budget
 
 # Seconds that what was ready already has to be so again, and between two looks at it.
 _SETTLING = 30.0
@@ -112,7 +113,9 @@ def _direct(repository: Repository, cluster: ClusterAnalysis, options: Options) 
     if options.only is not None:
         raise UsageError("--only names a unit of an engine; without one there is only the whole")
     # For the graph the schemas of definitions are cut; the API server wants them.
-    whole = analyse(replace(repository, loader=Loader(repository.tree, whole=True)), cluster=cluster.graph.cluster.name)
+    whole = analyse(
+        replace(repository, loader=Loader(repository.tree, whole=True, budget=Budget(repository.loader.limits))), cluster=cluster.graph.cluster.name
+    )
     found = the_cluster(whole)
     reasons = list(refusals(found.graph))
     if reasons:

@@ -33,6 +33,7 @@ from gitops_secrets.rendering.entry_points import find_clusters
 from gitops_secrets.rendering.renderings import Renderings
 from gitops_secrets.repository.ignore import FilteredTree, ignored, ignored_by_default
 from gitops_secrets.repository.tree import JoinedTree, MemoryTree, RevisionTree, Tree, UnreadableError, WorkingTree, fork_point
+from gitops_secrets.syntax.budget import Budget
 
 CONFIGURATION_FILE = ".gitops-secrets.yaml"
 # Problems that leave something out of the graph; others are only findings.
@@ -134,7 +135,7 @@ def _read(tree: Tree, root: Path, configuration: Configuration, limits: Limits, 
     left_out, never_read = ignored(tree, None), ignored_by_default(tree)
     filtered = _with_checkouts(FilteredTree(tree, left_out), root, configuration, limits)
     beside_around = None if beside is None else beside.around
-    around = None if left_out <= never_read else Loader(FilteredTree(tree, never_read), beside=beside_around, limits=limits)
+    around = None if left_out <= never_read else Loader(FilteredTree(tree, never_read), beside=beside_around, budget=Budget(limits))
     return replace(repository_of(filtered, configuration, beside, limits), root=root, around=around, is_whole=not isinstance(filtered, JoinedTree))
 
 
@@ -143,10 +144,10 @@ def repository_of(tree: Tree, configuration: Configuration | None = None, beside
     configuration = configuration or load_configuration(None, CONFIGURATION_FILE)
     if beside is None:
         facts = KnownFacts(table_with(configuration.kinds) if configuration.kinds else default_table())
-        loader, renderings = Loader(tree, limits=limits), Renderings(tree)
+        loader, renderings = Loader(tree, budget=Budget(limits)), Renderings(tree)
     else:
         facts = KnownFacts(beside.table, beside.facts)
-        loader, renderings = Loader(tree, beside=beside.loader, limits=limits), Renderings(tree, beside.renderings)
+        loader, renderings = Loader(tree, beside=beside.loader, budget=Budget(limits)), Renderings(tree, beside.renderings)
     return Repository(Path(), tree, loader, configuration, None, "", facts, renderings, default_catalogue())
 
 

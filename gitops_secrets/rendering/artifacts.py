@@ -43,7 +43,7 @@ class MappedLoader(Loader):
     """Documents by their path in an artifact; what they say of their place stays where a person would edit it."""
 
     def __init__(self, below: Loader, tree: MappedTree) -> None:
-        super().__init__(tree, whole=below.whole, limits=below.limits)
+        super().__init__(tree, whole=below.whole, budget=below.budget)
         self._below = below
         self._origins = tree.origins
         self.taken = below.taken

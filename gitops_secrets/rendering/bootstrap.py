@@ -301,7 +301,7 @@ def _inline_manifests(loader: Loader, path: str) -> Iterator[BootstrapObjects]:
         for entry in as_sequence(as_mapping(as_mapping(document).get("cluster")).get("inlineManifests")):
             manifest = as_mapping(entry)
             place = manifest.place("contents")
-            nodes = parse_documents(as_text(manifest.get("contents")), path).documents
+            nodes = loader.parse(as_text(manifest.get("contents")), path).documents
             yield BootstrapObjects(path, place, tuple(placed(node, place) for node in nodes if isinstance(node, MappingNode)))
 
 
@@ -403,7 +403,7 @@ def _k3s_releases(loader: Loader, path: str) -> Iterator[Release]:
         if node.get("kind") != "HelmChart" or not name or not chart:
             continue
         content = neutralised(as_text(spec.get("valuesContent")))
-        values = as_mapping(next(iter(parse_documents(content, path).documents), None))
+        values = as_mapping(next(iter(loader.parse(content, path).documents), None))
         repository = chart if chart.startswith("oci://") else known(spec.get("repo"))
         yield Release(
             resource=ResourceId("helm.cattle.io", "HelmChart", known(metadata.get("namespace")) or "kube-system", name),

@@ -19,6 +19,7 @@ from gitops_secrets.model.results import AppliedResource, Unit
 from gitops_secrets.rendering.kustomize import Build, Builder
 from gitops_secrets.rendering.objects import ScopeOf, to_resource
 from gitops_secrets.rendering.renderings import Renderings
+from gitops_secrets.syntax.budget import OBJECT, BudgetError
 
 # What a file that is not YAML names, for who reads it all the same.
 _NAME: Final = re.compile(rb"\bname:[ \t]*[\"']?([\w.-]+)")
@@ -141,6 +142,7 @@ class State:
         """Rendered nodes as resources; what names no object is a problem of `owner`."""
         rendered = []
         for node in nodes:
+            self.loader.budget.spend(OBJECT)
             child = to_resource(node, self.scope_of, namespace_of(node))
             if child is None:
                 self.problems.append(Problem("an object without apiVersion, kind or name", node.place(), "build-failed", str(owner)))
@@ -190,9 +192,14 @@ class State:
         )
 
     def _expand(self, item: Waiting) -> None:
+        self.loader.budget.begin()
         engine = self.engine_of(item.resource)
         if engine is not None:
-            engine.expand(item)
+            try:
+                engine.expand(item)
+            except BudgetError as spent:
+                self.problems.append(Problem(f"{item.resource.id} is not all there: {spent}", item.resource.place, "build-failed", str(item.resource.id)))
+                self.opaque.append(Opaque(str(item.resource.id), "it does not build", item.resource.place, broken_unit=item.resource.id))
 
     def _lacks_something(self, resource: Resource) -> bool:
         engine = self.engine_of(resource)

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from gitops_secrets.manifests.budget import TextBudget
 from gitops_secrets.manifests.load import Loader
 from gitops_secrets.manifests.substitute import is_substituted, substitute
 from gitops_secrets.model.facts import Opaque, Problem, Release, Resource
@@ -48,7 +47,6 @@ class FluxEngine:
         self.sources = sources
         self.variables = Variables(state.by_id, provisions_of)
         self.artifacts: dict[ResourceId, tuple[Loader, Builder]] = {}
-        self.budget = TextBudget(state.loader.limits)
 
     def takes(self, resource: Resource) -> bool:
         """Is it a unit of Flux?"""
@@ -112,7 +110,7 @@ class FluxEngine:
 
     def _expand_set(self, item: Waiting) -> None:
         state, resource = self.state, item.resource
-        made = expand_resource_set(resource, state.by_id)
+        made = expand_resource_set(resource, state.by_id, state.loader.budget)
         state.units[resource.id] = to_unit(resource, item.parent, opaque=made.opaque_reason)
         if made.opaque_reason is not None:
             state.opaque.append(Opaque(str(resource.id), made.opaque_reason, resource.place))
@@ -174,14 +172,15 @@ class FluxEngine:
         for opaque in build.opaque:
             state.opaque.append(replace(opaque, applied_by=resource.id, foreign=opaque.foreign or self.sources.is_foreign_url(opaque.thing, state.by_id)))
         variables, complete = self.variables.of(resource), not self.variables.may_be_more(resource)
-        if known is None or not known.is_of(variables, complete=complete) or not self.budget.allows(known.made_text):
-            problems, made = len(state.problems), self.budget.made
+        budget = state.loader.budget
+        if known is None or not known.is_of(variables, complete=complete) or not budget.allows(known.spent):
+            problems, before = len(state.problems), budget.spent
             objects = tuple(self._objects(build, resource, variables, complete=complete))
-            spent = self.budget.made - made
+            spent = budget.spent.since(before)
             known = Rendering(resource, build, loader.origins_of(build.inputs), variables, complete, objects, tuple(state.problems[problems:]), spent)
         else:
             state.problems.extend(known.problems)
-            self.budget.spend(known.made_text)
+            budget.spend_all(known.spent)
         if loader is state.loader:
             state.renderings.remember(path, known)
         return known.objects
@@ -202,7 +201,7 @@ class FluxEngine:
         return self.state.to_resources(nodes, unit.id, default_namespace)
 
     def _substitute(self, node: MappingNode, variables: Mapping[str, str | None], owner: str, *, complete: bool) -> MappingNode:
-        result = substitute(node, variables, complete=complete, budget=self.budget)
+        result = substitute(node, variables, complete=complete, budget=self.state.loader.budget)
         if result.error is not None:
             self.state.problems.append(replace(result.error, subject=owner))
         for name, place in result.undefined:

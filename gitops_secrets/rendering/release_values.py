@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from textwrap import indent
 from typing import NamedTuple
 
-from gitops_secrets.manifests.load import Loader, parse_documents
+from gitops_secrets.manifests.load import Loader
 from gitops_secrets.manifests.secrets import REDACTED
 from gitops_secrets.model.facts import Resource
 from gitops_secrets.model.ids import ResourceId
@@ -62,12 +62,12 @@ def _values(text: str, place: Place, loader: Loader) -> MappingNode | None:
     file = _generated_from(place, loader)
     block_indent = _block_indent(place, loader) if file is None else None
     if file is not None:
-        loaded = parse_documents(text, file)
+        loaded = loader.parse(text, file)
     elif block_indent is not None:
         # Each line of a block stands in the file as it is, below its key.
-        loaded = parse_documents("\n" * place.line + indent(text, block_indent), place.file)
+        loaded = loader.parse("\n" * place.line + indent(text, block_indent), place.file)
     else:
-        loaded = parse_documents(text, place.file)
+        loaded = loader.parse(text, place.file)
     if loaded.problems:
         return None
     values = as_mapping(next(iter(loaded.documents), None))

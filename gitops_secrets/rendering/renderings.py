@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from gitops_secrets.model.facts import Problem, Resource
 from gitops_secrets.rendering.kustomize import Build
 from gitops_secrets.repository.tree import Tree
+from gitops_secrets.syntax.budget import Spent
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,7 @@ class Rendering:
     complete: bool  # are these all variables that may be defined?
     objects: tuple[Resource, ...]
     problems: tuple[Problem, ...]  # of the substitution
-    made_text: int  # characters
+    spent: Spent  # for the objects
 
     def is_of(self, variables: Mapping[str, str | None] | None, *, complete: bool) -> bool:
         """Would these variables give the same?"""

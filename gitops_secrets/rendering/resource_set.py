@@ -21,11 +21,11 @@ from gitops_secrets.model.nodes import MappingNode, Place, SequenceNode, as_mapp
 from gitops_secrets.rendering.objects import place_of_field, with_common_metadata
 from gitops_secrets.rendering.selectors import is_selected
 from gitops_secrets.rendering.units import OPERATOR_GROUP
+from gitops_secrets.syntax.budget import CHARACTERS, Budget, BudgetError
 from gitops_secrets.syntax.emit import dump
 from gitops_secrets.syntax.yaml import parse
 
 _MOST_PERMUTATIONS = 10_000  # the operator's own limit
-_MOST_RENDERED = 20_000  # texts for one ResourceSet: many inputs times many templates
 _RECONCILE = "fluxcd.controlplane.io/reconcile"
 _STATIC = "Static"
 # Stands for what only a cluster knows, until somebody uses it: a character of the private use area, which nobody writes.
@@ -48,17 +48,18 @@ def is_resource_set(resource: Resource) -> bool:
     return (resource.id.group, resource.id.kind) == (OPERATOR_GROUP, "ResourceSet")
 
 
-def expand_resource_set(resource: Resource, resources: Mapping[ResourceId, Resource] | None = None) -> ResourceSetObjects:
+def expand_resource_set(resource: Resource, resources: Mapping[ResourceId, Resource] | None = None, budget: Budget | None = None) -> ResourceSetObjects:
     """The objects of a ResourceSet; `resources` are those of its cluster, input providers among them.
 
-    As with the operator, one template that fails leaves nothing of the set. What can't be rendered here is left out and named in the reason.
+    What that takes counts against `budget`. As with
+    the operator, one template that fails leaves nothing of the set. What can't be rendered here is left out and named in the reason.
     """
     spec = as_mapping(resource.data.get("spec"))
     try:
         combined = _combined_inputs(resource, spec, resources or {})
         if not isinstance(combined, list):
             return ResourceSetObjects((), (), combined)
-        made = _Steps(resource, combined).make(spec)
+        made = _Steps(resource, combined, budget or Budget()).make(spec)
     except _Refused as refused:
         problem = Problem(f"{resource.id} does not build: {refused}", refused.place, "build-failed", str(resource.id))
         return ResourceSetObjects((), (problem,), None)
@@ -233,7 +234,8 @@ class _Made:
 class _Steps:
     """The objects of a ResourceSet, or of each of its steps."""
 
-    def __init__(self, resource: Resource, combined: Sequence[_Inputs]) -> None:
+    def __init__(self, resource: Resource, combined: Sequence[_Inputs], budget: Budget) -> None:
+        self.budget = budget
         self.resource = resource
         self.combined = combined
         self.made = _Made([])
@@ -287,12 +289,14 @@ class _Steps:
         # Without an expression it is the same for all inputs.
         combined = self.combined if FLUX_OPERATOR.delimiters[0] in template.text else self.combined[:1]
         for inputs in combined or [{}]:
-            self.rendered += 1
-            if self.rendered > _MOST_RENDERED:
-                self.made.unknown = f"it makes more than {_MOST_RENDERED} objects"
-                return
             try:
-                yield from self._render(template, inputs)
+                for node in self._render(template, inputs):
+                    self.rendered += 1
+                    if self.rendered > self.budget.limits.objects:
+                        raise _Refused(f"it makes too many objects; {self.budget.limits.more('objects')}", template.places[0])
+                    yield node
+            except BudgetError as spent:
+                raise _Refused(str(spent), template.places[0]) from None
             except TemplateError as error:
                 if not error.unsupported:
                     raise _Refused(error.message, template.place_of(error.line)) from None
@@ -301,12 +305,13 @@ class _Steps:
     def _render(self, template: _Template, inputs: _Inputs) -> list[MappingNode]:
         from gitops_secrets.syntax.go_template import FLUX_OPERATOR, render_lines
 
-        rendered = render_lines(template.text, {"inputs": inputs}, FLUX_OPERATOR)
+        rendered = render_lines(template.text, {"inputs": inputs}, FLUX_OPERATOR, self.budget)
         if _UNKNOWN in rendered.text:
             self.made.unknown = "a template of it uses the id of an input provider, which only the cluster knows"
             return []
         first = template.places[0]
-        documents = parse_documents(rendered.text, first.file)
+        self.budget.spend(len(rendered.text) // CHARACTERS)
+        documents = parse_documents(rendered.text, first.file, self.budget.limits)
         for problem in documents.problems:
             if problem.rule == "invalid-yaml":
                 line = rendered.lines[min(problem.place.line, len(rendered.lines)) - 1]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from gitops_secrets.manifests.load import Loader, parse_documents
+from gitops_secrets.manifests.load import Loader
 from gitops_secrets.repository.tree import content_of
 
 # Characters of the private use area, which YAML allows and nobody writes.
@@ -49,7 +49,7 @@ def read_templated(loader: Loader, path: str) -> tuple[object, ...]:
     text = content_of(loader.tree, path)
     if "{{" not in text and "{%" not in text and path.endswith((".yaml", ".yml")):
         return loader.load(path).documents
-    return parse_documents(neutralised(text), path).documents
+    return loader.parse(neutralised(text), path).documents
 
 
 def known(value: object) -> str:

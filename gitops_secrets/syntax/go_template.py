@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
+from gitops_secrets.model.limits import Limits
+from gitops_secrets.syntax.budget import Budget
 from gitops_secrets.syntax.go_syntax import (
     Action,
     Chain,
@@ -33,9 +35,6 @@ from gitops_secrets.syntax.sprig import Function as SprigFunction
 
 __all__ = ["ARGO_CD", "ARGO_CD_LENIENT", "FLUX_OPERATOR", "Dialect", "Rendered", "TemplateError", "render", "render_lines"]
 
-MAX_OUTPUT = 4_000_000
-# Statements, operands, and values that functions walk through.
-MAX_STEPS = 1_000_000
 _TYPES: Mapping[str, tuple[type, str]] = {"s": (str, "string"), "i": (int, "int"), "m": (dict, "map"), "l": (list, "list"), "b": (bool, "bool")}
 _JUMPS = ("and", "or")
 
@@ -64,27 +63,34 @@ class Rendered:
     lines: tuple[int, ...]
 
 
-def render(text: str, data: Mapping[str, Any], dialect: Dialect = FLUX_OPERATOR) -> str:
+def render(text: str, data: Mapping[str, Any], dialect: Dialect = FLUX_OPERATOR, budget: Budget | None = None) -> str:
     """The text that a template makes of `data`, which is its dot.
 
     Raises:
         TemplateError: for what is no template, an unknown function, a key that is not there, and what takes too long or gets too big.
+        BudgetError: where it took more than `budget` has left.
     """
-    return render_lines(text, data, dialect).text
+    return render_lines(text, data, dialect, budget).text
 
 
-def render_lines(text: str, data: Mapping[str, Any], dialect: Dialect = FLUX_OPERATOR) -> Rendered:
+def render_lines(text: str, data: Mapping[str, Any], dialect: Dialect = FLUX_OPERATOR, budget: Budget | None = None) -> Rendered:
     """As `render`, with the lines of the template that the lines of the result come from."""
     names = {*dialect.functions, *dialect.unsupported, *_JUMPS, *(data if dialect.has_data_functions else ())}
     statements = parse_template(text, dialect.delimiters, names)
-    run = _Run(text, data, dialect)
-    run.execute(statements, run.data)
+    budget = budget or Budget()
+    run = _Run(text, data, dialect, budget.limits)
+    try:
+        run.execute(statements, run.data)
+    finally:
+        budget.spend(run.steps)
+        budget.spend_text(run.size)
     return Rendered("".join(run.written), tuple(run.lines))
 
 
 class _Run:
-    def __init__(self, text: str, data: Mapping[str, Any], dialect: Dialect) -> None:
+    def __init__(self, text: str, data: Mapping[str, Any], dialect: Dialect, limits: Limits) -> None:
         self.text = text
+        self.limits = limits
         self.dialect = dialect
         self.written: list[str] = []
         self.lines = [1]
@@ -110,8 +116,8 @@ class _Run:
 
     def _spend(self, steps: int, offset: int) -> None:
         self.steps += steps
-        if self.steps > MAX_STEPS:
-            raise error_at(self.text, offset, f"takes more than {MAX_STEPS} steps", unsupported=True)
+        if self.steps > self.limits.template_steps:
+            raise error_at(self.text, offset, f"takes too long; {self.limits.more('template_steps')} steps")
 
     def _measure(self, values: Sequence[Any], offset: int) -> None:
         """Counts everything in `values`, each time that it is reached: shared values are as many as they look."""
@@ -124,8 +130,8 @@ class _Run:
 
     def _write(self, text: str, line: int, *, literal: bool) -> None:
         self.size += len(text)
-        if self.size > MAX_OUTPUT:
-            raise TemplateError(f"writes more than {MAX_OUTPUT} characters", line, 1, unsupported=True)
+        if self.size > self.limits.template_text:
+            raise TemplateError(f"writes too much; {self.limits.more('template_text')} characters", line, 1)
         count = text.count("\n")
         self.lines.extend(range(line + 1, line + count + 1) if literal else [line] * count)
         self.written.append(text)
@@ -281,8 +287,8 @@ class _Run:
             # The error is not quoted: it may hold data.
             raise error_at(self.text, offset, f"{name}: can't do that with these arguments") from None
         if isinstance(value, str | list | dict):
-            if len(value) > MAX_OUTPUT:
-                raise error_at(self.text, offset, f"{name} makes more than {MAX_OUTPUT} characters or items", unsupported=True)
+            if len(value) > self.limits.template_text:
+                raise error_at(self.text, offset, f"{name} makes too much; {self.limits.more('template_text')} characters")
             self._spend(len(value) // 100, offset)
         return value
 

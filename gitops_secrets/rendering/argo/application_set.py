@@ -16,6 +16,7 @@ from gitops_secrets.rendering.argo.generators import Generated, Generation, NotK
 from gitops_secrets.rendering.argo.repositories import Repositories
 from gitops_secrets.rendering.objects import placed
 from gitops_secrets.rendering.selectors import is_selected
+from gitops_secrets.syntax.budget import ENTRY, Budget, BudgetError
 from gitops_secrets.syntax.go_template import ARGO_CD, ARGO_CD_LENIENT, Dialect, TemplateError, render
 from gitops_secrets.syntax.sprig import go_text
 
@@ -36,7 +37,7 @@ class Made:
 def expand_application_set(resource: Resource, repositories: Repositories, loader: Loader) -> Made:
     """What an ApplicationSet makes. As with the controller, one template that fails leaves nothing of the set."""
     spec = as_mapping(resource.data.get("spec"))
-    templates = _Templates(spec)
+    templates = _Templates(spec, loader.budget)
     generation = Generation(repositories, loader, templates.render, templates.dialect is not None)
     made = Made(inputs=generation.inputs)
     try:
@@ -49,6 +50,9 @@ def expand_application_set(resource: Resource, repositories: Repositories, loade
                 raise Refused(f"it makes two Applications called {name}", resource.place)
             names[name] = None
             made.applications.append(application)
+    except BudgetError as spent:
+        made.applications.clear()
+        made.problems.append(Problem(f"{resource.id} makes no Applications: {spent}", resource.place, "build-failed", str(resource.id)))
     except NotKnown as unknown:
         made.applications.clear()
         made.unknown = str(unknown)
@@ -80,8 +84,9 @@ def _rolling_steps(spec: MappingNode, applications: Sequence[MappingNode], names
 class _Templates:
     """The template of an ApplicationSet, in Go's language or in the older one of `{{name}}` alone (valyala/fasttemplate)."""
 
-    def __init__(self, spec: MappingNode) -> None:
+    def __init__(self, spec: MappingNode, budget: Budget) -> None:
         self.spec = spec
+        self.budget = budget
         options = [as_text(option) for option in as_sequence(spec.get("goTemplateOptions"))]
         is_strict = "missingkey=error" in options
         self.dialect: Dialect | None = (ARGO_CD if is_strict else ARGO_CD_LENIENT) if spec.get("goTemplate") is True else None
@@ -109,7 +114,7 @@ class _Templates:
 
     def _patch(self, text: str, parameters: Parameters) -> MappingNode:
         place = self.spec.place("templatePatch")
-        documents = parse_documents(self._text(text, parameters, place), place.file)
+        documents = parse_documents(self._text(text, parameters, place), place.file, self.budget.limits)
         if documents.problems:
             raise Refused(f"its templatePatch makes what is no YAML: {documents.problems[0].message}", place)
         return as_mapping(placed(as_mapping(next(iter(documents.documents), None)), place))
@@ -118,6 +123,8 @@ class _Templates:
         """Every text in a value rendered, keys included; places stay those of the template."""
         if isinstance(value, str):
             return self._text(value, parameters, place or self.spec.place("template")) if "{{" in value else value
+        if isinstance(value, MappingNode | SequenceNode):
+            self.budget.spend(ENTRY * len(value))
         if isinstance(value, MappingNode):
             mapping = MappingNode(value.file, value.mark)
             for key, item in value.items():
@@ -135,19 +142,20 @@ class _Templates:
         if self.dialect is None:
             # Behind the last tag that ends, none has to be looked for.
             end = text.rfind("}}") + 2 if "}}" in text else 0
-            return _TAG.sub(lambda match: _known(parameters, match), text[:end]) + text[end:]
+            return _TAG.sub(lambda match: self._known(parameters, match), text[:end]) + text[end:]
         try:
-            return render(text, parameters, self.dialect)
+            return render(text, parameters, self.dialect, self.budget)
         except TemplateError as error:
             if error.unsupported:
                 raise NotKnown(f"its template can't be rendered here: {error.message}") from None
             raise Refused(f"its template can't be rendered: {error.message}", place) from None
 
-
-def _known(parameters: Mapping[str, Any], match: re.Match[str]) -> str:
-    """What stands for `{{name}}`: the parameter, or the text itself where there is none."""
-    name = match[1].strip()
-    return go_text(parameters[name]) if name in parameters else match[0]
+    def _known(self, parameters: Mapping[str, Any], match: re.Match[str]) -> str:
+        """What stands for `{{name}}`: the parameter, or the text itself where there is none."""
+        name = match[1].strip()
+        text = go_text(parameters[name]) if name in parameters else match[0]
+        self.budget.spend_text(len(text))
+        return text
 
 
 def _patched(node: MappingNode, patch: MappingNode) -> MappingNode:

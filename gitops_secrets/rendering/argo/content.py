@@ -8,6 +8,7 @@ from typing import Final
 
 from gitops_secrets.manifests.load import YAML_SUFFIXES, Documents, Loader
 from gitops_secrets.model.facts import Opaque, Problem, Release, Resource
+from gitops_secrets.model.limits import Limits
 from gitops_secrets.model.nodes import MappingNode, SequenceNode, as_mapping, as_sequence, as_text
 from gitops_secrets.rendering.argo.applications import Source
 from gitops_secrets.rendering.argo.values import Values, chart_values
@@ -43,6 +44,7 @@ class Reading:
     application: Resource
     namespace: str  # of the destination
     references: Mapping[str, Loader | None]  # by `ref`; None for one that is elsewhere
+    limits: Limits
 
     @property
     def owner(self) -> str:
@@ -53,7 +55,7 @@ class Reading:
 def chart_content(source: Source, reading: Reading) -> Content:
     """A chart of a repository of charts."""
     content = Content()
-    values = chart_values(as_mapping(source.fields.get("helm")), None, None, reading.references, reading.owner)
+    values = chart_values(as_mapping(source.fields.get("helm")), None, None, reading.references, reading.owner, reading.limits)
     content.problems += values.problems
     content.releases.append(_release(source, reading, values, source.chart.rstrip("/").rpartition("/")[2], source.repository, source.revision))
     return content
@@ -212,7 +214,7 @@ def _chart_in_repository(source: Source, reading: Reading, path: str, loader: Lo
     helm = as_mapping(source.fields.get("helm"))
     file = f"{path}/Chart.yaml".lstrip("/")
     chart = as_mapping(next(iter(loader.load(file).documents), None)) if loader.tree.is_file(file) else MappingNode()
-    values = chart_values(helm, path, loader, reading.references, reading.owner)
+    values = chart_values(helm, path, loader, reading.references, reading.owner, reading.limits)
     content.problems += values.problems
     if helm.get("skipCrds") is not True:
         content.nodes += _definitions(loader, f"{path}/crds/".lstrip("/"))

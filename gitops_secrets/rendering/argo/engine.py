@@ -121,7 +121,7 @@ class ArgoEngine:
     def _content(self, source: Source, resource: Resource) -> Content:
         """What a source comes to; where it can't be read, why."""
         references = {other.ref: self._loader(other.repository) for other in sources_of(resource) if other.ref}
-        reading = Reading(resource, to_namespace(resource), references)
+        reading = Reading(resource, to_namespace(resource), references, self.state.loader.limits)
         if source.is_reference:
             return Content()
         if source.chart:

@@ -17,11 +17,11 @@ from gitops_secrets.model.results import Destination
 from gitops_secrets.rendering.argo.applications import IN_CLUSTER
 from gitops_secrets.rendering.argo.repositories import Repositories
 from gitops_secrets.rendering.selectors import is_selected
+from gitops_secrets.syntax.budget import ENTRY
 from gitops_secrets.syntax.glob import compile_glob, compile_path_glob
 from gitops_secrets.syntax.sprig import go_text
 from gitops_secrets.syntax.yaml import parse
 
-MOST_APPLICATIONS: Final = 5_000
 _NAMED: Final = ("list", "clusters", "git", "matrix", "merge", "scmProvider", "pullRequest", "clusterDecisionResource", "plugin")
 _ASKS: Final = {
     "scmProvider": "asks a forge for repositories",
@@ -93,9 +93,13 @@ class Generation:
             "merge": self._merge,
         }
         template = as_mapping(written.get("template"))
-        made = [Generated(parameters, template) for parameters in makers[name](written, entry.place(name))]
-        if len(made) > MOST_APPLICATIONS:
-            raise NotKnown(f"it makes more than {MOST_APPLICATIONS} Applications")
+        made: list[Generated] = []
+        budget = self.loader.budget
+        for parameters in makers[name](written, entry.place(name)):
+            if len(made) == budget.limits.objects:
+                raise Refused(f"it makes too many Applications; {budget.limits.more('objects')}", entry.place(name))
+            budget.spend(ENTRY * len(parameters))
+            made.append(Generated(parameters, template))
         selector = entry.get("selector")
         if isinstance(selector, MappingNode):
             made = [each for each in made if is_selected(flattened(each.parameters), selector)]
@@ -104,7 +108,9 @@ class Generation:
     def _list(self, written: MappingNode, place: Place) -> Iterable[Parameters]:
         elements = list(as_sequence(written.get("elements")))
         if isinstance(written.get("elementsYaml"), str):
-            parsed = parse(written["elementsYaml"], place.file)
+            parsed = parse(written["elementsYaml"], place.file, self.loader.limits)
+            if parsed.problems:
+                raise Refused(f"its elementsYaml is no YAML: {parsed.problems[0].message}", place)
             elements += as_sequence(next(iter(parsed.documents), None))
         for element in elements:
             if isinstance(element, MappingNode):
@@ -175,11 +181,13 @@ class Generation:
         for pattern, excludes, place in patterns:
             if excludes:
                 continue
+            self.loader.budget.spend(len(candidates))
             matching = match(pattern)
             found = [candidate for candidate in candidates if matching(candidate)]
             if not found:
                 self.unmatched.append((pattern, place))
             chosen.update(found)
+        self.loader.budget.spend(len(chosen) * len(excluded))
         return sorted(path for path in chosen if not any(matching(path) for matching in excluded))
 
     def _path(self, directory: str, filename: str | None = None) -> Parameters:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from gitops_secrets.manifests.load import Loader, parse_documents
 from gitops_secrets.model.facts import Problem
+from gitops_secrets.model.limits import Limits
 from gitops_secrets.model.nodes import EMPTY_MAPPING, MappingNode, Place, as_mapping, as_sequence, as_text
 from gitops_secrets.rendering.helmfile import merge
 from gitops_secrets.rendering.objects import placed
@@ -22,7 +23,9 @@ class Values(NamedTuple):
     problems: tuple[Problem, ...]
 
 
-def chart_values(helm: MappingNode, directory: str | None, loader: Loader | None, references: Mapping[str, Loader | None], owner: str) -> Values:
+def chart_values(
+    helm: MappingNode, directory: str | None, loader: Loader | None, references: Mapping[str, Loader | None], owner: str, limits: Limits
+) -> Values:
     """The values that `helm` asks for; `directory` of `loader` is the chart where it is in a repository, `references` are other sources by `ref`."""
     reader = _Reader(directory, loader, references, owner)
     if directory is not None and loader is not None:
@@ -35,8 +38,7 @@ def chart_values(helm: MappingNode, directory: str | None, loader: Loader | None
     if isinstance(inline, MappingNode):
         reader.add(inline)
     elif isinstance(helm.get("values"), str):
-        documents = parse_documents(helm["values"], helm.place("values").file).documents
-        reader.add(as_mapping(placed(as_mapping(next(iter(documents), None)), helm.place("values"))))
+        reader.add_text(helm["values"], helm.place("values"), limits)
     for parameter in map(as_mapping, as_sequence(helm.get("parameters"))):
         if "value" in parameter:
             reader.add(value_at_path(as_text(parameter.get("name")), str(parameter["value"]), parameter.place("value")) or EMPTY_MAPPING)
@@ -55,6 +57,15 @@ class _Reader:
 
     def add(self, values: MappingNode) -> None:
         self.values = merge(self.values, values)
+
+    def add_text(self, text: str, place: Place, limits: Limits) -> None:
+        """Values that are written as a text."""
+        loaded = parse_documents(text, place.file, limits)
+        for problem in loaded.problems:
+            if problem.rule == "invalid-yaml":
+                self.complete = False
+                self.problems.append(Problem(f"{self.owner} has values that are no YAML: {problem.message}", place, "build-failed", self.owner))
+        self.add(as_mapping(placed(as_mapping(next(iter(loaded.documents), None)), place)))
 
     def add_file(self, path: str, loader: Loader) -> bool:
         """Is the file there?"""

@@ -21,8 +21,11 @@ from gitops_secrets.rendering.kustomize.names import ReferenceIndex, index_refer
 from gitops_secrets.rendering.kustomize.respelling import respelt
 from gitops_secrets.rendering.kustomize.steps import evaluate
 from gitops_secrets.rendering.kustomize.texts import Texts
+from gitops_secrets.syntax.budget import OBJECT, Budget, BudgetError
 
 VERSION = "v5.8.1"
+# Of what a unit may take. A base that takes so much is not tried again for each that includes it.
+_MOST_OF_IT = 0.5
 _LOCAL_CONFIG = "config.kubernetes.io/local-config"
 _ORIGIN = "config.kubernetes.io/origin"
 _TRANSFORMATIONS = "alpha.config.kubernetes.io/transformations"
@@ -49,6 +52,7 @@ class Builder:
         self.texts = Texts(loader.tree, loader.limits)
         self._kustomizations: dict[str, Kustomization] = {}
         self._bases: dict[tuple[str, int, bool, str | None], Accumulated] = {}
+        self._too_much: dict[tuple[str, int, bool, str | None], LimitError] = {}
         self._builds: dict[str, Build] = {}
         self._default_index: ReferenceIndex | None = None
         self._resources: dict[str, tuple[MappingNode, ...]] = {}
@@ -69,6 +73,7 @@ class Builder:
         return self._build(directory, extra, kustomization)
 
     def _build(self, directory: str, extra: MappingNode | None, written: MappingNode | None) -> Build:
+        self.loader.budget.begin()
         try:
             root = self.read(directory) if written is None else self._checked(written, directory, written.file, ())
         except BuildError as error:
@@ -85,9 +90,11 @@ class Builder:
                 # fluxcd/pkg/kustomize drops fields that it doesn't know, and doesn't mind an empty file.
                 root = Kustomization(fields, directory, root.file, root.problems, root.strict_problems if extra is None else ())
                 state = self._accumulated(root, (), in_use, origin)
+            return self._finished(state, fields, metadata, refusal)
         except LimitError as error:
             return _nothing(directory, error)
-        return self._finished(state, fields, metadata, refusal)
+        except BudgetError as spent:
+            return _nothing(directory, LimitError(str(spent), fields.place()))
 
     # What layers ask for
 
@@ -114,12 +121,20 @@ class Builder:
         known = self._bases.get(key)
         if known is not None and not _would_cycle(known, above):
             return known
+        if key in self._too_much:
+            raise self._too_much[key]
         kustomization = self.read(directory)
         if kustomization.is_component and above:
             raise BuildError(f"{directory} is a Component: list it in components, not in resources")
         before = in_use.is_set
         wrong = self.use_schema(kustomization, in_use) if above else None
-        state = self._accumulated(kustomization, above, in_use, origin)
+        used = self.loader.budget.used
+        try:
+            state = self._accumulated(kustomization, above, in_use, origin)
+        except LimitError as error:
+            if self.loader.budget.used - used > _MOST_OF_IT:
+                self._too_much[key] = error
+            raise
         if wrong is not None:
             state.note([wrong])
         if in_use.is_set and not before:
@@ -194,10 +209,12 @@ class Builder:
             problems.append(refusal)
             failed = True
         drafts = [draft.fork() for draft in state.drafts]
+        budget = self.loader.budget
+        budget.spend(OBJECT * len(drafts))
         try:
             plugins.add_hashes(drafts)
-            update_references(drafts, self._index(state.tables))
-            variables.resolve(drafts, state.variables, state.tables.variable_reference)
+            update_references(drafts, self._index(state.tables), budget)
+            variables.resolve(drafts, state.variables, state.tables.variable_reference, budget)
         except BuildError as error:
             if not (isinstance(error, NotFoundError) and not state.is_complete):
                 problems.append(Problem(error.message, error.place or fields.place(), "build-failed"))
@@ -210,7 +227,7 @@ class Builder:
         try:
             drafts = order.ordered(drafts, fields.get("sortOptions"))
             if "managedByLabel" in metadata:
-                self._label_manager(drafts, fields)
+                self._label_manager(drafts, fields, budget)
         except BuildError as error:
             problems.append(Problem(error.message, error.place or fields.place("sortOptions"), "build-failed"))
             failed = True
@@ -233,11 +250,11 @@ class Builder:
         return index_references(tables.name_reference)
 
     @staticmethod
-    def _label_manager(drafts: list[Draft], fields: MappingNode) -> None:
+    def _label_manager(drafts: list[Draft], fields: MappingNode, budget: Budget) -> None:
         place = as_sequence(fields.get("buildMetadata")).place()
         pairs = MappingNode(place.file, 0)
         pairs.put("app.kubernetes.io/managed-by", f"kustomize-{VERSION}", place)
-        transformers.set_labels(drafts, pairs, (transformers.metadata_labels_spec(),))
+        transformers.set_labels(drafts, pairs, (transformers.metadata_labels_spec(),), budget)
 
     def _resource(self, draft: Draft, metadata: list[str]) -> MappingNode:
         node = self._with_annotations(draft, metadata)

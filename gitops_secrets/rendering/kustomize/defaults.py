@@ -50,6 +50,12 @@ class FieldTables(NamedTuple):
     images: tuple[FieldSpec, ...] = ()
     replicas: tuple[FieldSpec, ...] = ()
 
+    @property
+    def size(self) -> int:
+        """How many fields there are in all."""
+        references = sum(len(reference.fields) for reference in self.name_reference)
+        return sum(len(getattr(self, name)) for name in self._fields if name != "name_reference") + references
+
     def merge(self, other: FieldTables) -> FieldTables:
         """Both together, sorted as kustomize sorts them: which of two specs for one path is kept depends on that. Raises `BuildError` for a conflict."""
         if other is self or not any(other) or (other is default_tables() and self is merged_defaults()):

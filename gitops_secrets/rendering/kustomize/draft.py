@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from gitops_secrets.manifests.secrets import REDACTED
 from gitops_secrets.model.nodes import MappingNode, Place, SequenceNode, as_mapping
 from gitops_secrets.rendering.kustomize.scopes import CLUSTER_SCOPED
+from gitops_secrets.syntax.budget import Budget
 
 DEFAULT_NAMESPACE = "default"
 # What kustomize takes for the namespace of an object that has none (kyaml/resid, TotallyNotANamespace); selectors can match it.
@@ -165,6 +166,12 @@ class Draft:
                 return True
         return False
 
+    def become(self, node: MappingNode, budget: Budget) -> None:
+        """Takes the place of what it was; what had to be copied for it counts. Raises `BudgetError`."""
+        if node is not self.node:
+            budget.spend(_copied(self.node, node))
+            self.node = node
+
     def remember(self) -> None:
         """Stores what it is called now, before a change of that."""
         now = self.identity
@@ -175,6 +182,27 @@ class Draft:
         """Where its name is written."""
         metadata = self.node.get("metadata")
         return metadata.place("name") if isinstance(metadata, MappingNode) else self.node.place()
+
+
+def _copied(old: MappingNode | SequenceNode, new: MappingNode | SequenceNode) -> int:
+    """How many entries the containers have in which two states differ."""
+    count = len(new)
+    if isinstance(new, MappingNode) and isinstance(old, MappingNode):
+        pairs = [(old.get(key), value) for key, value in new.items()]
+    else:
+        pairs = list(zip(old, new, strict=False))
+    for before, after in pairs:
+        if before is not after and isinstance(after, MappingNode | SequenceNode) and isinstance(before, MappingNode | SequenceNode):
+            count += _copied(before, after)
+    return count
+
+
+def spend_size(value: Any, budget: Budget) -> None:
+    """Counts all that a value holds, each time that it is reached: values that hold others twice stand for more than is there. Raises `BudgetError`."""
+    if isinstance(value, MappingNode | SequenceNode):
+        budget.spend(1 + len(value))
+        for item in value.values() if isinstance(value, MappingNode) else value:
+            spend_size(item, budget)
 
 
 def identity_of(node: MappingNode) -> Identity:

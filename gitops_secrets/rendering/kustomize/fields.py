@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple
 
 from gitops_secrets.model.nodes import MappingNode, Mark, Place, SequenceNode, unpack
 from gitops_secrets.rendering.kustomize.draft import BuildError, Identity
+from gitops_secrets.syntax.budget import ENTRY, Budget
 
 # What an edit puts in place of a value. Gets what is there (None where it has just been created) and returns the new value.
 Change = Callable[[Any], Any]
@@ -181,13 +182,14 @@ def replace_scalar(value: Any) -> Change:
     return change
 
 
-def set_entries(entries: Iterable[tuple[str, Any, Place]]) -> Change:
+def set_entries(entries: Iterable[tuple[str, Any, Place]], budget: Budget) -> Change:
     """A change that sets keys of a mapping. Raises `BuildError` at anything but a mapping."""
     wanted = tuple(entries)
 
     def change(old: Any) -> Any:
         if old is not None and not isinstance(old, MappingNode):
             raise BuildError("expected a mapping, found something else")
+        budget.spend(ENTRY * len(wanted))
         copy = MappingNode() if old is None else old.copy()
         for key, value, place in wanted:
             copy.put(key, value, place)

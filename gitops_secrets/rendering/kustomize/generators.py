@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from gitops_secrets.model.nodes import MappingNode, Place, as_mapping, as_sequence
 from gitops_secrets.rendering.kustomize.draft import BuildError, Draft, Hidden, scalar_text
 from gitops_secrets.rendering.kustomize.texts import Texts
+from gitops_secrets.syntax.budget import ENTRY, Budget
 
 BASE64_LINE = 70
 BEHAVIORS = ("create", "replace", "merge")
@@ -24,7 +25,7 @@ class _Pair(NamedTuple):
     place: Place
 
 
-def generate(kind: str, written: MappingNode, options: MappingNode, read: ReadFile) -> Draft:
+def generate(kind: str, written: MappingNode, options: MappingNode, read: ReadFile, budget: Budget) -> Draft:
     """The ConfigMap or Secret that an entry of `configMapGenerator` or `secretGenerator` stands for.
 
     `options` are the `generatorOptions` of the kustomization. Every field has the place of the entry that states it. Raises `BuildError`.
@@ -34,7 +35,7 @@ def generate(kind: str, written: MappingNode, options: MappingNode, read: ReadFi
     if not name:
         raise BuildError(f"a generated {kind} needs a name", entry)
     pairs = {}
-    for pair in _pairs(written, read):
+    for pair in _pairs(written, read, budget):
         if pair.key in pairs:
             raise BuildError(f"{kind} {name} repeats the key {pair.key!r}", pair.place)
         pairs[pair.key] = pair
@@ -85,12 +86,12 @@ def _merged_options(own: MappingNode, shared: MappingNode, field: str) -> Mappin
     return entries
 
 
-def _pairs(written: MappingNode, read: ReadFile) -> Iterator[_Pair]:
+def _pairs(written: MappingNode, read: ReadFile, budget: Budget) -> Iterator[_Pair]:
     env_files = as_sequence(written.get("envs"))
     for index, path in enumerate(env_files):
-        yield from _env_pairs(path, env_files.place(index), read)
+        yield from _env_pairs(path, env_files.place(index), read, budget)
     if written.get("env"):
-        yield from _env_pairs(written["env"], written.place("env"), read)
+        yield from _env_pairs(written["env"], written.place("env"), read, budget)
     literals = as_sequence(written.get("literals"))
     for index, literal in enumerate(literals):
         yield _literal_pair(literal, literals.place(index))
@@ -119,8 +120,9 @@ def _file_pair(source: Any, place: Place, read: ReadFile) -> _Pair:
     return _Pair(key, read(path, place), place)
 
 
-def _env_pairs(path: Any, place: Place, read: ReadFile) -> Iterator[_Pair]:
+def _env_pairs(path: Any, place: Place, read: ReadFile, budget: Budget) -> Iterator[_Pair]:
     content = read(scalar_text(path), place)
+    budget.spend(ENTRY * content.count(b"\n"))
     for number, line in enumerate(content.split(b"\n")):
         if not number:
             line = line.removeprefix(b"\xef\xbb\xbf")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from gitops_secrets.model.nodes import MappingNode, Place, SequenceNode
-from gitops_secrets.rendering.kustomize.draft import BuildError, Hidden, OtherStateError, scalar_text
+from gitops_secrets.rendering.kustomize.draft import BuildError, Hidden, OtherStateError, scalar_text, spend_size
+from gitops_secrets.syntax.budget import Budget
 
 OPERATIONS = ("add", "remove", "replace", "move", "copy", "test")
 
@@ -49,12 +50,12 @@ def _pointer(path: str) -> tuple[str, ...]:
     return tuple(part.replace("~1", "/").replace("~0", "~") for part in parts[1:])
 
 
-def apply_operations(resource: MappingNode, operations: tuple[Operation, ...]) -> MappingNode:
+def apply_operations(resource: MappingNode, operations: tuple[Operation, ...], budget: Budget) -> MappingNode:
     """`resource` after all steps. Raises `BuildError`, with the place of the step, where one doesn't apply."""
     result: Any = resource
     for operation in operations:
         try:
-            result = _apply(result, operation)
+            result = _apply(result, operation, budget)
         except BuildError as error:
             raise type(error)(f"{operation.kind} {operation.written}: {error.message}", operation.place) from error
     if not isinstance(result, MappingNode):
@@ -62,22 +63,24 @@ def apply_operations(resource: MappingNode, operations: tuple[Operation, ...]) -
     return result
 
 
-def _apply(document: Any, operation: Operation) -> Any:
+def _apply(document: Any, operation: Operation, budget: Budget) -> Any:
     path, value, place = operation.path, operation.value, operation.value_place
     if operation.kind == "add":
-        return _add(document, path, value, place)
+        return _add(document, path, value, place, budget)
     if operation.kind == "remove":
-        return _remove(document, path)[0]
+        return _remove(document, path, budget)[0]
     if operation.kind == "replace":
-        return _replace(document, path, value, place)
+        return _replace(document, path, value, place, budget)
     if operation.kind == "test":
         if not _equal(_look_up(document, path), value):
             raise OtherStateError("the test failed: the value is another one")
         return document
     if operation.kind == "move":
-        document, moved = _remove(document, operation.source)
-        return _add(document, path, moved, operation.place)
-    return _add(document, path, _look_up(document, operation.source), operation.place)
+        document, moved = _remove(document, operation.source, budget)
+        return _add(document, path, moved, operation.place, budget)
+    copied = _look_up(document, operation.source)
+    spend_size(copied, budget)
+    return _add(document, path, copied, operation.place, budget)
 
 
 def _parent(path: tuple[str, ...]) -> tuple[tuple[str, ...], str]:
@@ -86,21 +89,23 @@ def _parent(path: tuple[str, ...]) -> tuple[tuple[str, ...], str]:
     return path[:-1], path[-1]
 
 
-def _update(node: Any, path: tuple[str, ...], change: Any) -> Any:
+def _update(node: Any, path: tuple[str, ...], change: Any, budget: Budget) -> Any:
     """`node` with the container at `path` replaced by what `change` makes of it, copying what lies on the way."""
+    if isinstance(node, MappingNode | SequenceNode):
+        budget.spend(1 + len(node))
     if not path:
         if not isinstance(node, MappingNode | SequenceNode):
             raise OtherStateError("what lies above it is not there")
         return change(node.copy())
     key = path[0]
     if isinstance(node, MappingNode) and key in node:
-        changed = _update(node[key], path[1:], change)
+        changed = _update(node[key], path[1:], change, budget)
         copy = node.copy()
         copy[key] = changed
         return copy
     if isinstance(node, SequenceNode):
         index = _index(node, key)
-        changed = _update(node[index], path[1:], change)
+        changed = _update(node[index], path[1:], change, budget)
         items = node.copy()
         items[index] = changed
         return items
@@ -121,7 +126,7 @@ def _number(key: str) -> int:
         raise BuildError(f"{key!r} is no index of a list") from None
 
 
-def _add(document: Any, path: tuple[str, ...], value: Any, place: Place) -> Any:
+def _add(document: Any, path: tuple[str, ...], value: Any, place: Place, budget: Budget) -> Any:
     above, key = _parent(path)
 
     def change(node: Any) -> Any:
@@ -138,10 +143,10 @@ def _add(document: Any, path: tuple[str, ...], value: Any, place: Place) -> Any:
             node.marks.insert(position, place)
         return node
 
-    return _update(document, above, change)
+    return _update(document, above, change, budget)
 
 
-def _remove(document: Any, path: tuple[str, ...]) -> tuple[Any, Any]:
+def _remove(document: Any, path: tuple[str, ...], budget: Budget) -> tuple[Any, Any]:
     above, key = _parent(path)
     removed: list[Any] = []
 
@@ -157,10 +162,10 @@ def _remove(document: Any, path: tuple[str, ...]) -> tuple[Any, Any]:
             node.marks.pop(index)
         return node
 
-    return _update(document, above, change), removed[0]
+    return _update(document, above, change, budget), removed[0]
 
 
-def _replace(document: Any, path: tuple[str, ...], value: Any, place: Place) -> Any:
+def _replace(document: Any, path: tuple[str, ...], value: Any, place: Place, budget: Budget) -> Any:
     if not path:
         return value
     above, key = _parent(path)
@@ -174,7 +179,7 @@ def _replace(document: Any, path: tuple[str, ...], value: Any, place: Place) -> 
             node.marks[index] = place
         return node
 
-    return _update(document, above, change)
+    return _update(document, above, change, budget)
 
 
 def _look_up(document: Any, path: tuple[str, ...]) -> Any:

@@ -18,6 +18,7 @@ from gitops_secrets.rendering.kustomize.draft import BuildError, Draft, LimitErr
 from gitops_secrets.rendering.kustomize.origins import append_path, built_in_origin, file_origin, note_transformation
 from gitops_secrets.rendering.kustomize.variables import Variable
 from gitops_secrets.repository.tree import join
+from gitops_secrets.syntax.budget import Budget, BudgetError
 
 # As kustomize takes an entry for a repository or a file elsewhere (api/internal/git, repospec).
 _REMOTE = re.compile(
@@ -42,6 +43,11 @@ class Layer:
         """The fields of the kustomization."""
         return self.kustomization.fields
 
+    @property
+    def budget(self) -> Budget:
+        """What of it is left."""
+        return self.session.loader.budget
+
     @contextmanager
     def attempt(self, place: Place) -> Iterator[None]:
         """Turns a refusal of what is done inside into a problem; at `place` unless it knows better."""
@@ -49,6 +55,8 @@ class Layer:
             yield
         except LimitError:
             raise
+        except BudgetError as spent:
+            raise LimitError(str(spent), place) from spent
         except BuildError as error:
             may_be_there = isinstance(error, NotFoundError) and not self.state.is_complete
             may_differ = isinstance(error, OtherStateError) and self.state.opaque
@@ -112,13 +120,15 @@ class Layer:
         self.state.tables = self.state.tables.merge(base.tables)
         for variable in base.variables.values():
             self.add_variable(variable)
+        self.budget.spend(len(base.drafts))
         return [draft.fork() for draft in base.drafts]
 
     def _take_notes(self, other: Accumulated) -> None:
-        self.state.problems += other.problems
-        self.state.opaque += other.opaque
-        self.state.charts += other.charts
-        self.state.outside += other.outside
+        # A base that is included twice at each of many levels says the same a million times.
+        self.state.problems = list(dict.fromkeys((*self.state.problems, *other.problems)))
+        self.state.opaque = list(dict.fromkeys((*self.state.opaque, *other.opaque)))
+        self.state.charts = list({chart.place: chart for chart in (*self.state.charts, *other.charts)}.values())
+        self.state.outside = list(dict.fromkeys((*self.state.outside, *other.outside)))
         self.state.inputs |= other.inputs
         self.state.directories |= other.directories
         self.state.failed |= other.failed
@@ -151,14 +161,18 @@ class Layer:
         self._note_outside(path, entry, place)
         self.state.inputs.add(path)
         try:
-            return self.session.loader.content(path)
+            content = self.session.loader.content(path)
         except FileNotFoundError as error:
             raise BuildError(f"{entry} can't be read: {error}", place) from None
+        self.budget.spend_text(len(content))
+        return content
 
     def text_of(self, entry: str) -> str:
         """The text of a file that was read before; nothing of one elsewhere."""
         path = join(self.kustomization.directory, entry)
-        return "\n".join(self.session.texts.lines(path)) if path is not None else ""
+        lines = self.session.texts.lines(path) if path is not None else []
+        self.budget.spend(len(lines))
+        return "\n".join(lines)
 
     def documents_at(self, entry: str, place: Place) -> Documents:
         """The documents of a file that the kustomization names; none of one elsewhere. Raises `BuildError` if it is not there."""
@@ -219,7 +233,7 @@ class Layer:
         """Applies an entry of `replicas`. Raises `BuildError`."""
         count = entry.get("count")
         number = count if isinstance(count, int) else 0
-        transformers.set_replicas(self.state.drafts, scalar_text(entry.get("name")), number, entry.place("count"), tables.replicas)
+        transformers.set_replicas(self.state.drafts, scalar_text(entry.get("name")), number, entry.place("count"), tables.replicas, self.budget)
 
     def replacements_of(self, entry: MappingNode, place: Place) -> list[MappingNode]:
         """The replacements that an entry states, itself or in a file. Raises `BuildError`."""

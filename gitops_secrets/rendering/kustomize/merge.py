@@ -7,11 +7,12 @@ A patch is laid over a resource: mappings are merged key by key, null removes, l
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from gitops_secrets.model.nodes import MappingNode, Mark, Place, SequenceNode, unpack
 from gitops_secrets.rendering.kustomize.draft import BuildError, scalar_text
 from gitops_secrets.rendering.kustomize.schema import Field, FieldTypes, Schema
+from gitops_secrets.syntax.budget import Budget
 
 DIRECTIVE = "$patch"
 
@@ -23,29 +24,33 @@ class _Missing:
 MISSING = _Missing()
 
 
-# Is the null at a key of a mapping written out (`null` or `~`), and so kept by a merge? One that is left empty goes.
-IsWritten = Callable[[MappingNode, str], bool]
+class Walk(NamedTuple):
+    """What is asked on the way through both sides, and what the way may cost."""
+
+    # Is the null at a key of a mapping written out (`null` or `~`), and so kept by a merge? One that is left empty goes.
+    is_written: Callable[[MappingNode, str], bool]
+    budget: Budget
 
 
-def merge(resource: MappingNode, patch: MappingNode, schema: Schema, is_written: IsWritten) -> MappingNode | None:
+def merge(resource: MappingNode, patch: MappingNode, schema: Schema, walk: Walk) -> MappingNode | None:
     """`resource` with `patch` laid over it; None if the patch deletes it. Raises `BuildError` for types that don't fit and unknown directives."""
     types = schema.type_of(scalar_text(resource.get("apiVersion")), scalar_text(resource.get("kind")))
-    merged = _merge_mapping(resource, patch, types, is_written)
+    merged = _merge_mapping(resource, patch, types, walk)
     return merged if isinstance(merged, MappingNode) else None
 
 
-def _merge_value(old: Any, new: Any, field: Field, is_written: IsWritten) -> Any:
+def _merge_value(old: Any, new: Any, field: Field, walk: Walk) -> Any:
     """What becomes of a field; MISSING if it goes. `old` or `new` is MISSING where only one side has it."""
     first = new if old is MISSING or old is None else old
     if first is MISSING or first is None:
         return _merge_nothing(old, new)
     if isinstance(first, MappingNode):
         _expect(new, MappingNode, "a mapping")
-        return _merge_mapping(old, new, field.type, is_written)
+        return _merge_mapping(old, new, field.type, walk)
     if isinstance(first, SequenceNode):
         _expect(new, SequenceNode, "a list")
         if field.keys is not None:
-            return _merge_list(old, new, field.type, field.keys, is_written)
+            return _merge_list(old, new, field.type, field.keys, walk)
     elif isinstance(new, MappingNode | SequenceNode):
         raise BuildError("the patch has a mapping or list where the resource has a plain value")
     result = old if new is MISSING else new
@@ -62,9 +67,9 @@ def _merge_nothing(old: Any, new: Any) -> Any:
     return old if new is MISSING else MISSING
 
 
-def _merge_mapping(old: Any, new: Any, types: FieldTypes | None, is_written: IsWritten) -> Any:
+def _merge_mapping(old: Any, new: Any, types: FieldTypes | None, walk: Walk) -> Any:
     if new is MISSING and types is None:
-        return _without_empty(old, is_written)
+        return _without_empty(old, walk)
     directive = "merge"
     if isinstance(new, MappingNode):
         directive = _directive(new.get(DIRECTIVE))
@@ -82,39 +87,41 @@ def _merge_mapping(old: Any, new: Any, types: FieldTypes | None, is_written: IsW
         return MISSING
     elif directive == "replace":
         old = new
-    return _merge_fields(old, new, types, is_written)
+    return _merge_fields(old, new, types, walk)
 
 
-def _without_empty(node: MappingNode, is_written: IsWritten) -> MappingNode:
+def _without_empty(node: MappingNode, walk: Walk) -> MappingNode:
     """`node` as a merge leaves what the patch doesn't speak of: keys without a value go, those in lists stay."""
+    walk.budget.spend(len(node))
     result: MappingNode | None = None
     for key, value in node.items():
         if value is None:
-            if not is_written(node, key):
+            if not walk.is_written(node, key):
                 result = result or node.copy()
                 result.remove(key)
         elif isinstance(value, MappingNode):
-            changed = _without_empty(value, is_written)
+            changed = _without_empty(value, walk)
             if changed is not value:
                 result = result or node.copy()
                 result[key] = changed
     return node if result is None else result
 
 
-def _merge_fields(old: MappingNode, new: Any, types: FieldTypes | None, is_written: IsWritten) -> MappingNode:
+def _merge_fields(old: MappingNode, new: Any, types: FieldTypes | None, walk: Walk) -> MappingNode:
     result: MappingNode | None = None
     additions = new if isinstance(new, MappingNode) else MappingNode()
     keys = list(old) if new is old else [*old, *(key for key in additions if key not in old)]
+    walk.budget.spend(len(keys))
     for key in keys:
         before = old.get(key, MISSING)
         after = additions.get(key, MISSING)
         field = (types.get(key) if types is not None else None) or _PLAIN
-        if before is None and after is MISSING and not is_written(old, key):
+        if before is None and after is MISSING and not walk.is_written(old, key):
             merged = MISSING
         elif after is MISSING and field is _PLAIN and not isinstance(before, MappingNode):
             continue
         else:
-            merged = _merge_value(before, after, field, is_written)
+            merged = _merge_value(before, after, field, walk)
         if merged is before:
             continue
         if result is None:
@@ -148,7 +155,7 @@ def _directive(value: Any) -> str:
 _Entry = tuple[Any, Place]
 
 
-def _merge_list(old: Any, new: Any, types: FieldTypes | None, keys: tuple[str, ...], is_written: IsWritten) -> Any:
+def _merge_list(old: Any, new: Any, types: FieldTypes | None, keys: tuple[str, ...], walk: Walk) -> Any:
     directive = "merge"
     if old is MISSING or old is None:
         old = new  # with its directive: kustomize looks for one only where there is a list to merge with
@@ -170,7 +177,7 @@ def _merge_list(old: Any, new: Any, types: FieldTypes | None, keys: tuple[str, .
     else:
         keys = ("",)
         values = _distinct([(scalar_text(item),) for item, _ in [*(after or []), *before]])
-    merged = _merge_entries(before, after, Field(types), keys, values, is_written)
+    merged = _merge_entries(before, after, Field(types), keys, values, walk)
     return _list_of(old, merged)
 
 
@@ -233,7 +240,7 @@ def _merge_entries(
     item_field: Field,
     keys: tuple[str, ...],
     all_values: list[tuple[str, ...]],
-    is_written: IsWritten,
+    walk: Walk,
 ) -> list[_Entry]:
     """Merges item by item: those of the patch first, in its order, then what only the resource has."""
     if len(keys) > 1:
@@ -241,13 +248,15 @@ def _merge_entries(
     merged: list[_Entry] = []
     valid_keys = keys
     same = after is before
+    # Every item is looked for among all others.
+    walk.budget.spend(len(all_values) * (len(all_values) + len(before)) // 4)
     for values in all_values:
         valid_keys, valid_values = _valid_keys(all_values, values, keys)
         index = _find(before, valid_keys, valid_values)
         patch_index = _find(after, valid_keys, valid_values) if after is not None else None
         old = MISSING if index is None else before[index][0]
         new = MISSING if patch_index is None or after is None else after[patch_index][0]
-        item = _merge_value(old, new, item_field, is_written)
+        item = _merge_value(old, new, item_field, walk)
         if item is MISSING or item is None or (isinstance(item, MappingNode) and not item):
             before = _set_entry(before, None, valid_keys, valid_values)
             if same:

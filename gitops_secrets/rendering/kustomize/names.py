@@ -8,6 +8,7 @@ from typing import Any
 from gitops_secrets.model.nodes import MappingNode, SequenceNode, as_mapping, as_sequence
 from gitops_secrets.rendering.kustomize.draft import BuildError, Draft, scalar_text
 from gitops_secrets.rendering.kustomize.fields import FieldSpec, NameReference, edit, split_path
+from gitops_secrets.syntax.budget import Budget
 
 # Fields that may hold names, by the kind of the referrer; those of any kind under the empty one.
 ReferenceIndex = dict[str, list[tuple[NameReference, FieldSpec]]]
@@ -22,7 +23,7 @@ def index_references(references: Iterable[NameReference]) -> ReferenceIndex:
     return index
 
 
-def update_references(drafts: list[Draft], index: ReferenceIndex) -> None:
+def update_references(drafts: list[Draft], index: ReferenceIndex, budget: Budget) -> None:
     """Writes the names that resources have now into what refers to them. Raises `BuildError` where a name could mean several."""
     by_old_name: dict[str, list[Draft]] = {}
     for draft in drafts:
@@ -38,13 +39,16 @@ def update_references(drafts: list[Draft], index: ReferenceIndex) -> None:
         original = draft.original
         for reference, spec in (*index.get(original.kind, ()), *index[""]):
             if spec.selects(original) and (renamed or not spec.path.endswith(("name", "Name"))):
-                _Referrer(draft, reference, spec, by_old_name, drafts).update()
+                _Referrer(draft, reference, spec, by_old_name, drafts, budget).update()
 
 
 class _Referrer:
     """One field of one resource that may hold a name."""
 
-    def __init__(self, draft: Draft, reference: NameReference, spec: FieldSpec, by_old_name: dict[str, list[Draft]], drafts: list[Draft]) -> None:
+    def __init__(
+        self, draft: Draft, reference: NameReference, spec: FieldSpec, by_old_name: dict[str, list[Draft]], drafts: list[Draft], budget: Budget
+    ) -> None:
+        self.budget = budget
         self.drafts = drafts
         self.draft = draft
         self.reference = reference
@@ -54,7 +58,7 @@ class _Referrer:
     def update(self) -> None:
         try:
             # A name keeps its place: it is edited where it is written.
-            self.draft.node = edit(self.draft.node, split_path(self.spec.path), self._update, None)
+            self.draft.become(edit(self.draft.node, split_path(self.spec.path), self._update, None), self.budget)
         except BuildError as error:
             raise BuildError(f"{self.spec.path} of {self.draft.identity}: {error.message}", error.place or self.draft.place) from error
 
@@ -106,6 +110,7 @@ class _Referrer:
 
     def _reachable(self, drafts: list[Draft]) -> list[Draft]:
         """What the referrer could mean from its namespace."""
+        self.budget.spend(len(drafts))
         referrer = self.draft.identity
         if referrer.is_cluster_scoped:
             return drafts

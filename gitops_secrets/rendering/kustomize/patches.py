@@ -10,11 +10,11 @@ from gitops_secrets.model.nodes import MappingNode, SequenceNode, as_mapping
 from gitops_secrets.rendering.kustomize.draft import BuildError, Draft, NotFoundError, identity_of, scalar_text
 from gitops_secrets.rendering.kustomize.json_patch import Operation, apply_operations, read_operations
 from gitops_secrets.rendering.kustomize.manifests import expand_lists
-from gitops_secrets.rendering.kustomize.merge import DIRECTIVE, MISSING, merge
+from gitops_secrets.rendering.kustomize.merge import DIRECTIVE, MISSING, Walk, merge
 from gitops_secrets.rendering.kustomize.respelling import respelt, respelt_patch
 from gitops_secrets.rendering.kustomize.schema import Schema
 from gitops_secrets.rendering.kustomize.texts import Texts
-from gitops_secrets.syntax.yaml import parse
+from gitops_secrets.syntax.budget import Budget
 
 
 class Patch(NamedTuple):
@@ -29,6 +29,7 @@ class MergeContext(NamedTuple):
 
     schema: Schema
     texts: Texts
+    budget: Budget
 
 
 def read_patch(documents: Iterable[Any], text: str, texts: Texts) -> Patch:
@@ -39,16 +40,16 @@ def read_patch(documents: Iterable[Any], text: str, texts: Texts) -> Patch:
     if isinstance(listed[0], SequenceNode):
         return Patch(operations=read_operations(respelt_patch(listed[0], texts)))
     try:
-        return Patch(merges=tuple(respelt(merge, texts) for merge in _restored(list(expand_lists(listed)), text)))
+        return Patch(merges=tuple(respelt(merge, texts) for merge in _restored(list(expand_lists(listed)), text, texts)))
     except BuildError as error:
         raise BuildError(f"neither a strategic merge nor a JSON patch: {error.message}", error.place) from error
 
 
-def _restored(patches: list[MappingNode], text: str) -> list[MappingNode]:
+def _restored(patches: list[MappingNode], text: str, texts: Texts) -> list[MappingNode]:
     """Patches of Secrets, whose values were all cut at loading, with what is no value: null, which removes a key, and directives."""
     if not any(patch.get("kind") == "Secret" for patch in patches):
         return patches
-    written = expand_lists(parse(text, "").documents)
+    written = expand_lists(texts.values(text))
     return [_with_directives(patch, as_written) if patch.get("kind") == "Secret" else patch for patch, as_written in zip(patches, written, strict=True)]
 
 
@@ -65,7 +66,7 @@ def _with_directives(patch: MappingNode, written: MappingNode) -> MappingNode:
     return result
 
 
-def apply_operations_to(drafts: Iterable[Draft], operations: tuple[Operation, ...], *, trimmed: bool, remember: bool = True) -> None:
+def apply_operations_to(drafts: Iterable[Draft], operations: tuple[Operation, ...], budget: Budget, *, trimmed: bool, remember: bool = True) -> None:
     """Applies the steps of a JSON patch to all of `drafts`; those about what the loader leaves out of definitions say nothing if they are `trimmed`.
 
     Raises `BuildError` where one doesn't apply.
@@ -77,7 +78,7 @@ def apply_operations_to(drafts: Iterable[Draft], operations: tuple[Operation, ..
         if remember:
             draft.remember()
         try:
-            draft.node = apply_operations(draft.node, steps)
+            draft.node = apply_operations(draft.node, steps, budget)
             draft.is_json = True
         except BuildError as error:
             raise type(error)(f"{draft.identity}: {error.message}", error.place) from error
@@ -148,10 +149,10 @@ class Merge:
         if scalar_text(self.patch.get(DIRECTIVE)) == "replace":
             return True  # kustomize drops the replacement of a whole object
         is_written = _always if draft.is_json else self.context.texts.is_written
-        merged = merge(before, self.patch, self.context.schema, is_written)
+        merged = merge(before, self.patch, self.context.schema, Walk(is_written, self.context.budget))
         if not merged:
             return False
-        draft.node = self._with_identity(merged, before)
+        draft.become(self._with_identity(merged, before), self.context.budget)
         return True
 
     def _with_identity(self, merged: MappingNode, before: MappingNode) -> MappingNode:

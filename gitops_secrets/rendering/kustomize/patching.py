@@ -13,6 +13,8 @@ from gitops_secrets.rendering.kustomize.layer import Layer
 from gitops_secrets.rendering.kustomize.patches import Merge, MergeContext, Patch, apply_operations_to, find_target, read_patch
 from gitops_secrets.rendering.kustomize.selector import read_selector, select
 
+_COMPARED = 8  # objects that are told apart in the time of a step
+
 
 def _is_json(text: str) -> bool:
     try:
@@ -50,13 +52,13 @@ class Patching(NamedTuple):
         if patch.operations:
             raise BuildError("expected a strategic merge patch, found a JSON patch")
         for document in patch.merges:
-            target = find_target(self.layer.state.drafts, document)
+            target = self._find_target(document)
             self._merge_into([target], Merge(document, self._context, selected=True))
         return len(patch.merges)
 
     @property
     def _context(self) -> MergeContext:
-        return MergeContext(self.layer.schema.schema, self.layer.session.texts)
+        return MergeContext(self.layer.schema.schema, self.layer.session.texts, self.layer.budget)
 
     def apply_patches(self) -> None:
         entries = require_list(self.layer.fields, "patches")
@@ -90,7 +92,7 @@ class Patching(NamedTuple):
         if patch.operations:
             if target is None:
                 raise BuildError("a JSON patch needs a target")
-            apply_operations_to(self._select(target, place), patch.operations, trimmed=not self.layer.session.loader.whole)
+            apply_operations_to(self._select(target, place), patch.operations, self.layer.budget, trimmed=not self.layer.session.loader.whole)
         elif patch.merges and target is not None:
             if len(patch.merges) > 1:
                 raise BuildError("a patch of several documents can't have a target")
@@ -98,10 +100,15 @@ class Patching(NamedTuple):
             self._merge_into(self._select(target, place), merge)
         else:
             for document in patch.merges:
-                found = find_target(self.layer.state.drafts, document)
+                found = self._find_target(document)
                 self._merge_into([found], Merge(document, self._context, selected=False, rename=rename, rekind=rekind))
 
+    def _find_target(self, document: MappingNode) -> Draft:
+        self.layer.budget.spend(len(self.layer.state.drafts) // _COMPARED)
+        return find_target(self.layer.state.drafts, document)
+
     def _select(self, target: Any, place: Place) -> list[Draft]:
+        self.layer.budget.spend(len(self.layer.state.drafts) // _COMPARED)
         selector = read_selector(target)
         found = select(self.layer.state.drafts, selector)
         if not found and self.layer.state.is_complete:
@@ -151,4 +158,4 @@ class Patching(NamedTuple):
         patch = self.read_patch(entry, key, place)
         if not patch.operations:
             raise BuildError("a JSON patch needs operations", place)
-        apply_operations_to(self._select(target, place), patch.operations, trimmed=not self.layer.session.loader.whole, remember=False)
+        apply_operations_to(self._select(target, place), patch.operations, self.layer.budget, trimmed=not self.layer.session.loader.whole, remember=False)

@@ -74,7 +74,7 @@ def run_generators(layer: Layer) -> None:
             if kind == "IAMPolicyGenerator":
                 draft = _workload_identity(config.node)
             else:
-                draft = generators.generate(_GENERATORS[kind], config.node, EMPTY_MAPPING, layer.read_file)
+                draft = generators.generate(_GENERATORS[kind], config.node, EMPTY_MAPPING, layer.read_file, layer.budget)
             layer.absorb(draft, configured_origin(config))
 
 
@@ -128,19 +128,19 @@ def _namespace(layer: Layer, config: MappingNode, place: Place) -> None:
         raise BuildError(f"setRoleBindingSubjects is defaultOnly, none or allServiceAccounts, not {subjects!r}", config.place("setRoleBindingSubjects"))
     if namespace:
         unset_only = config.get("unsetOnly") is True
-        transformers.set_namespace(layer.state.drafts, namespace, metadata.place("namespace"), _specs(config), unset_only, subjects)
+        transformers.set_namespace(layer.state.drafts, namespace, metadata.place("namespace"), _specs(config), layer.budget, unset_only, subjects)
 
 
 def _prefix(layer: Layer, config: MappingNode, place: Place) -> None:
     if config.get("fieldSpecs") is None:
         raise BuildError("fieldSpecs is missing", place)
-    transformers.add_affix(layer.state.drafts, scalar_text(config.get("prefix")), _specs(config), at_end=False)
+    transformers.add_affix(layer.state.drafts, scalar_text(config.get("prefix")), _specs(config), layer.budget, at_end=False)
 
 
 def _suffix(layer: Layer, config: MappingNode, place: Place) -> None:
     if config.get("fieldSpecs") is None:
         raise BuildError("fieldSpecs is missing", place)
-    transformers.add_affix(layer.state.drafts, scalar_text(config.get("suffix")), _specs(config), at_end=True)
+    transformers.add_affix(layer.state.drafts, scalar_text(config.get("suffix")), _specs(config), layer.budget, at_end=True)
 
 
 def _prefix_and_suffix(layer: Layer, config: MappingNode, place: Place) -> None:
@@ -149,11 +149,11 @@ def _prefix_and_suffix(layer: Layer, config: MappingNode, place: Place) -> None:
 
 
 def _labels(layer: Layer, config: MappingNode, place: Place) -> None:
-    transformers.set_labels(layer.state.drafts, as_mapping(config.get("labels")), _specs(config))
+    transformers.set_labels(layer.state.drafts, as_mapping(config.get("labels")), _specs(config), layer.budget)
 
 
 def _annotations(layer: Layer, config: MappingNode, place: Place) -> None:
-    transformers.set_labels(layer.state.drafts, as_mapping(config.get("annotations")), _specs(config))
+    transformers.set_labels(layer.state.drafts, as_mapping(config.get("annotations")), _specs(config), layer.budget)
 
 
 def _patch(layer: Layer, config: MappingNode, place: Place) -> None:
@@ -175,7 +175,7 @@ def _merge_patch(layer: Layer, config: MappingNode, place: Place) -> None:
 
 
 def _image(layer: Layer, config: MappingNode, place: Place) -> None:
-    transformers.set_images(layer.state.drafts, transformers.read_image(as_mapping(config.get("imageTag"))), _specs(config))
+    transformers.set_images(layer.state.drafts, transformers.read_image(as_mapping(config.get("imageTag"))), _specs(config), layer.budget)
 
 
 def _replicas(layer: Layer, config: MappingNode, place: Place) -> None:
@@ -186,7 +186,7 @@ def _replacement(layer: Layer, config: MappingNode, place: Place) -> None:
     entries = as_sequence(config.get("replacements"))
     for index, entry in enumerate(entries):
         for written in layer.replacements_of(as_mapping(entry), entries.place(index)):
-            replacements.replace(layer.state.drafts, written)
+            replacements.replace(layer.state.drafts, written, layer.budget)
 
 
 def _hash(layer: Layer, config: MappingNode, place: Place) -> None:
@@ -207,13 +207,14 @@ def _value(layer: Layer, config: MappingNode, place: Place) -> None:
         field = scalar_text(target.get("fieldPath"))
         if not field:
             raise BuildError("fieldPath can't be empty", target.place())
+        layer.budget.spend(len(layer.state.drafts))
         drafts = layer.state.drafts if target.get("selector") is None else select(layer.state.drafts, read_selector(target["selector"]))
         for draft in drafts:
             if field == "metadata/namespace":
-                transformers.set_namespace([draft], value, config.place("value"), ())
+                transformers.set_namespace([draft], value, config.place("value"), (), layer.budget)
                 continue
             change = _part_setter(value, target.get("filePathPosition"))
-            draft.node = edit(draft.node, split_path(field), change, config.place("value"), "scalar")
+            draft.become(edit(draft.node, split_path(field), change, config.place("value"), "scalar"), layer.budget)
 
 
 def _part_setter(value: str, position: Any) -> Change:

@@ -7,9 +7,10 @@ import re
 from typing import Any, NamedTuple
 
 from gitops_secrets.model.nodes import MappingNode, Place, SequenceNode, as_mapping, as_sequence
-from gitops_secrets.rendering.kustomize.draft import BuildError, Draft, Hidden, Identity, NotFoundError, scalar_text
+from gitops_secrets.rendering.kustomize.draft import BuildError, Draft, Hidden, Identity, NotFoundError, scalar_text, spend_size
 from gitops_secrets.rendering.kustomize.fields import split_path
 from gitops_secrets.rendering.kustomize.selector import read_pattern, read_selector
+from gitops_secrets.syntax.budget import Budget
 from gitops_secrets.syntax.yaml import parse, parse_scalar
 
 DEFAULT_FIELD = "metadata.name"
@@ -29,9 +30,11 @@ class _Write(NamedTuple):
     create: bool
     delimiter: str
     position: int
+    budget: Budget
 
     def into(self, old: Any, *, created: bool) -> Any:
         new = self.value.value
+        spend_size(new, self.budget)
         if isinstance(old, MappingNode | SequenceNode):
             if self.delimiter:
                 raise BuildError("a delimiter needs a plain value to split, the target is a mapping or list")
@@ -47,21 +50,23 @@ class _Write(NamedTuple):
                 parts.append(text)
             else:
                 parts[self.position] = text
+            self.budget.spend_text(sum(map(len, parts)) + len(parts) * len(self.delimiter))
             text = self.delimiter.join(parts)
         # The field keeps its type; a new one has the type that its text looks like.
         return text if isinstance(old, str) else parse_scalar(text)
 
 
-def replace(drafts: list[Draft], written: MappingNode) -> None:
+def replace(drafts: list[Draft], written: MappingNode, budget: Budget) -> None:
     """Does one replacement. Raises `BuildError` where the source or a field can't be found."""
     targets = as_sequence(written.get("targets"))
     source = written.get("source")
     if (source is None and written.get("sourceValue") is None) or written.get("targets") is None:
         raise BuildError("a replacement needs a source and at least one target", written.place())
+    budget.spend((1 + len(targets)) * len(drafts))
     value = _source_value(drafts, written)
     for index, target in enumerate(targets):
         try:
-            _replace_in_target(drafts, value, as_mapping(target))
+            _replace_in_target(drafts, value, as_mapping(target), budget)
         except BuildError as error:
             raise BuildError(error.message, error.place or targets.place(index)) from error
 
@@ -111,7 +116,7 @@ def _source_of(drafts: list[Draft], source: MappingNode, place: Place) -> Draft:
     return found[0]
 
 
-def _replace_in_target(drafts: list[Draft], value: _Value, target: MappingNode) -> None:
+def _replace_in_target(drafts: list[Draft], value: _Value, target: MappingNode, budget: Budget) -> None:
     if target.get("select") is None:
         raise BuildError("a target must select resources", target.place())
     selector = read_selector(target["select"])
@@ -121,7 +126,7 @@ def _replace_in_target(drafts: list[Draft], value: _Value, target: MappingNode) 
             read_pattern(pattern)
     options = as_mapping(target.get("options"))
     index = options.get("index")
-    write = _Write(value, options.get("create") is True, scalar_text(options.get("delimiter")), index if isinstance(index, int) else 0)
+    write = _Write(value, options.get("create") is True, scalar_text(options.get("delimiter")), index if isinstance(index, int) else 0, budget)
     paths = as_sequence(target.get("fieldPaths"))
     for draft in drafts:
         if not selector.selects_metadata(draft.node):
@@ -135,7 +140,7 @@ def _replace_in_target(drafts: list[Draft], value: _Value, target: MappingNode) 
             continue
         for position, path in enumerate(paths or (DEFAULT_FIELD,)):
             try:
-                draft.node = _written(draft.node, scalar_text(path), write)
+                draft.become(_written(draft.node, scalar_text(path), write), budget)
             except BuildError as error:
                 raise BuildError(f"{draft.identity}: {error.message}", error.place or (paths.place(position) if paths else None)) from error
 
@@ -332,7 +337,8 @@ def _write_items(node: Any, path: tuple[str, ...], write: _Write) -> tuple[Any, 
 
 def _write_structured(text: str, path: tuple[str, ...], write: _Write) -> tuple[str, int]:
     """Writes into JSON or YAML that is itself a text, in a ConfigMap say. What delimiters there are is ignored, as in kustomize."""
-    parsed = parse(text, "")
+    write.budget.spend_text(len(text))
+    parsed = parse(text, "", write.budget.limits)
     if parsed.problems or not parsed.documents:
         raise BuildError("the text on the way to the field is no YAML")
     document = parsed.documents[0]

@@ -55,7 +55,10 @@ def _read_tables(layer: Layer, key: str, read: Callable[[Any], FieldTables]) -> 
     for index, entry in enumerate(entries):
         with layer.attempt(entries.place(index)):
             documents = layer.documents_at(scalar_text(entry), entries.place(index)).documents
-            tables = tables.merge(read(documents[0] if documents else None))
+            found = read(documents[0] if documents else None)
+            # Field specs are compared with one another, and looked for in every object.
+            layer.budget.spend(found.size**2)
+            tables = tables.merge(found)
     return tables
 
 
@@ -65,7 +68,7 @@ def _generate(layer: Layer) -> None:
         entries = require_list(layer.fields, key)
         for index, entry in enumerate(entries):
             with layer.attempt(entries.place(index)):
-                draft = generators.generate(kind, as_mapping(entry), options, layer.read_file)
+                draft = generators.generate(kind, as_mapping(entry), options, layer.read_file, layer.budget)
                 layer.absorb(draft, built_in_origin(layer.origin, layer.kustomization.file, f"{kind}Generator"))
     _note_charts(layer)
     plugins.run_generators(layer)
@@ -120,19 +123,19 @@ def _transform(layer: Layer) -> None:
     if namespace:
         place = fields.place("namespace")
         with layer.attempt(place):
-            transformers.set_namespace(layer.state.drafts, namespace, place, tables.namespace)
+            transformers.set_namespace(layer.state.drafts, namespace, place, tables.namespace, layer.budget)
         layer.transformed("NamespaceTransformer")
     for key, specs, at_end in (("namePrefix", tables.name_prefix, False), ("nameSuffix", tables.name_suffix, True)):
         affix = scalar_text(fields.get(key))
         if affix:
             with layer.attempt(fields.place(key)):
-                transformers.add_affix(layer.state.drafts, affix, specs, at_end=at_end)
+                transformers.add_affix(layer.state.drafts, affix, specs, layer.budget, at_end=at_end)
             layer.transformed("SuffixTransformer" if at_end else "PrefixTransformer")
     _set_labels(layer)
     annotations = as_mapping(fields.get("commonAnnotations"))
     if annotations:
         with layer.attempt(fields.place("commonAnnotations")):
-            transformers.set_labels(layer.state.drafts, annotations, tables.common_annotations)
+            transformers.set_labels(layer.state.drafts, annotations, tables.common_annotations, layer.budget)
         layer.transformed("AnnotationsTransformer")
     patching.apply_old_json_patches()
     _set_replicas(layer)
@@ -155,12 +158,12 @@ def _set_labels(layer: Layer) -> None:
                 if label.get("includeTemplates") is True:
                     specs = merge_specs(specs, tables.template_labels)
                 specs = merge_specs(specs, (transformers.metadata_labels_spec(),))
-            transformers.set_labels(layer.state.drafts, transformers.label_pairs(label), specs)
+            transformers.set_labels(layer.state.drafts, transformers.label_pairs(label), specs, layer.budget)
         layer.transformed("LabelTransformer")
     common = as_mapping(layer.fields.get("commonLabels"))
     if entries or common:
         with layer.attempt(layer.fields.place("commonLabels")):
-            transformers.set_labels(layer.state.drafts, common, tables.common_labels)
+            transformers.set_labels(layer.state.drafts, common, tables.common_labels, layer.budget)
         layer.transformed("LabelTransformer")
 
 
@@ -177,7 +180,7 @@ def _set_images(layer: Layer) -> None:
         entries = require_list(layer.fields, key)
         for index, entry in enumerate(entries):
             with layer.attempt(entries.place(index)):
-                transformers.set_images(layer.state.drafts, transformers.read_image(as_mapping(entry)), layer.state.tables.images)
+                transformers.set_images(layer.state.drafts, transformers.read_image(as_mapping(entry)), layer.state.tables.images, layer.budget)
             layer.transformed("ImageTagTransformer")
 
 
@@ -186,7 +189,7 @@ def _replace(layer: Layer) -> None:
     for index, entry in enumerate(entries):
         with layer.attempt(entries.place(index)):
             for written in layer.replacements_of(as_mapping(entry), entries.place(index)):
-                replacements.replace(layer.state.drafts, written)
+                replacements.replace(layer.state.drafts, written, layer.budget)
     if entries:
         layer.transformed("ReplacementTransformer")
 
@@ -196,5 +199,6 @@ def _bind_variables(layer: Layer) -> None:
     for index, entry in enumerate(entries):
         with layer.attempt(entries.place(index)):
             variable = read_variable(as_mapping(entry))
+            layer.budget.spend(len(layer.state.drafts))
             bind(variable, layer.state.drafts)
             layer.add_variable(variable)

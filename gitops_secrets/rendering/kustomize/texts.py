@@ -11,7 +11,7 @@ from gitops_secrets.model.limits import DEFAULT_LIMITS, Limits
 from gitops_secrets.model.nodes import COLUMN_BITS, MappingNode, Place, SequenceNode
 from gitops_secrets.rendering.kustomize.draft import scalar_text
 from gitops_secrets.repository.tree import Tree, content_of
-from gitops_secrets.syntax.yaml import parse_scalar
+from gitops_secrets.syntax.yaml import parse, parse_scalar
 
 _KEY = re.compile(r"""(?:"(?:[^"\\]|\\.)*"|'(?:[^']|'')*'|[^\s"'][^:]*?(?::[^\s:][^:]*?)*)\s*:(?:\s+|\Z)""")
 _PROPERTIES = re.compile(r"(?:[&!]\S*\s+)*")
@@ -99,6 +99,10 @@ class Texts:
         if known is None:
             known = self._parsed[(place, text)] = self._parse(text, place)
         return known
+
+    def values(self, text: str) -> tuple[Any, ...]:
+        """The documents of a text with everything in them: only for who asks what is no value."""
+        return parse(text, "", self._limits).documents
 
     def _parse(self, text: str, place: Place) -> Documents:
         documents = parse_documents(text, place.file, self._limits)

@@ -11,6 +11,7 @@ from gitops_secrets.model.nodes import MappingNode, Place, SequenceNode, as_mapp
 from gitops_secrets.rendering.kustomize.draft import BuildError, Draft, NotFoundError, scalar_text
 from gitops_secrets.rendering.kustomize.fields import Change, FieldSpec, edit, edit_all, replace_scalar, set_entries, split_path
 from gitops_secrets.rendering.kustomize.selector import read_pattern
+from gitops_secrets.syntax.budget import Budget
 
 _METADATA_NAMESPACE = ("metadata", "namespace")
 _BINDINGS = ("RoleBinding", "ClusterRoleBinding")
@@ -19,7 +20,7 @@ _NEVER_RENAMED = (FieldSpec("", "CustomResourceDefinition"), FieldSpec("", "APIS
 
 
 def set_namespace(
-    drafts: list[Draft], namespace: str, place: Place, specs: Iterable[FieldSpec], unset_only: bool = False, subjects: str = "defaultOnly"
+    drafts: list[Draft], namespace: str, place: Place, specs: Iterable[FieldSpec], budget: Budget, unset_only: bool = False, subjects: str = "defaultOnly"
 ) -> None:
     """Moves everything that is not certain to be cluster-scoped into `namespace`. `subjects` says whose namespace changes in role bindings.
 
@@ -29,6 +30,7 @@ def set_namespace(
     taken = Counter(draft.identity.key for draft in drafts)
     specs = tuple(spec for spec in specs if spec.path != "metadata/namespace")
     of_others = tuple(spec for spec in specs if spec.path != "metadata/name")
+    budget.spend(len(drafts))
     for draft in drafts:
         draft.remember()
         before = draft.identity
@@ -39,7 +41,7 @@ def set_namespace(
         if before.kind in _BINDINGS:
             wanted = tuple(spec for spec in wanted if not (spec.kind in _BINDINGS and spec.path == "subjects/namespace"))
             node = _set_subjects(node, change, place, subjects)
-        draft.node = edit_all(node, before, wanted, change, place, "scalar")
+        draft.become(edit_all(node, before, wanted, change, place, "scalar"), budget)
         now = draft.identity
         taken[before.key] -= 1
         taken[now.key] += 1
@@ -82,14 +84,16 @@ def _each(items: SequenceNode, change: Change) -> SequenceNode:
     return items if copy is None else copy
 
 
-def add_affix(drafts: Iterable[Draft], affix: str, specs: Iterable[FieldSpec], *, at_end: bool) -> None:
+def add_affix(drafts: list[Draft], affix: str, specs: Iterable[FieldSpec], budget: Budget, *, at_end: bool) -> None:
     """Puts `affix` before every name, or after it. A changed name keeps its place: it is edited where the name is written."""
     specs = tuple(specs)
 
     def change(old: Any) -> Any:
         text = scalar_text(old)
+        budget.spend_text(len(text) + len(affix))
         return replace_scalar(text + affix if at_end else affix + text)(old)
 
+    budget.spend(len(drafts))
     for draft in drafts:
         original = draft.original
         if any(spec.selects(original) for spec in _NEVER_RENAMED):
@@ -104,17 +108,18 @@ def add_affix(drafts: Iterable[Draft], affix: str, specs: Iterable[FieldSpec], *
                     draft.prefixes = (*draft.prefixes, affix)
                 draft.remember()
             if spec.selects(draft.identity):
-                draft.node = edit(draft.node, split_path(spec.path), change, None, "scalar" if spec.create else None)
+                draft.become(edit(draft.node, split_path(spec.path), change, None, "scalar" if spec.create else None), budget)
 
 
-def set_labels(drafts: Iterable[Draft], pairs: MappingNode, specs: Iterable[FieldSpec]) -> None:
+def set_labels(drafts: list[Draft], pairs: MappingNode, specs: Iterable[FieldSpec], budget: Budget) -> None:
     """Sets labels, or annotations, at every spec."""
     if not pairs:
         return
-    change = set_entries((key, scalar_text(value), pairs.place(key)) for key, value in sorted(pairs.items()))
+    change = set_entries(((key, scalar_text(value), pairs.place(key)) for key, value in sorted(pairs.items())), budget)
     specs = tuple(specs)
+    budget.spend(len(drafts))
     for draft in drafts:
-        draft.node = edit_all(draft.node, draft.identity, specs, change, pairs.place(), "mapping")
+        draft.become(edit_all(draft.node, draft.identity, specs, change, pairs.place(), "mapping"), budget)
 
 
 class ImageChange(NamedTuple):
@@ -181,7 +186,7 @@ def split_image(image: str) -> tuple[str, str, str]:
     return image[:colon], image[colon + 1 :], ""
 
 
-def set_images(drafts: Iterable[Draft], images: ImageChange, specs: Iterable[FieldSpec]) -> None:
+def set_images(drafts: list[Draft], images: ImageChange, specs: Iterable[FieldSpec], budget: Budget) -> None:
     """Changes an image in every list of containers, wherever it stands, and at `specs`. CustomResourceDefinitions are left alone."""
 
     def change(old: Any) -> Any:
@@ -189,31 +194,34 @@ def set_images(drafts: Iterable[Draft], images: ImageChange, specs: Iterable[Fie
             raise BuildError("an image is no plain value")
         text = scalar_text(old)
         changed = images.of(text)
+        budget.spend_text(len(changed))
         return old if changed == text else changed
 
     specs = tuple(specs)
     for draft in drafts:
         if draft.identity.kind != "CustomResourceDefinition":
-            node = _set_in_containers(draft.node, change, images.place)
+            node = _set_in_containers(draft.node, change, images.place, budget)
             # kustomize never creates the field, whatever the spec says.
-            draft.node = edit_all(node, draft.identity, specs, change, images.place)
+            draft.become(edit_all(node, draft.identity, specs, change, images.place), budget)
 
 
-def _set_in_containers(node: Any, change: Change, place: Place) -> Any:
+def _set_in_containers(node: Any, change: Change, place: Place, budget: Budget) -> Any:
     """`node` with `change` made to the image of every item below a key `containers` or `initContainers`."""
     copy: Any = None
     if isinstance(node, MappingNode):
+        budget.spend(len(node))
         for key, value in node.items():
             if not isinstance(value, MappingNode | SequenceNode):
                 continue
-            changed = _set_in_containers(value, change, place)
+            changed = _set_in_containers(value, change, place, budget)
             if key in ("containers", "initContainers") and isinstance(changed, SequenceNode):
                 changed = _each(changed, lambda item: _set_image(item, change, place))
             if changed is not value:
                 copy = copy or node.copy()
                 copy[key] = changed
     elif isinstance(node, SequenceNode):
-        return _each(node, lambda item: _set_in_containers(item, change, place))
+        budget.spend(len(node))
+        return _each(node, lambda item: _set_in_containers(item, change, place, budget))
     return node if copy is None else copy
 
 
@@ -225,16 +233,17 @@ def _set_image(item: Any, change: Change, place: Place) -> Any:
     return edit(item, ("image",), change, place)
 
 
-def set_replicas(drafts: list[Draft], name: str, count: int, place: Place, specs: Iterable[FieldSpec]) -> None:
+def set_replicas(drafts: list[Draft], name: str, count: int, place: Place, specs: Iterable[FieldSpec], budget: Budget) -> None:
     """Sets how many there shall be of what is, or was, called `name`. Raises `BuildError` if there is nothing of that name."""
     change = replace_scalar(count)
     found = False
     for spec in specs:
+        budget.spend(len(drafts))
         for draft in drafts:
             if any(identity.name == name and spec.selects(identity) for identity in draft.identities):
                 found = True
                 if spec.selects(draft.identity):
-                    draft.node = edit(draft.node, split_path(spec.path), change, place, "scalar" if spec.create else None)
+                    draft.become(edit(draft.node, split_path(spec.path), change, place, "scalar" if spec.create else None), budget)
     if not found:
         raise NotFoundError(f"nothing with replicas is called {name!r}", place)
 

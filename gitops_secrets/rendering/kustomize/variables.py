@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from gitops_secrets.model.nodes import MappingNode, Place, SequenceNode, as_mapping
 from gitops_secrets.rendering.kustomize.draft import BuildError, Draft, Hidden, Identity, NotFoundError, scalar_text
 from gitops_secrets.rendering.kustomize.fields import FieldSpec, edit, split_path
+from gitops_secrets.syntax.budget import Budget
 
 _REFERENCE = re.compile(r"\$(?:\$|\(([^)]*)\)|\()")
 _INDEXED = re.compile(r"(.*)\[(\d+)\]\Z")
@@ -54,16 +55,17 @@ def _is_meant(wanted: Identity, identity: Identity, exact: bool) -> bool:
     return wanted.key == identity.key if exact else wanted[:4] == identity[:4]
 
 
-def resolve(drafts: list[Draft], variables: Mapping[str, Variable], specs: Iterable[FieldSpec]) -> None:
+def resolve(drafts: list[Draft], variables: Mapping[str, Variable], specs: Iterable[FieldSpec], budget: Budget) -> None:
     """Replaces all references. Raises `BuildError` for a variable without a source."""
     if not variables:
         return
+    budget.spend(len(variables) * len(drafts))
     values = {name: _value(variable, drafts) for name, variable in sorted(variables.items())}
     specs = tuple(specs)
     for draft in drafts:
         for spec in specs:
             if spec.selects(draft.identity):
-                draft.node = edit(draft.node, split_path(spec.path), lambda value: _replace(value, values), None)
+                draft.become(edit(draft.node, split_path(spec.path), lambda value: _replace(value, values, budget), None), budget)
 
 
 def _value(variable: Variable, drafts: Iterable[Draft]) -> Any:
@@ -89,29 +91,29 @@ def look_up(node: Any, variable: Variable) -> Any:
     return "***" if isinstance(node, Hidden) else node
 
 
-def _replace(value: Any, values: Mapping[str, Any]) -> Any:
+def _replace(value: Any, values: Mapping[str, Any], budget: Budget) -> Any:
     if isinstance(value, str):
-        return expand(value, values)
+        return expand(value, values, budget)
     copy: Any = None
     if isinstance(value, MappingNode):
         for key, item in value.items():
-            if isinstance(item, str) and (changed := expand(item, values)) is not item:
+            if isinstance(item, str) and (changed := expand(item, values, budget)) is not item:
                 copy = copy or value.copy()
                 copy[key] = changed
     elif isinstance(value, SequenceNode):
         for index, item in enumerate(value):
             if not isinstance(item, str):
                 raise BuildError("a list in which variables are replaced holds something else than text", value.place(index))
-            if (changed := expand(item, values)) is not item:
+            if (changed := expand(item, values, budget)) is not item:
                 copy = copy or value.copy()
                 copy[index] = changed
     return value if copy is None else copy
 
 
-def expand(text: str, values: Mapping[str, Any]) -> Any:
+def expand(text: str, values: Mapping[str, Any], budget: Budget) -> Any:
     """`text` with `$(NAME)` replaced, `$$` read as `$`. A text that is nothing but one reference becomes the value with its type.
 
-    >>> expand("$(A)-$$(A)-$(B)", {"A": 1})
+    >>> expand("$(A)-$$(A)-$(B)", {"A": 1}, Budget())
     '1-$(A)-$(B)'
     """
     if "$" not in text:
@@ -125,6 +127,8 @@ def expand(text: str, values: Mapping[str, Any]) -> Any:
         if name is None:
             return "$" if match[0] == "$$" else "$("
         value = values.get(name)
-        return f"$({name})" if value is None or isinstance(value, MappingNode | SequenceNode) else scalar_text(value)
+        written = f"$({name})" if value is None or isinstance(value, MappingNode | SequenceNode) else scalar_text(value)
+        budget.spend_text(len(written))
+        return written
 
     return _REFERENCE.sub(value_of, text)

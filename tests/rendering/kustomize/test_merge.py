@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from gitops_secrets.model.nodes import MappingNode
 from gitops_secrets.rendering.kustomize.json_patch import apply_operations, read_operations
-from gitops_secrets.rendering.kustomize.merge import merge
+from gitops_secrets.rendering.kustomize.merge import Walk, merge
 from gitops_secrets.rendering.kustomize.schema import built_in
+from gitops_secrets.syntax.budget import Budget
 from gitops_secrets.syntax.yaml import parse
 
 VALUES = st.recursive(
@@ -37,7 +38,7 @@ def written(node: MappingNode, key: str) -> bool:
 def test_an_object_merged_with_itself_is_itself(spec: Any) -> None:
     resource = node("Thing", spec)
 
-    assert merge(resource, node("Thing", spec), built_in(), written) == resource
+    assert merge(resource, node("Thing", spec), built_in(), Walk(written, Budget())) == resource
 
 
 @settings(max_examples=50, deadline=None)
@@ -45,7 +46,7 @@ def test_an_object_merged_with_itself_is_itself(spec: Any) -> None:
 def test_an_empty_patch_changes_nothing_and_copies_nothing(spec: Any) -> None:
     resource = node("Thing", spec)
 
-    assert merge(resource, MappingNode(), built_in(), written) is resource
+    assert merge(resource, MappingNode(), built_in(), Walk(written, Budget())) is resource
 
 
 @settings(max_examples=50, deadline=None)
@@ -54,4 +55,4 @@ def test_what_a_json_patch_adds_it_can_remove(spec: Any, added: Any) -> None:
     resource = node("Thing", spec)
     patch = parse(json.dumps([{"op": "add", "path": "/spec/new", "value": added}, {"op": "remove", "path": "/spec/new"}]), "p.yaml").documents[0]
 
-    assert apply_operations(resource, read_operations(patch)) == resource
+    assert apply_operations(resource, read_operations(patch), Budget()) == resource
