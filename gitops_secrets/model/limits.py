@@ -23,7 +23,7 @@ class Limits:
 
     file_size: int = _limit(8 * MEBI, "bytes of a file")
     yaml_depth: int = _limit(200, "levels of mappings and lists in one another", most=1000)
-    yaml_aliases: int = _limit(1_000_000, "values that the aliases of a file stand for")
+    yaml_aliases: int = _limit(10_000, "values that the aliases of a file stand for, besides as many as it has bytes")
     base_depth: int = _limit(50, "kustomizations that include one another", most=200)
     objects: int = _limit(20_000, "objects that one directory builds, or one set makes")
     unit_depth: int = _limit(30, "units that make one another")

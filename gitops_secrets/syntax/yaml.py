@@ -126,7 +126,7 @@ def parse(text: str | bytes, file: str, limits: Limits = DEFAULT_LIMITS) -> Pars
 
     A syntax error ends the reading but not the call: documents before it are kept, and it stands in `problems` with its line.
     """
-    builder = _Builder(file, limits)
+    builder = _Builder(file, limits, len(text))
     try:
         builder.read(text)
     except yaml.MarkedYAMLError as error:
@@ -179,10 +179,11 @@ def read_events(text: str) -> Iterator[tuple[str, Any]]:
 class _Builder:
     """Events to nodes. Scalars are read where they stand, without a call: this is the hottest code of a scan."""
 
-    def __init__(self, file: str, limits: Limits) -> None:
+    def __init__(self, file: str, limits: Limits, length: int) -> None:
         self.file = file
         self.limits = limits
         self.most_depth = limits.yaml_depth
+        self.most_aliased = limits.yaml_aliases + length
         self.documents: list[Any] = []
         self.problems: list[YamlProblem] = []
         self.next_event: Any = None
@@ -313,7 +314,7 @@ class _Builder:
             nodes, height = self._weight(value)
             self.aliased += nodes
             # Containers are counted each time that they are reached: a file of a few kilobytes can stand for billions.
-            if self.aliased > self.limits.yaml_aliases:
+            if self.aliased > self.most_aliased:
                 raise _Stop(f"aliases stand for too many values; {self.limits.more('yaml_aliases')}", event.start_mark)
             if depth + height > self.most_depth:
                 raise self._too_deep(event.start_mark)
