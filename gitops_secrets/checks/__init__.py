@@ -13,7 +13,7 @@ from gitops_secrets.checks.applications import (
     TrackingCopied,
 )
 from gitops_secrets.checks.base import Context, Rule
-from gitops_secrets.checks.deadlocks import DependencyCycle, ParentWaitsForChild, UnitNeedsSplit
+from gitops_secrets.checks.deadlocks import DependencyCycle, KustomizationContainsItself, ParentWaitsForChild, UnitNeedsSplit
 from gitops_secrets.checks.definitions import MissingCustomResourceDefinition, UnservedVersion
 from gitops_secrets.checks.differences import InertIgnoreDifferences
 from gitops_secrets.checks.health import DependencyNotGated, InertHealthCheck, MisreadHealthCheck
@@ -35,6 +35,7 @@ RULES: tuple[type[Rule], ...] = (
     MisreadHealthCheck,
     UnitNeedsSplit,
     ParentWaitsForChild,
+    KustomizationContainsItself,
     SuspendedDependency,
     MissingCustomResourceDefinition,
     MissingNamespace,

@@ -207,6 +207,38 @@ class ParentWaitsForChild(Rule):
                 yield self.finding(message, dependency.place, unit.id, other=ancestor, field="spec.dependsOn")
 
 
+class KustomizationContainsItself(Rule):
+    """A Kustomization applies itself beside the one that applies it, or one of those above it.
+
+    What it does: reports a Flux Kustomization whose path holds its own manifest, or that of a Kustomization above it. Not: a root that only itself applies,
+    as `flux bootstrap` sets it up.
+
+    Why it matters: an object has one owner. Of two that apply it the last one's labels stand, so that each reconciliation changes it; and taken away at one
+    of the two places it is pruned, with all that it applied, while the other place still asks for it.
+
+    Example: before, `apps.yaml` lies in `clusters/production/` and again in `apps/`, which it builds; after, in the first only.
+
+    Options: none.
+    """
+
+    id = "kustomization-contains-itself"
+    severity = Severity.NOTE
+
+    def check(self, context: Context) -> Iterator[Finding]:
+        graph = context.graph
+        for applied in context.cluster.resources:
+            id, unit = applied.resource.id, graph.units.get(applied.unit)
+            if id.kind != "Kustomization" or id not in graph.units or unit is None or unit.sync is not None:
+                continue
+            place = applied.resource.place
+            if id == unit.id and unit.parent is not None:
+                message = f"{id} applies itself, and {unit.parent} applies it as well: taken away at either place, it is pruned with all that it holds"
+                yield self.finding(message, place, id, other=unit.parent, related=[Related(f"{id} starts here", unit.place)])
+            elif id != unit.id and id in graph.ancestors(unit.id):
+                message = f"{unit.id} applies {id}, which is above it: taken away there, {id} is pruned with all that it holds"
+                yield self.finding(message, place, unit.id, other=id, related=[Related(f"{unit.id} is written here", unit.place)])
+
+
 def _needed_ready(target: ResourceId, graph: Graph) -> frozenset[ResourceId]:
     """What must be Ready before `target` can be, itself included: what it depends on, and what those that apply it depend on, and so on."""
     pending, seen = [target], set[ResourceId]()
