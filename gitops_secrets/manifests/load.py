@@ -54,6 +54,7 @@ class Loader:
         self._same: dict[str, bool] = {}  # as beside
         self._words: dict[bytes, dict[str, bool]] = {}  # what was looked for, and in which files it is
         self.taken: set[str] = set()  # files whose bytes went into something made of them
+        self._within: dict[Problem, None] = {}  # of texts within files
         self.on_load: Callable[[int], None] | None = None  # told now and then how many files were loaded
 
     def text(self, path: str) -> bytes:
@@ -100,6 +101,12 @@ class Loader:
         """How much of a file is looked at."""
         return self.budget.limits
 
+    def parse_values(self, text: str, path: str) -> Documents:
+        """As `parse`, for a text that must be YAML: where it is none, that is a problem of the repository."""
+        documents = self.parse(text, path)
+        self._within.update((problem, None) for problem in documents.problems if problem.rule == "invalid-yaml")
+        return documents
+
     def parse(self, text: str | bytes, path: str) -> Documents:
         """The documents of a text that stands in a file, or was made of one. It may stand for many: what it takes counts."""
         try:
@@ -107,7 +114,6 @@ class Loader:
         except BudgetError as spent:
             return Documents((), (Problem(str(spent), Place(path, 1, 1), "invalid-yaml"),))
         return parse_documents(text, path, self.limits)
-
 
     def _read(self, path: str) -> bytes:
         return (self._same_beside(path) or self).tree.read(path)
@@ -141,7 +147,7 @@ class Loader:
     def narrowed(self, tree: Tree) -> Loader:
         """The same documents for a tree with fewer files."""
         other = Loader(tree, whole=self.whole, beside=self._beside, budget=self.budget)
-        other._loaded, other.taken, other.on_load = self._loaded, self.taken, self.on_load
+        other._loaded, other._within, other.taken, other.on_load = self._loaded, self._within, self.taken, self.on_load
         return other
 
     def after(self, tree: Tree, changed: Collection[str]) -> Loader:
@@ -170,8 +176,8 @@ class Loader:
 
     @property
     def problems(self) -> tuple[Problem, ...]:
-        """Of all files loaded so far, by file."""
-        return tuple(problem for path in sorted(self._loaded) for problem in self._loaded[path].problems)
+        """Of all files loaded so far, by file, and of texts within them."""
+        return (*(problem for path in sorted(self._loaded) for problem in self._loaded[path].problems), *self._within)
 
 
 def may_be_respelt(text: bytes) -> bool:

@@ -10,11 +10,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from gitops_secrets.errors import UsageError
+from gitops_secrets.errors import BrokenError, UsageError
 from gitops_secrets.generate.changes import FileChange, Form
 from gitops_secrets.generate.files import is_generated, listing_change, manifest_change
 from gitops_secrets.generate.flux import FLUX_FORM, FluxOptions, flux_kustomizations
-from gitops_secrets.model.facts import Opaque
+from gitops_secrets.model.facts import Opaque, Problem
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import Place, as_mapping, as_sequence
 from gitops_secrets.model.results import AppliedResource, Cluster, Unit
@@ -52,8 +52,8 @@ class Generated:
 def generate_flux(repository: Repository, overlay: Path, *, source: str = DEFAULT_SOURCE) -> Generated:
     """The Flux Kustomizations of the overlay at `overlay`: a file for each component in its `flux` folder, and a kustomization that lists them.
 
-    A second run changes nothing; fields that are not generated keep what people wrote. Raises `UsageError` for a directory that does not build or can't be
-    ordered, for a file of that folder that can't be edited, and for a source that is not `[KIND/]NAMESPACE/NAME`.
+    A second run changes nothing; fields that are not generated keep what people wrote. Raises `BrokenError` for a directory that does not build or can't be
+    ordered and for a file of that folder that can't be edited, `UsageError` for a source that is not `[KIND/]NAMESPACE/NAME`.
     """
     directory = relative(repository.root, overlay)
     if find_kustomization(repository.tree, directory) is None:
@@ -66,9 +66,9 @@ def generate_flux(repository: Repository, overlay: Path, *, source: str = DEFAUL
         finer = _split(repository, builder, components, plan)
         if finer is None:
             edge = plan.splits[0].edges[0]
-            raise UsageError(
-                f"component {plan.splits[0].unit.name} can't be applied as one: {edge.requirement.resource} needs {edge.provision.resource} first,"
-                " which waits for the same component\nput them into directories of their own"
+            raise BrokenError(
+                f"{edge.requirement.place}: component {plan.splits[0].unit.name} can't be applied as one: {edge.requirement.resource} needs"
+                f" {edge.provision.resource} first, which waits for the same component\nput them into directories of their own"
             )
         components = finer
         plan = _ordered(repository, builder, components, options)
@@ -113,7 +113,7 @@ def _has_expressions(repository: Repository) -> bool:
 
 
 def build_components(repository: Repository, directories: Sequence[str], source: str) -> Plan:
-    """The plan of a cluster that applies each directory as one Kustomization. Raises `UsageError` for one that does not build."""
+    """The plan of a cluster that applies each directory as one Kustomization. Raises `BrokenError` for one that does not build."""
     return _ordered(repository, Builder(repository.loader), directories, FluxOptions(_source(source)))
 
 
@@ -168,8 +168,12 @@ def _flux_folder(directory: str) -> str:
 
 def _refuse_broken(directory: str, build: Build) -> None:
     if build.failed:
-        first = build.problems[0] if build.problems else None
-        raise UsageError(f"{first.place}: {first.message}" if first else f"{directory} does not build")
+        raise does_not_build(directory, build.problems)
+
+
+def does_not_build(directory: str, problems: Iterable[Problem]) -> BrokenError:
+    """Says where."""
+    return BrokenError("\n".join((f"{directory or '.'} does not build", *dict.fromkeys(f"{problem.place}: {problem.message}" for problem in problems))))
 
 
 def _content(builds: Iterable[Build]) -> list[str]:
@@ -241,12 +245,12 @@ def file_changes(repository: Repository, folder: str, manifests: Mapping[str, di
 
 
 def edited(repository: Repository, path: str, edit: Callable[[str, str | None], FileChange]) -> FileChange:
-    """What `edit` makes of the text of a file, None for no file. Raises `UsageError` where that can't be."""
+    """What `edit` makes of the text of a file, None for no file. Raises `BrokenError` where that can't be."""
     try:
         return edit(path, repository.tree.read(path).decode() if repository.tree.is_file(path) else None)
     except (UneditableError, UnreadableError, UnicodeDecodeError) as error:
         reason = "it is not text in UTF-8" if isinstance(error, UnicodeDecodeError) else error
-        raise UsageError(f"{path} can't be brought up to date: {reason}\nmend it, move it away or delete it") from error
+        raise BrokenError(f"{path}:1: can't be brought up to date: {reason}\nmend it, move it away or delete it") from error
 
 
 def _generated_before(repository: Repository, folder: str, form: Form) -> Iterable[tuple[str, str]]:

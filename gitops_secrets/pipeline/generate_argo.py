@@ -19,7 +19,7 @@ from gitops_secrets.model.results import Cluster
 from gitops_secrets.ordering.order import Plan
 from gitops_secrets.ordering.stages import needed_waves
 from gitops_secrets.ordering.waves import knows_applications
-from gitops_secrets.pipeline.generate import Generated, file_changes, find_components, relative, unit_names
+from gitops_secrets.pipeline.generate import Generated, does_not_build, file_changes, find_components, relative, unit_names
 from gitops_secrets.pipeline.scan import Repository, analyse_cluster
 from gitops_secrets.rendering.argo.repositories import Repositories
 from gitops_secrets.rendering.engines import expand
@@ -40,7 +40,7 @@ def generate_argo(repository: Repository, overlay: Path, options: ArgoOptions) -
     """The Applications of the overlay at `overlay`: a file for each component in its `argocd` folder, and a kustomization that lists them.
 
     Where objects of a component have to come after others of it, a kustomization below `argocd/waves` says so, and the Application reads that. A second run
-    changes nothing; fields that are not generated keep what people wrote. Raises `UsageError` as `generate_flux` does.
+    changes nothing; fields that are not generated keep what people wrote. Raises `UsageError` and `BrokenError` as `generate_flux` does.
     """
     directory = relative(repository.root, overlay)
     if find_kustomization(repository.tree, directory) is None:
@@ -84,9 +84,9 @@ def _ordered(repository: Repository, builder: Builder, components: Sequence[str]
         roots.append((resource, None))
     repositories = Repositories(frozenset({normalised_url(options.repository)}))
     made = expand(roots, (), Sources(None, frozenset()), repositories, repository.loader, builder, repository.renderings, scope_of)
-    first = next((problem for problem in made.problems if problem.rule == "build-failed" and not problem.option), None)
-    if first is not None:
-        raise UsageError(f"{first.place}: {first.message}")
+    broken = [problem for problem in made.problems if problem.rule == "build-failed" and not problem.option]
+    if broken:
+        raise does_not_build(components[0], broken)
     cluster = Cluster("", components[0], "argo", made.units, made.resources, made.releases, made.opaque, made.problems)
     return analyse_cluster(cluster, repository).plan
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from gitops_secrets.errors import UsageError
+from gitops_secrets.errors import BrokenError, UsageError
 from gitops_secrets.generate.changes import FileChange
 from gitops_secrets.generate.files import entries_change
 from gitops_secrets.generate.overlay import Component, Listing, Overlay, OverlayOptions, overlay_of
@@ -100,8 +100,8 @@ class _Run:
         after = _with(self.repository, contents)
         try:
             flux = generate_flux(after, self.repository.root / self.directory, source=state.source)
-        except UsageError as error:
-            raise UsageError(f"the overlay would not build: {error}\nchoose other components, or mend {state.base or 'the base'}") from error
+        except BrokenError as error:
+            raise BrokenError(f"the overlay would not build: {error}\nchoose other components, or mend {state.base or 'the base'}") from error
         changes += flux.changes
         self._judge(_with(after, {change.path: change.after for change in flux.stale}))
         return Generated(tuple(sorted(changes, key=lambda change: change.path)), flux.plan, (*self.remarks, *flux.remarks))
@@ -208,7 +208,7 @@ class _Run:
             return self.repository.tree.read(path).decode()
         except (UnreadableError, UnicodeDecodeError) as error:
             reason = "it is not text in UTF-8" if isinstance(error, UnicodeDecodeError) else error
-            raise UsageError(f"{path} can't be brought up to date: {reason}") from error
+            raise BrokenError(f"{path}:1: can't be brought up to date: {reason}") from error
 
     def _state_change(self, state: _State) -> FileChange:
         target = f"{self.directory}/{STATE_FILE}"
@@ -295,7 +295,7 @@ def _read_state(repository: Repository, directory: str) -> _State | None:
     content = _first(content_of(repository.tree, path), path)
     base, components, written = content.get("from"), as_sequence(content.get("components")), as_mapping(content.get("written"))
     if not isinstance(base, str):
-        raise UsageError(f"{path} does not say what the overlay was made of: `from` is missing\nbring it back, or move {directory} away and make it anew")
+        raise BrokenError(f"{path}:1: does not say what the overlay was made of: `from` is missing\nbring it back, or move {directory} away and make it anew")
     options = OverlayOptions(
         _texts(content.get("namespaces")),
         as_text(content.get("region")) or None,

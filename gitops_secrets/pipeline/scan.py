@@ -32,7 +32,7 @@ from gitops_secrets.rendering.bootstrap import bootstrap_directories
 from gitops_secrets.rendering.entry_points import find_clusters
 from gitops_secrets.rendering.renderings import Renderings
 from gitops_secrets.repository.ignore import FilteredTree, ignored, ignored_by_default
-from gitops_secrets.repository.tree import JoinedTree, MemoryTree, RevisionTree, Tree, UnreadableError, WorkingTree, fork_point
+from gitops_secrets.repository.tree import JoinedTree, MemoryTree, RevisionTree, Tree, UnreadableError, WorkingTree, fork_point, top_level
 from gitops_secrets.syntax.budget import Budget
 
 CONFIGURATION_FILE = ".gitops-secrets.yaml"
@@ -230,9 +230,17 @@ def _with_checkouts(tree: Tree, root: Path, configuration: Configuration, limits
         if folder is None or folder in joined or tree.is_directory(folder):
             continue
         if (root / folder).is_dir():
+            _refuse_other_folders(name, source, root, folder)
             checkout = WorkingTree(root / folder, limits)
             joined[folder] = FilteredTree(checkout, ignored(checkout, None))
     return JoinedTree(tree, joined) if joined else tree
+
+
+def _refuse_other_folders(name: str, source: SourceSetting, root: Path, folder: str) -> None:
+    """A repository may name checkouts that lie beside it, but no other folders: its configuration may be a stranger's. Raises `UsageError`."""
+    target = (root / folder).resolve()
+    if not target.is_relative_to(root.resolve()) and top_level(target) != target:
+        raise UsageError(f"{source.place}: sources.{name}: {source.path} is outside of the repository, and no git checkout")
 
 
 def _checkouts(repository: Repository) -> dict[str, str]:

@@ -62,12 +62,12 @@ def _values(text: str, place: Place, loader: Loader) -> MappingNode | None:
     file = _generated_from(place, loader)
     block_indent = _block_indent(place, loader) if file is None else None
     if file is not None:
-        loaded = loader.parse(text, file)
+        loaded = loader.parse_values(text, file)
     elif block_indent is not None:
         # Each line of a block stands in the file as it is, below its key.
-        loaded = loader.parse("\n" * place.line + indent(text, block_indent), place.file)
+        loaded = loader.parse_values("\n" * place.line + indent(text, block_indent), place.file)
     else:
-        loaded = loader.parse(text, place.file)
+        loaded = loader.parse_values(text, place.file)
     if loaded.problems:
         return None
     values = as_mapping(next(iter(loaded.documents), None))

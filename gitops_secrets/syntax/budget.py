@@ -12,6 +12,8 @@ from gitops_secrets.model.limits import DEFAULT_LIMITS, Limits
 # A run may take this many times what a unit may, and no unit more than this part of what the run has left: units that take all they can get leave something
 # for those after them.
 SHARES = 8
+# However much was taken before: a thousandth of a full share, which is enough for what most units hold.
+_LEAST = 1000
 # Steps that an entry of a new mapping counts for: it stays in memory.
 ENTRY = 10
 # And an object: its references are looked for, and everything that follows.
@@ -46,7 +48,8 @@ class Budget:
 
     def begin(self) -> None:
         """The next unit is built."""
-        self._text_share, self._steps_share = self._text // SHARES, self._steps // SHARES
+        self._text_share = max(self._text // SHARES, self.limits.made_text // _LEAST)
+        self._steps_share = max(self._steps // SHARES, self.limits.steps // _LEAST)
         self._least_text, self._least_steps = self._text - self._text_share, self._steps - self._steps_share
 
     @property

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gitops_secrets.errors import UsageError
+from gitops_secrets.errors import BrokenError, UsageError
 from gitops_secrets.generate.changes import FileChange
 from gitops_secrets.model.results import Severity
 from gitops_secrets.pipeline.changes import write
@@ -254,7 +254,7 @@ def test_a_file_that_holds_something_else_is_not_overwritten(sample: Path) -> No
     file.parent.mkdir()
     file.write_text("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: orders}\n")
 
-    with pytest.raises(UsageError, match=r"overlays/gke/flux/orders\.yaml .*does not hold the Kustomization orders"):
+    with pytest.raises(BrokenError, match=r"overlays/gke/flux/orders\.yaml:1: .*does not hold the Kustomization orders"):
         generated(sample, "overlays/gke")
 
 
@@ -263,7 +263,7 @@ def test_a_file_that_is_no_text_is_named(sample: Path) -> None:
     file.parent.mkdir()
     file.write_bytes(b"\xff\xfe\x00")
 
-    with pytest.raises(UsageError, match=r"orders\.yaml .*UTF-8"):
+    with pytest.raises(BrokenError, match=r"orders\.yaml:1: .*UTF-8"):
         generated(sample, "overlays/gke")
 
 
@@ -353,7 +353,7 @@ def test_a_component_that_needs_a_split_and_is_more_than_a_list_is_refused_with_
     files = {"overlay/kustomization.yaml": "resources: [release.yaml, store.yaml]\n", "overlay/release.yaml": RELEASE, "overlay/store.yaml": STORE}
     root = written(tmp_path, files)
 
-    with pytest.raises(UsageError, match=r"ClusterSecretStore//aws needs HelmRelease/external-secrets/external-secrets first.*\nput them into directories"):
+    with pytest.raises(BrokenError, match=r"ClusterSecretStore//aws needs HelmRelease/external-secrets/external-secrets first.*\nput them into directories"):
         generated(root, "overlay")
 
 
@@ -432,7 +432,7 @@ def test_a_folder_without_a_kustomization_is_refused(sample: Path) -> None:
 def test_an_overlay_that_does_not_build_is_refused_with_its_line(tmp_path: Path) -> None:
     root = written(tmp_path, {"overlay/kustomization.yaml": "resources:\n  - missing.yaml\n"})
 
-    with pytest.raises(UsageError, match=r"overlay/kustomization\.yaml:2: missing\.yaml"):
+    with pytest.raises(BrokenError, match=r"overlay/kustomization\.yaml:2: missing\.yaml"):
         generated(root, "overlay")
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gitops_secrets.errors import UsageError
+from gitops_secrets.errors import BrokenError, UsageError
 from gitops_secrets.generate.argo import ArgoOptions
 from gitops_secrets.pipeline.changes import write
 from gitops_secrets.pipeline.check import check
@@ -166,5 +166,5 @@ def test_without_a_remote_the_url_must_be_given(root: Path) -> None:
 def test_an_overlay_that_does_not_build_is_wrong_usage_with_its_place(root: Path) -> None:
     (root / "overlay/shop/kustomization.yaml").write_text("resources: [nowhere.yaml]\n")
 
-    with pytest.raises(UsageError, match=r"overlay/shop/kustomization\.yaml:1"):
+    with pytest.raises(BrokenError, match=r"overlay/shop/kustomization\.yaml:1"):
         generated(root)

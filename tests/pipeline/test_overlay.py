@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gitops_secrets.errors import UsageError
+from gitops_secrets.errors import BrokenError, UsageError
 from gitops_secrets.generate.changes import FileChange
 from gitops_secrets.model.results import Severity
 from gitops_secrets.pipeline.changes import write
@@ -320,14 +320,14 @@ def test_an_overlay_of_somebody_else_is_left_alone(sample: Path) -> None:
 def test_a_base_that_does_not_build_is_named(sample: Path) -> None:
     replaced(sample / "base/weather/kustomization.yaml", "deployment.yaml", "no-such.yaml")
 
-    with pytest.raises(UsageError, match=r"base/weather/kustomization\.yaml:\d+: .*no-such\.yaml"):
+    with pytest.raises(BrokenError, match=r"base/weather/kustomization\.yaml:\d+: .*no-such\.yaml"):
         generate(sample, FULL)
 
 
 def test_components_that_bring_the_same_object_can_not_stand_together(sample: Path) -> None:
     shutil.copytree(sample / "base/weather", sample / "base/forecast")
 
-    with pytest.raises(UsageError, match=r"(?s)the overlay would not build: .*weather.* is there twice\nchoose other components"):
+    with pytest.raises(BrokenError, match=r"(?s)the overlay would not build: .*weather.* is there twice\nchoose other components"):
         generate(sample, Request("base", ("forecast", "weather")))
 
 

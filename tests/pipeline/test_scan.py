@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import git
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -102,6 +103,7 @@ def scanned(folder: Path, configuration: str, checkout: str = "../other") -> Ana
     root = folder / "own"
     write(root, {**OWN, ".gitops-secrets.yaml": configuration})
     write(root / checkout, OTHER)
+    git.Repo.init((root / checkout).resolve()).close()
     return analyse(open_repository(root))
 
 

@@ -262,7 +262,9 @@ def test_the_deepest_allowed_nesting_is_read() -> None:
 def test_depth_counts_through_aliases() -> None:
     text = "a0: &a0 [x]\n" + "".join(f"a{level}: &a{level} [*a{level - 1}]\n" for level in range(1, 250))
 
-    assert [message for message, _, _ in problems(parse(text, "a.yaml", Limits(yaml_aliases=1_000_000)))] == ["nested too deeply; --limit yaml-depth=NUMBER allows more than 200"]
+    assert [message for message, _, _ in problems(parse(text, "a.yaml", Limits(yaml_aliases=1_000_000)))] == [
+        "nested too deeply; --limit yaml-depth=NUMBER allows more than 200"
+    ]
 
 
 def test_an_alias_bomb_is_a_problem() -> None:

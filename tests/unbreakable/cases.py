@@ -26,8 +26,20 @@ from tests.unbreakable.repositories import (
 MEGABYTE = 1 << 20
 SOURCED = "  sourceRef: {kind: GitRepository, name: flux-system}\n"
 
-# Exit status by command, as docs/interface.md has it: only `render` and `generate` refuse an input that does not build.
-STATUS = {"scan": {0}, "plan": {0}, "trace": {0}, "check": {0, 1}, "fix": {0, 1}, "render": {0, 2}, "generate": {0, 1, 2}}
+# Exit status by command, as docs/interface.md has it: 2 where `render` gets what does not build, `generate` no overlay, and what acts on a cluster has to
+# choose one; 3 since the cluster does not answer.
+STATUS = {
+    "scan": {0},
+    "plan": {0},
+    "trace": {0},
+    "check": {0, 1},
+    "diff": {0},
+    "fix": {0, 1},
+    "render": {0, 2},
+    "generate": {0, 1, 2},
+    "verify": {2, 3},
+    "reconcile": {2, 3},
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -734,4 +746,327 @@ REPOSITORIES = (
     ),
 )
 
-CASES = (*REPOSITORIES, *NOT_YAML, *BOMBS, *NAMES, *CYCLES, *TRAVERSAL, *PATHS, *PATTERNS, *PATCHES, *EXPRESSIONS, *FILES)
+REFUSED_CALL = {command: {2} for command in STATUS}
+CONFIGURATIONS = (
+    *(
+        Case(f"a configuration that {name}", {".gitops-secrets.yaml": text, **one(settings())}, status=REFUSED_CALL, has_neighbour=False)
+        for name, text in (
+            ("is no YAML", "rules: [\n"),
+            ("is a list", "- a\n"),
+            ("has an unknown key", f"{quoted(TERMINAL)}: x\n"),
+            ("has the wrong types", "clusters: [1]\nrules: 5\n"),
+            ("is an alias bomb", BILLION_LAUGHS),
+            ("reads an absolute folder", "sources: {GitRepository/flux-system/other: {path: /etc}}\n"),
+            ("reads a folder outside that is no checkout", "sources: {GitRepository/flux-system/other: {path: ..}}\n"),
+        )
+    ),
+    Case(
+        "ways out of the repository in the configuration",
+        {
+            ".gitops-secrets.yaml": f"bootstrap: [{', '.join(WAYS_OUT)}]\nignore:\n- {{rule: duplicate-key, path: ../../**, reason: x}}\n",
+            "link.yaml": Link("../outside.yaml"),
+            **one(settings()),
+        },
+    ),
+    Case(
+        "a cluster of the configuration outside of the repository",
+        {".gitops-secrets.yaml": "clusters: {production: {path: ../..}}\n", **one(settings())},
+        status=REFUSED_CALL,
+        has_neighbour=False,
+    ),
+    Case(
+        "patterns of many stars in the configuration",
+        {
+            ".gitops-secrets.yaml": "rules: {missing-secret: {severity: error, paths: ['"
+            + "**/*a*" * 200
+            + "b', '**']}}\nignore:\n- {rule: invalid-yaml, path: '"
+            + "*a" * 500
+            + "', reason: x}\n",
+            "case/" + "a" * 200 + ".yaml": "a: [",
+        },
+    ),
+    Case(
+        "rows for many kinds in the configuration",
+        {".gitops-secrets.yaml": "kinds:\n" + "".join(f"- {{kind: K{n}.g{n}.io}}\n" for n in range(2_000)), **one(settings())},
+        briefly=True,
+    ),
+)
+
+
+def released(values: str, **files: Content) -> dict[str, Content]:
+    """A release with a config map that holds `values` as a text."""
+    release = """\
+apiVersion: helm.toolkit.fluxcd.io/v2
+kind: HelmRelease
+metadata: {name: release, namespace: neighbour}
+spec:
+  interval: 1h
+  chart: {spec: {chart: app, sourceRef: {kind: HelmRepository, name: charts}}}
+  valuesFrom: [{kind: ConfigMap, name: values}]
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: values, namespace: neighbour}
+data:
+  values.yaml: |
+"""
+    return {"case/release.yaml": release + "".join(f"    {line}\n" for line in values.splitlines()), **{f"case/{name}": text for name, text in files.items()}}
+
+
+def application(source: str, **files: Content) -> dict[str, Content]:
+    """An Application of this repository's `chart`."""
+    manifest = f"""\
+apiVersion: argoproj.io/v1alpha1
+kind: Application
+metadata: {{name: app, namespace: argocd}}
+spec:
+  project: default
+  destination: {{server: https://kubernetes.default.svc, namespace: neighbour}}
+  source:
+    repoURL: ssh://git@example.org/platform.git
+    path: chart
+{source}"""
+    return {"clusters/production/app.yaml": manifest, "chart/Chart.yaml": "apiVersion: v2\nname: app\nversion: 1.0.0\n", **files}
+
+
+VALUES = (
+    Case("values of a config map that are an alias bomb", released(BILLION_LAUGHS), ("problem case/release.yaml:17 … --limit yaml-aliases",)),
+    Case("values of a config map that are no YAML", released("a: [b\nc: d"), ("problem case/release.yaml:15",)),
+    Case("values of a config map that are deep", released("a: " + "[" * 5_000), ("problem case/release.yaml:14 … --limit yaml-depth",)),
+    Case(
+        "values of a release that are an alias bomb",
+        one(settings() + "---\nkind: HelmRelease\nspec:\n  values:\n" + "".join(f"    {line}\n" for line in BILLION_LAUGHS.splitlines())),
+        ("invalid-yaml case/bad.yaml",),
+    ),
+    Case("a SOPS file of many aliases", one(settings() + "sops: {mac: x}\n" + BILLION_LAUGHS), ("invalid-yaml case/bad.yaml",)),
+    *(
+        Case(
+            f"value files of an Application at {way}",
+            application(
+                f"    helm: {{valueFiles: [{way}], fileParameters: [{{name: a, path: {way}}}]}}\n",
+                **({"chart/link.yaml": Link("../../outside.yaml")} if way == "link.yaml" else {}),
+            ),
+        )
+        for way in WAYS_OUT
+    ),
+    Case(
+        "values of an Application that are an alias bomb",
+        application("    helm:\n      values: |\n" + "".join(f"        {line}\n" for line in BILLION_LAUGHS.splitlines())),
+        ("build-failed clusters/production/app.yaml:11 … --limit yaml-aliases",),
+    ),
+    Case(
+        "an Application that leads out of the repository",
+        application("").__class__(
+            {**application(""), "clusters/production/app.yaml": str(application("")["clusters/production/app.yaml"]).replace("path: chart", "path: ../..")}
+        ),
+        ("missing-path clusters/production/app.yaml:9",),
+    ),
+)
+
+
+def many(count: int, text: str = "", kind: str = "v1\nkind: ConfigMap") -> str:
+    """Objects of one kind."""
+    return "---\n".join(f"apiVersion: {kind}\nmetadata: {{name: s{number}, namespace: neighbour}}\n{text}" for number in range(count))
+
+
+def listed(name: str, entry: str, count: int) -> str:
+    """A kustomization of `many.yaml` with a field of many entries; `N` in one stands for its number."""
+    return f"resources: [many.yaml]\n{name}:\n" + "".join(f"- {entry.replace('N', str(number))}\n" for number in range(count))
+
+
+STEPS = ("--limit", "steps=200000")
+TEXT = ("--limit", "made-text=1000000")
+TOO_MUCH_WORK = "build-failed case/kustomization.yaml{} … --limit steps"
+TOO_MUCH_TEXT = "build-failed case/kustomization.yaml{} … --limit made-text"
+SET = "apiVersion: fluxcd.controlplane.io/v1\nkind: ResourceSet\nmetadata: {name: set, namespace: flux-system}\nspec:\n"
+APPLICATIONS = "apiVersion: argoproj.io/v1alpha1\nkind: ApplicationSet\nmetadata: {name: set, namespace: argocd}\nspec:\n"
+TEMPLATE = "  template: {metadata: {name: 'x{{a}}-{{b}}'}, spec: {project: default, source: {repoURL: x, path: y}, destination: {name: in-cluster}}}\n"
+# What a few lines can make large: told at their place, with the option that allows more.
+AMPLIFIERS = (
+    *(
+        Case(name, {**built(kustomization), "case/many.yaml": objects, **files}, (said,), options=options, briefly=True)
+        for name, kustomization, objects, files, said, options in (
+            (
+                "a file in many keys of a generator",
+                "configMapGenerator:\n- name: x\n  files: [" + ", ".join(f"k{n}=big.txt" for n in range(200)) + "]\n",
+                "",
+                {"case/big.txt": "x" * 10_000},
+                TOO_MUCH_TEXT.format(":2"),
+                TEXT,
+            ),
+            (
+                "a file in many generated Secrets",
+                listed("secretGenerator", "{name: xN, files: [big.txt]}", 200),
+                many(1),
+                {"case/big.txt": "x" * 10_000},
+                TOO_MUCH_TEXT.format(":103"),
+                TEXT,
+            ),
+            (
+                "an environment of many lines in many generators",
+                listed("configMapGenerator", "{name: xN, envs: [e.env]}", 100),
+                many(1),
+                {"case/e.env": "".join(f"K{n}=v\n" for n in range(1_000))},
+                TOO_MUCH_WORK.format(":22"),
+                STEPS,
+            ),
+            ("a long prefix of many objects", "namePrefix: " + "p" * 50_000 + "\nresources: [many.yaml]\n", many(50), {}, TOO_MUCH_TEXT.format(":1"), TEXT),
+            (
+                "many labels of many objects",
+                "resources: [many.yaml]\ncommonLabels:\n" + "".join(f"  k{n}: v\n" for n in range(300)),
+                many(100),
+                {},
+                TOO_MUCH_WORK.format(":2"),
+                STEPS,
+            ),
+            (
+                "many patches of many objects",
+                listed("patches", "{target: {kind: ConfigMap}, patch: '{apiVersion: v1, kind: ConfigMap, metadata: {name: x}, data: {a: xN}}'}", 2_000),
+                many(100),
+                {},
+                TOO_MUCH_WORK.format(""),
+                STEPS,
+            ),
+            (
+                "many operations on an object of many keys",
+                "resources: [many.yaml]\npatches:\n- target: {kind: ConfigMap}\n  patch: |\n"
+                + "".join(f"    - {{op: add, path: /data/y{n}, value: y}}\n" for n in range(1_000)),
+                settings() + "".join(f"  k{n}: v\n" for n in range(1_000)),
+                {},
+                TOO_MUCH_WORK.format(":3"),
+                STEPS,
+            ),
+            (
+                "many merges with an object of many keys",
+                listed("patches", "{patch: '{apiVersion: v1, kind: ConfigMap, metadata: {name: settings, namespace: neighbour}, data: {yN: z}}'}", 500),
+                settings() + "".join(f"  k{n}: v\n" for n in range(1_000)),
+                {},
+                TOO_MUCH_WORK.format(""),
+                STEPS,
+            ),
+            (
+                "operations that double an object",
+                "resources: [many.yaml]\npatches:\n- target: {kind: ConfigMap}\n  patch: |\n"
+                + "".join(f"    - {{op: copy, from: /data, path: /data/{key}}}\n" for key in "xy" * 40),
+                many(1, "data: {a: b}\n"),
+                {},
+                TOO_MUCH_WORK.format(":3"),
+                STEPS,
+            ),
+            (
+                "replacements that double an object",
+                listed(
+                    "replacements",
+                    "{source: {kind: ConfigMap, name: s0, fieldPath: data}, targets: [{select: {kind: ConfigMap}, fieldPaths: [data.xN, data.yN], options: {create: true}}]}",
+                    60,
+                ),
+                many(1, "data: {a: b}\n"),
+                {},
+                TOO_MUCH_WORK.format(""),
+                STEPS,
+            ),
+            (
+                "replacements that double a text",
+                listed(
+                    "replacements",
+                    "{source: {kind: ConfigMap, name: s0, fieldPath: data.a}, targets: [{select: {kind: ConfigMap}, fieldPaths: [data.a], options: {delimiter: '-', index: -1}}]}",
+                    60,
+                ),
+                many(1, "data: {a: b}\n"),
+                {},
+                TOO_MUCH_TEXT.format(""),
+                TEXT,
+            ),
+            (
+                "many images in many pods",
+                listed("images", "{name: iN, newTag: x}", 500),
+                many(200, "spec: {containers: [{name: c, image: x}]}\n", "v1\nkind: Pod"),
+                {},
+                TOO_MUCH_WORK.format(""),
+                STEPS,
+            ),
+            (
+                "a long variable in many places",
+                "resources: [many.yaml]\nvars:\n- {name: A, objref: {apiVersion: v1, kind: Pod, name: s0}, fieldref: {fieldPath: spec.hostname}}\n",
+                many(1, f"spec: {{hostname: {'h' * 10_000}, containers: [{{name: c, image: x, args: [{', '.join(['$(A)$(A)'] * 100)}]}}]}}\n", "v1\nkind: Pod"),
+                {},
+                TOO_MUCH_TEXT.format(""),
+                TEXT,
+            ),
+            (
+                "many fields of a configuration",
+                "resources: [many.yaml]\nconfigurations: [fields.yaml]\n",
+                many(1),
+                {"case/fields.yaml": "namePrefix:\n" + "".join(f"- {{path: a/b{n}}}\n" for n in range(1_000))},
+                TOO_MUCH_WORK.format(":2"),
+                STEPS,
+            ),
+        )
+    ),
+    Case(
+        "problems that double at each level",
+        {
+            "case/kustomization.yaml": "resources: [../b0, 'https://example.org/x.git?ref=1']\nhelmCharts: [{name: x}]\n",
+            **{f"b{n}/kustomization.yaml": f"resources: [../b{n + 1}, ../b{n + 1}]\nhelmCharts: [{{name: x}}]\n" for n in range(40)},
+            "b40/kustomization.yaml": "resources: [gone.yaml]\n",
+        },
+        ("build-failed b40/kustomization.yaml:1",),
+        briefly=True,
+    ),
+    Case(
+        "a set of long templates",
+        {"clusters/production/set.yaml": SET + "  resourcesTemplate: |\n    << range until 1000 >><< repeat 3000 `y` >><< end >>\n"},
+        ("build-failed clusters/production/set.yaml:5 … --limit template-text",),
+        options=("--limit", "template-text=100000"),
+    ),
+    Case(
+        "a set of templates that take long",
+        {"clusters/production/set.yaml": SET + "  resourcesTemplate: |\n    << range until 1000 >><< range until 1000 >><< end >><< end >>\n"},
+        ("build-failed clusters/production/set.yaml:5 … --limit template-steps",),
+        options=("--limit", "template-steps=10000"),
+    ),
+    Case(
+        "a set of many inputs",
+        {
+            "clusters/production/set.yaml": SET
+            + "  inputs:\n"
+            + "".join(f"  - {{n: a{n}}}\n" for n in range(500))
+            + "  resourcesTemplate: |\n    << inputs.n >><< range until 900 >><< end >>\n"
+        },
+        ("build-failed clusters/production/set.yaml … --limit steps",),
+        options=STEPS,
+    ),
+    Case(
+        "a set of many objects",
+        {
+            "clusters/production/set.yaml": SET
+            + "  resourcesTemplate: |\n    << range $i := until 200 >>\n    ---\n    {apiVersion: v1, kind: ConfigMap, metadata: {name: 'n<< $i >>'}}\n    << end >>\n"
+        },
+        ("build-failed clusters/production/set.yaml:5 … --limit objects",),
+        options=("--limit", "objects=100"),
+    ),
+    Case(
+        "a matrix of many Applications",
+        {
+            "clusters/production/set.yaml": APPLICATIONS
+            + "  generators:\n  - matrix:\n      generators:\n"
+            + "".join(f"      - list: {{elements: [{', '.join(f'{{{key}: x{n}}}' for n in range(300))}]}}\n" for key in "ab")
+            + TEMPLATE
+        },
+        ("build-failed clusters/production/set.yaml:6 … --limit objects",),
+        options=("--limit", "objects=1000"),
+    ),
+    Case(
+        "elements of a generator that are an alias bomb",
+        {
+            "clusters/production/set.yaml": APPLICATIONS
+            + "  generators:\n  - list:\n      elementsYaml: |\n"
+            + "".join(f"        {line}\n" for line in BILLION_LAUGHS.splitlines())
+            + TEMPLATE
+        },
+        ("build-failed clusters/production/set.yaml:6 … --limit yaml-aliases",),
+    ),
+)
+
+FAMILIES = (REPOSITORIES, NOT_YAML, BOMBS, NAMES, CYCLES, TRAVERSAL, PATHS, PATTERNS, PATCHES, EXPRESSIONS, FILES, CONFIGURATIONS, VALUES, AMPLIFIERS)
+CASES = tuple(case for family in FAMILIES for case in family)

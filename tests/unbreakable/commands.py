@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from gitops_secrets.cli.main import cli
 
 THING = "Deployment/neighbour/web"
-# They read no repository, need two states of one, or a cluster.
-NOT_RUN = frozenset({"controller", "explain", "diff", "reconcile", "verify"})
+# Read no repository, or one in a cluster.
+NOT_RUN = frozenset({"controller", "explain"})
 OF_A_CHANGE = frozenset({"suggestions"})
+# Of a cluster that does not answer: what acts on one gets as far as it can without.
+ELSEWHERE = ("--kubeconfig", str(Path(__file__).with_name("nobody.kubeconfig")))
 
 
 def formats(name: str) -> tuple[str, ...]:
@@ -48,4 +52,19 @@ def commands(*, briefly: bool = False) -> list[tuple[str, ...]]:
         ("render", "case"),
         ("generate", "flux", "neighbour", "--check"),
         ("generate", "flux", "case", "--check"),
+        ("generate", "argo", "neighbour", "--check", "--repository", "ssh://git@example.org/platform.git"),
+        ("generate", "argo", "case", "--diff", "--repository", "ssh://git@example.org/platform.git"),
+        ("generate", "overlay", "fresh", "--from", "case", "--diff"),
+        ("verify", *ELSEWHERE),
+        ("reconcile", "--dry-run", *ELSEWHERE),
+    ]
+
+
+def commands_of_a_change() -> list[tuple[str, ...]]:
+    """What is run where the last commit brought what is bad."""
+    return [
+        *in_all_formats("diff", "HEAD~1"),
+        ("diff", "HEAD~1", "--full"),
+        ("check", "--base", "HEAD~1", "--format", "suggestions"),
+        ("check", "--base", "HEAD~1", "--format", "markdown"),
     ]

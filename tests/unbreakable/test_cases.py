@@ -6,16 +6,17 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 
 from gitops_secrets.cli.main import cli
-from tests.unbreakable.cases import CASES, STATUS, Case
-from tests.unbreakable.commands import NOT_RUN, commands, format_of
+from tests.unbreakable.cases import CASES, FAMILIES, STATUS, Case
+from tests.unbreakable.commands import NOT_RUN, commands, commands_of_a_change, format_of
 from tests.unbreakable.harness import Ran, Session, run_all
-from tests.unbreakable.repositories import NEIGHBOUR_FINDING, OUTSIDE, PLATFORM, make
+from tests.unbreakable.repositories import NEIGHBOUR_FINDING, OUTSIDE, PLATFORM, commit, git, make
 
 # Lines that a CI system takes for a command: https://docs.github.com/actions/reference/workflow-commands, Azure's `##vso[`, and what GitHub reads as those.
 COMMAND = re.compile(r"^\s*::|##\w*\[", re.MULTILINE)
@@ -89,6 +90,20 @@ def is_said(expected: str, said: Iterable[str]) -> bool:
     return any(re.match(re.escape(start) + r"(?!\d)", line) and part in line for line in said)
 
 
+def assert_unbroken(session: Session, status: Mapping[str, set[int]] = MappingProxyType({})) -> None:
+    """What holds whatever the repository is. `status` has the exit statuses of commands where they are not those of a broken unit."""
+    assert session.ended is None
+    for ran in session.runs:
+        name = " ".join(ran.arguments)
+        assert ("Traceback" in ran.errors or "bug in gitops-secrets" in ran.errors) is False, f"{name}: {ran.errors}"
+        assert ran.status in status.get(ran.arguments[0], STATUS[ran.arguments[0]]), f"{name}: {ran.status} {ran.errors}"
+        assert OUTSIDE not in ran.output + ran.errors, name
+        assert "root:x:0:0" not in ran.output + ran.errors, name
+        is_printable(ran.errors)
+        if ran.status in (0, 1):
+            RULES.get(format_of(ran.arguments), is_printable)(ran.output)
+
+
 def units_of(ran: Ran) -> Mapping[str, Any]:
     """The units of all clusters of `scan --format json`, by id."""
     return {unit["id"]: unit for cluster in json.loads(ran.output)["clusters"] for unit in cluster["units"]}
@@ -112,17 +127,8 @@ def run(tmp_path: Path) -> Callable[[Case], Session]:
 def test_a_bad_repository_breaks_nothing(case: Case, run: Callable[[Case], Session], tmp_path: Path) -> None:
     session = run(case)
 
-    assert session.ended is None
+    assert_unbroken(session, case.status)
     assert not (tmp_path / "was-run").exists()
-    for ran in session.runs:
-        name = " ".join(ran.arguments)
-        assert ("Traceback" in ran.errors or "bug in gitops-secrets" in ran.errors) is False, f"{name}: {ran.errors}"
-        assert ran.status in case.status.get(ran.arguments[0], STATUS[ran.arguments[0]]), f"{name}: {ran.status} {ran.errors}"
-        assert OUTSIDE not in ran.output + ran.errors, name
-        assert "root:x:0:0" not in ran.output + ran.errors, name
-        is_printable(ran.errors)
-        if ran.status in (0, 1):
-            RULES.get(format_of(ran.arguments), is_printable)(ran.output)
     if case.has_neighbour:
         said = said_by(session["check --format json"])
         assert [expected for expected in (NEIGHBOUR_FINDING, *case.said) if not is_said(expected, said)] == [], said
@@ -130,8 +136,28 @@ def test_a_bad_repository_breaks_nothing(case: Case, run: Callable[[Case], Sessi
         assert session["render neighbour"].status == 0
 
 
+# Some of each family, but of those that are about git itself or the call.
+CHANGES = [case for family in FAMILIES[1:] for case in family[:: max(len(family) // 2, 1)] if case.has_neighbour and not (case.briefly or case.options)]
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.name.startswith("names with ")] + CHANGES, ids=lambda case: case.name)
+def test_a_change_that_brings_what_is_bad_breaks_nothing(case: Case, tmp_path: Path) -> None:
+    root = tmp_path / "platform"
+    make(root, PLATFORM)
+    commit(root)
+    make(root, case.files)
+    git(root, "add", "--all")
+    git(root, "commit", "--quiet", "--message=bad")
+    (tmp_path / "outside.yaml").write_text(OUTSIDE)
+
+    session = run_all(root, commands_of_a_change(), cache=tmp_path / "cache")
+
+    assert_unbroken(session, case.status)
+    assert json.loads(session["diff HEAD~1 --format json"].output)["clusters"] is not None
+
+
 def test_every_command_that_reads_a_repository_is_run() -> None:
-    assert {arguments[0] for arguments in commands()} | NOT_RUN == set(cli.list_commands(None))  # type: ignore[arg-type]
+    assert {arguments[0] for arguments in (*commands(), *commands_of_a_change())} | NOT_RUN == set(cli.list_commands(None))  # type: ignore[arg-type]
 
 
 def test_there_are_enough_cases_and_none_twice() -> None:
