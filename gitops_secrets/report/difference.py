@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
+from gitops_secrets.checks.evidence import duration
 from gitops_secrets.graph.difference import Difference, EdgeChange, Fate, ObjectChange, SecretChange
 from gitops_secrets.graph.fields import FieldChange
 from gitops_secrets.graph.restarts import Effects
@@ -192,7 +193,7 @@ def _delay(change: PlanDifference) -> Iterator[Line]:
     if change.added_seconds:
         chain = " → ".join(relative_name(unit, after.chain[0]) for unit in after.chain)
         verb = "longer" if change.added_seconds > 0 else "less"
-        text = f"waits up to {abs(change.added_seconds)} s {verb}: {round(after.seconds)} s, before {round(before.seconds)} s"
+        text = f"waits up to {duration(abs(change.added_seconds))} {verb}: {duration(after.seconds)}, before {duration(before.seconds)}"
         yield Line("", text, (chain,) if len(after.chain) > 1 else ())
 
 

@@ -6,6 +6,7 @@ import textwrap
 from dataclasses import dataclass
 from typing import Final
 
+from gitops_secrets.checks.evidence import duration
 from gitops_secrets.model.results import Severity
 
 RESET: Final = "\x1b[0m"
@@ -54,6 +55,15 @@ class Style:
             break_on_hyphens=False,
         )
         return lines or [first.rstrip()]
+
+
+def took(seconds: float) -> str:
+    """How long something took, in tenths below a minute.
+
+    >>> took(36.51), took(3630.2)
+    ('36.5 s', '1h30s')
+    """
+    return f"{seconds:.1f} s" if seconds < 60 else duration(seconds)
 
 
 def counted(number: int, word: str) -> str:

@@ -9,6 +9,7 @@ from xml.etree.ElementTree import Element, SubElement, indent, tostring
 from gitops_secrets.model.nodes import Place
 from gitops_secrets.model.verdicts import Cause, RunSummary, Verdict, Verification
 from gitops_secrets.report.escape import markdown, markdown_code, visible
+from gitops_secrets.report.style import took
 
 VERIFY_SCHEMA: Final = "gitops-secrets/verify/v1"
 RECONCILE_SCHEMA: Final = "gitops-secrets/reconcile/v1"
@@ -100,7 +101,7 @@ def verification_markdown(verification: Verification, run: RunSummary | None = N
     lines = [f"### {mark} {markdown(verification.cluster)}{commit}", ""]
     if run is not None:
         done = f"{run.applied} applied, {run.requested} asked, {run.refreshed} refreshed" + (f", {run.synced} synced" if run.synced else "")
-        lines += [f"{run.end} after {run.seconds:.1f} s with {run.engine}: {done}", ""]
+        lines += [f"{run.end} after {took(run.seconds)} with {run.engine}: {done}", ""]
     for cause in verification.causes:
         lines += [f"**{markdown(cause.title)}**", ""]
         lines += [f"> {markdown(told)}" for told in cause.evidence]

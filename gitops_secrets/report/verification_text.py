@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from gitops_secrets.model.verdicts import Cause, RunSummary, Verification
 from gitops_secrets.report.escape import visible
-from gitops_secrets.report.style import BOLD, GREEN, RED, YELLOW, Style, counted
+from gitops_secrets.report.style import BOLD, GREEN, RED, YELLOW, Style, counted, took
 
 _ENDS = {
     "ready": "all there",
@@ -66,7 +66,7 @@ def _run(run: RunSummary, style: Style) -> Iterator[str]:
     done = [(run.applied, "applied"), (run.requested, "asked to reconcile"), (run.refreshed, "refreshed"), (run.synced, "synced")]
     told = ", ".join(f"{number} {what}" for number, what in done if number) or "nothing to do"
     code = GREEN if run.end == "ready" else YELLOW
-    yield f"{style.paint(_ENDS[run.end], BOLD, code)} after {run.seconds:.1f} s ({run.engine}: {told})"
+    yield f"{style.paint(_ENDS[run.end], BOLD, code)} after {took(run.seconds)} ({run.engine}: {told})"
     for message in run.withheld:
         yield from style.wrapped(visible(message), "went on without: ", "  ")
 
