@@ -22,6 +22,7 @@ from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.pipeline.cluster import the_cluster
 from gitops_secrets.pipeline.reconcile import Engine, Job
 from gitops_secrets.pipeline.scan import Repository, analyse
+from gitops_secrets.syntax.budget import Budget
 from gitops_secrets.syntax.emit import dump
 
 _WORKERS: Final = 8
@@ -75,7 +76,7 @@ def preview(repository: Repository, job: Job, plane: ControlPlane) -> Preview:
 
 def _whole(repository: Repository, job: Job) -> Graph:
     """The same cluster with nothing cut from its manifests: for the graph the schemas of definitions are."""
-    loader = Loader(repository.tree, whole=True)
+    loader = Loader(repository.tree, whole=True, budget=Budget(repository.loader.limits))
     return the_cluster(analyse(replace(repository, loader=loader), cluster=job.plan.graph.cluster.name)).graph
 
 
