@@ -59,10 +59,10 @@ def controller(
     from gitops_secrets.controller.settings import Address, Settings, Terms
     from gitops_secrets.pipeline.artifact import source_called
 
-    if events_addr is not None and urlsplit(events_addr).scheme not in ("http", "https"):
-        raise click.BadParameter(f"{events_addr!r} is neither http nor https", param_hint="--events-addr")
-    host, _, port = listen.rpartition(":")
-    if not (port.isascii() and port.isdigit() and int(port) < 65536):
+    if events_addr is not None and not (urlsplit(events_addr).scheme in ("http", "https") and urlsplit(events_addr).hostname):
+        raise click.BadParameter(f"{events_addr!r} is no address of http or https", param_hint="--events-addr")
+    host, colon, port = listen.rpartition(":")
+    if not (colon and port.isascii() and port.isdigit() and int(port) < 65536):
         raise click.BadParameter(f"{listen!r} is no [HOST]:PORT", param_hint="--listen")
     if lease_duration < 3:
         raise click.BadParameter("a lease of less than 3s can't be renewed in time", param_hint="--lease-duration")

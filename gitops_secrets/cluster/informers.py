@@ -6,12 +6,15 @@ import threading
 from collections.abc import Iterable, Set
 from typing import Final
 
-from gitops_secrets.cluster.live import Live, live_id
+from gitops_secrets.cluster.live import Live, live_id, mapping
 from gitops_secrets.cluster.port import Appeared, Listed, Lost, Notice, Sink, Vanished, Watches
 from gitops_secrets.cluster.targets import DEFINITION
 from gitops_secrets.model.ids import ResourceId
 
 _NONE: Final[frozenset[str]] = frozenset()
+# Most of an object, and nothing that its readiness is judged by: a cluster has thousands of them.
+_BULK: Final = frozenset({"template", "values"})
+_LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
 Key = tuple[str, str, frozenset[str]]  # group, kind, names of definitions
 
 
@@ -59,6 +62,8 @@ class _Informer:
         self._sinks: list[Sink] = []
 
     def take(self, notice: Notice) -> None:
+        if isinstance(notice, Appeared):
+            notice = Appeared(_lean(notice.live))
         with self._lock:
             match notice:
                 case Appeared(live):
@@ -83,3 +88,10 @@ class _Informer:
     def leave(self, sink: Sink) -> None:
         with self._lock:
             self._sinks = [each for each in self._sinks if each != sink]
+
+
+def _lean(live: Live) -> Live:
+    """An object without its bulk."""
+    metadata, spec = mapping(live, "metadata"), mapping(live, "spec")
+    annotations = {name: value for name, value in mapping(metadata, "annotations").items() if name != _LAST_APPLIED}
+    return {**live, "metadata": {**metadata, "annotations": annotations}, "spec": {field: value for field, value in spec.items() if field not in _BULK}}

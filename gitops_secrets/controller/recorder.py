@@ -9,6 +9,7 @@ import threading
 import time
 import urllib.request
 from datetime import UTC, datetime
+from http.client import HTTPException
 from itertools import count
 from typing import Final
 
@@ -27,7 +28,7 @@ class Recorder:
     def __init__(self, plane: ControlPlane, identity: str, events_address: str | None) -> None:
         self._plane, self._identity, self._address = plane, identity, events_address
         self._numbers = count(1)
-        self._unsent: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+        self._unsent: queue.Queue[bytes] = queue.Queue()
         if events_address is not None:
             threading.Thread(target=self._send_again, args=(events_address,), name="notification", daemon=True).start()
 
@@ -49,7 +50,7 @@ class Recorder:
 
     def _notify(self, address: str, event: bytes) -> None:
         """At once, unless others wait: what came first is told first."""
-        if not self._unsent.empty() or _sent(address, event) is not None:
+        if self._unsent.unfinished_tasks or _sent(address, event) is not None:
             self._unsent.put(event)
 
     def _send_again(self, address: str) -> None:
@@ -62,6 +63,7 @@ class Recorder:
                     break
                 if attempt == _TRIES:
                     _LOG.error("notification-controller at %s does not take an event: %s", address, error)
+            self._unsent.task_done()
 
 
 def _sent(address: str, event: bytes) -> str | None:
@@ -69,6 +71,6 @@ def _sent(address: str, event: bytes) -> str | None:
     request = urllib.request.Request(address, event, {"Content-Type": "application/json"})  # noqa: S310  http or https: looked at
     try:
         urllib.request.urlopen(request, timeout=_TIMEOUT).close()  # noqa: S310
-    except OSError as error:
+    except (OSError, HTTPException) as error:
         return str(error)
     return None

@@ -69,3 +69,21 @@ def test_a_time_limit_is_written_as_in_flux(written: str, seconds: float) -> Non
 @pytest.mark.parametrize("written", ["0", "0s", "soon", "-1m", ""])
 def test_what_is_no_time_limit_is_wrong_usage(run: Run, repository: Path, kubeconfig: Path, written: str) -> None:
     assert run("reconcile", "--kubeconfig", str(kubeconfig), "--timeout", written).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        (("--source", "flux-system"), "is not KIND/NAMESPACE/NAME"),
+        (("--listen", "8080"), "is no [HOST]:PORT"),
+        (("--listen", ":99999"), "is no [HOST]:PORT"),
+        (("--events-addr", "file:///etc/passwd"), "is no address"),
+        (("--events-addr", "http://"), "is no address"),
+        (("--lease-duration", "1s"), "can't be renewed in time"),
+    ],
+)
+def test_a_controller_that_is_called_wrongly_says_what_is_wrong(run: Run, kubeconfig: Path, wrong: tuple[str, str], says: str) -> None:
+    ended = run("controller", "--source", "GitRepository/flux-system/flux-system", "--kubeconfig", str(kubeconfig), *wrong)
+
+    assert ended.exit_code == 2
+    assert says in " ".join((ended.output + str(ended.exception)).split())

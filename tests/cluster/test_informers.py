@@ -76,6 +76,17 @@ def test_who_has_left_is_told_nothing() -> None:
     assert told == []
 
 
+def test_what_is_kept_of_an_object_is_what_it_is_judged_by() -> None:
+    server, told = Server(), list[Notice]()
+    informers = Informers(server)
+    informers.follow([KIND], told.append)
+    whole = {**live("x"), "spec": {"replicas": 2, "suspend": True, "template": {"spec": {}}, "values": {}}, "status": {"readyReplicas": 1}}
+    server.tell(Appeared(whole))
+
+    assert isinstance(told[0], Appeared)
+    assert (told[0].live["spec"], told[0].live["status"]) == ({"replicas": 2, "suspend": True}, {"readyReplicas": 1})
+
+
 def test_a_watch_that_was_lost_is_begun_anew_for_who_comes_next() -> None:
     server, told = Server(), list[Notice]()
     informers = Informers(server)
