@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 import yaml
 
-from tests.e2e.bed import sample, tool
+from tests.e2e.bed import permissions, sample, tool
 from tests.e2e.bed.api import GIT_REPOSITORY, Object
 from tests.e2e.bed.bed import Bed
 from tests.e2e.bed.control_plane import write_kubeconfig
-from tests.e2e.bed.faults import Request
+from tests.e2e.bed.permissions import Permission
 from tests.e2e.bed.processes import wait_until
 from tests.e2e.bed.programs import ROOT
 
@@ -23,39 +22,6 @@ SERVICE_ACCOUNT = ("gitops-secrets", "gitops-secrets")
 SOURCE = ("--source", "GitRepository/flux-system/flux-system", "overlays/development/flux")
 
 COMMANDS = {"reconcile": ("--force-sync", "--timeout", "20s"), "verify": ()}
-
-
-class Permission(NamedTuple):
-    """One verb on one resource."""
-
-    verb: str
-    group: str
-    resource: str
-
-
-def asked_for(request: Request) -> Permission | None:
-    """What the API server's authorizer is asked for by a request; None where that is no resource."""
-    path = request.path.partition("?")[0]
-    root, *parts = path.strip("/").split("/")
-    group, parts = ("", parts[1:]) if root == "api" else (parts[0], parts[2:]) if len(parts) > 1 else ("", [])
-    if parts[:1] == ["namespaces"] and len(parts) > 2:
-        parts = parts[2:]
-    if root not in ("api", "apis") or not parts:
-        return None
-    verb = "patch" if request.method == "PATCH" else "get" if len(parts) > 1 else "watch" if request.is_watch else "list"
-    return Permission(verb, group, parts[0])
-
-
-def role_without(role: Object, left_out: Permission | None) -> Object:
-    rules = [
-        {"apiGroups": [group], "resources": [resource], "verbs": [verb]}
-        for rule in role["rules"]
-        for group in rule["apiGroups"]
-        for resource in rule["resources"]
-        for verb in rule["verbs"]
-        if Permission(verb, group, resource) != left_out
-    ]
-    return role | {"rules": rules}
 
 
 def install(bed: Bed) -> Object:
@@ -70,16 +36,11 @@ def install(bed: Bed) -> Object:
 def used_by(bed: Bed, kubeconfig: Path, folder: Path) -> set[Permission]:
     """What an undisturbed run asks for, seen from a proxy before the API server."""
     with bed.proxied() as (proxy, _):
-        proxied = write_kubeconfig(folder / "proxied", proxy.url, token_in(kubeconfig), bed.api.certificate_authority)
+        proxied = write_kubeconfig(folder / "proxied", proxy.url, permissions.token_in(kubeconfig), bed.api.certificate_authority)
         for command in ("reconcile", "verify"):
             done = tool.run(command, *SOURCE, directory=folder, kubeconfig=proxied)
             assert done.status == 0, done.output + done.errors
-        return {permission for request in proxy.requests if (permission := asked_for(request)) is not None}
-
-
-def token_in(kubeconfig: Path) -> str:
-    token: str = yaml.safe_load(kubeconfig.read_text())["users"][0]["user"]["token"]
-    return token
+        return permissions.asked(proxy.requests)
 
 
 def test_the_job_needs_no_more_than_its_role_and_reads_what_flux_has_fetched(bed: Bed, tmp_path: Path, figure: Callable[[str, str], None]) -> None:
@@ -109,23 +70,12 @@ def test_without_any_one_of_its_permissions_the_job_names_it(bed: Bed, tmp_path:
     used = used_by(bed, kubeconfig, tmp_path)
     unnamed = []
     for permission in sorted(used):
-        bed.api.request("PUT", "/apis/rbac.authorization.k8s.io/v1/clusterroles/gitops-secrets", role_without(role, permission))
-        # The authorizer learns of it from a watch.
-        wait_until(partial(is_denied, bed, permission), f"{permission} is taken away")
+        permissions.replace(bed, permissions.without(role, permission))
+        wait_until(partial(permissions.is_denied, bed, SERVICE_ACCOUNT, permission), f"{permission} is taken away")
         runs = [tool.run(command, *SOURCE, *limit, directory=tmp_path, kubeconfig=kubeconfig) for command, limit in COMMANDS.items()]
         told = " ".join(text for run in runs for text in (run.output + run.errors).split())
-        if f'cannot {permission.verb} resource "{permission.resource}"' not in told:
+        if permission.denial not in told:
             unnamed.append(permission)
     figure("permissions of the Job that are named when they are taken away", f"{len(used) - len(unnamed)} of {len(used)}")
 
     assert unnamed == []
-
-
-def is_denied(bed: Bed, permission: Permission) -> bool:
-    attributes = {"verb": permission.verb, "group": permission.group, "resource": permission.resource}
-    review = {
-        "apiVersion": "authorization.k8s.io/v1",
-        "kind": "SubjectAccessReview",
-        "spec": {"user": ":".join(("system", "serviceaccount", *SERVICE_ACCOUNT)), "resourceAttributes": attributes},
-    }
-    return not bed.api.request("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", review)["status"]["allowed"]
