@@ -250,6 +250,7 @@ class Controller:
             # A newer one has come meanwhile, and the watch will say so in a moment.
             run.revision = run.followed.revision
             run.standing = replace(run.standing, revision=run.revision)
+        _LOG.info("cluster %s has %s objects to be ready", run.followed.plan.graph.cluster.name, len(run.followed.targets), extra={"revision": run.revision})
         self._metrics.found(run.followed.findings)
         threading.Thread(target=self._pursue, args=(run, run.followed), name=f"run {revision}", daemon=True).start()
 

@@ -32,6 +32,7 @@ def serve(settings: Settings, connect: Callable[[float], ControlPlane], level: i
     """
     log_as_json(level)
     plane, metrics = connect(PATIENCE), Metrics()
+    _LOG.info("context %s, server %s, follows %s", plane.context, plane.server, settings.source)
     recorder = Recorder(plane, settings.identity, settings.events_address)
     election: Election | None = None
     if settings.terms is not None:
