@@ -14,7 +14,7 @@ from gitops_secrets.kinds.table import KindTable
 from gitops_secrets.model.facts import Effect, KindNeed, ObjectNeed, When
 from gitops_secrets.model.ids import ResourceId, crd_id
 from gitops_secrets.model.results import Unit
-from gitops_secrets.ordering.order import OrderedEdge, Plan
+from gitops_secrets.ordering.order import OrderedEdge, Plan, orders
 
 ESO_GROUP: Final = "external-secrets.io"
 DEFINITION: Final = ("apiextensions.k8s.io", "CustomResourceDefinition")
@@ -67,6 +67,15 @@ class _Targets:
         for ordered in plan.edges:
             self.judged.setdefault(ordered.consumer, []).append(ordered)
         self.remote = {unit.id for unit in self.graph.units.values() if unit.remote}
+        # Units of two engines have no edge of their own.
+        self.across: dict[ResourceId, list[ResourceEdge]] = {}
+        for edge in self.graph.resource_edges:
+            if self._is_across(edge) and orders(edge, self.graph, table):
+                self.across.setdefault(edge.consumer_unit, []).append(edge)
+
+    def _is_across(self, edge: ResourceEdge) -> bool:
+        consumer, provider = (self.graph.units.get(id) if id is not None else None for id in (edge.consumer_unit, edge.provider_unit))
+        return consumer is not None and provider is not None and (consumer.sync is None) is not (provider.sync is None)
 
     def all(self) -> Iterator[Target]:
         sources = set()
@@ -112,6 +121,9 @@ class _Targets:
 
     def _ordered(self, unit: Unit) -> Iterator[ResourceId]:
         """What has to be ready before a unit may be tried: what is written, and what it needs though nobody wrote it."""
+        for reason in self.across.get(unit.id, ()):
+            if reason.provider_unit is not None:
+                yield from self._apart(unit, self._proof(reason, reason.provider_unit))
         if unit.sync is not None:
             yield from self._ordered_by_waves(unit)
             return
@@ -132,10 +144,13 @@ class _Targets:
         """The same for Argo CD: a wave is nothing that an Application says of others, so all counts that it needs, but for what comes with its own lineage."""
         for edge in self.judged.get(unit.id, ()):
             for reason in edge.ordering:
-                proof = self._proof(reason, edge.provider)
-                brings = self.graph.unit_of.get(proof, proof)
-                if proof not in self.graph.ancestors(unit.id) and unit.id not in {brings, *self.graph.ancestors(brings)}:
-                    yield proof
+                yield from self._apart(unit, self._proof(reason, edge.provider))
+
+    def _apart(self, unit: Unit, proof: ResourceId) -> Iterator[ResourceId]:
+        """What proves a need, unless it comes with what applies the unit, or with what the unit applies."""
+        brings = self.graph.unit_of.get(proof, proof)
+        if proof not in self.graph.ancestors(unit.id) and unit.id not in {brings, *self.graph.ancestors(brings)}:
+            yield proof
 
     def _hopes(self, unit: ResourceId) -> Iterator[ResourceId]:
         """Definitions that the unit's objects need and nothing known brings. Their names are guessed, so no unit may wait for one."""

@@ -388,6 +388,35 @@ def test_a_root_is_applied_and_its_children_are_asked_once_what_they_need_is_the
     assert (stores.nudge, stores.creatable, stores.needs) == (Nudge.REQUEST, False, {PROJECT, definition})
 
 
+def test_an_application_waits_for_what_flux_brings() -> None:
+    kustomization = """
+apiVersion: kustomize.toolkit.fluxcd.io/v1
+kind: Kustomization
+metadata: {name: NAME, namespace: flux-system}
+spec: {interval: 10m, path: ./NAME, prune: true, wait: true, sourceRef: {kind: GitRepository, name: flux-system}}
+---
+"""
+    source = """
+apiVersion: source.toolkit.fluxcd.io/v1
+kind: GitRepository
+metadata: {name: flux-system, namespace: flux-system}
+spec: {interval: 1m, url: "https://git.example.org/platform"}
+---
+"""
+    units = source + kustomization.replace("NAME", "flux-system").replace("./flux-system", "./cluster")
+    files = {
+        "cluster/flux-system/gotk-sync.yaml": units,
+        "cluster/units.yaml": kustomization.replace("NAME", "operator") + kustomization.replace("NAME", "apps"),
+        "apps/stores.yaml": manifest("stores"),
+    }
+    kept = {path: text for path, text in FILES.items() if path.startswith(("operator/", "stores/"))}
+    (cluster,) = analyse(repository_of(MemoryTree(files | kept))).clusters
+    targets = {found.id: found for found in targets_of(cluster.plan, default_table())}
+    definition = ResourceId("apiextensions.k8s.io", "CustomResourceDefinition", "", "clustersecretstores.external-secrets.io")
+
+    assert definition in targets[application_id("stores")].needs
+
+
 def test_an_application_that_waits_for_what_it_holds_is_not_the_root() -> None:
     store = ResourceId("external-secrets.io", "ClusterSecretStore", "", "aws")
     broken = {"apiVersion": "external-secrets.io/v1", "kind": "ClusterSecretStore", "metadata": {"name": "aws"}}
