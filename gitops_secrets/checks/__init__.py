@@ -15,7 +15,7 @@ from gitops_secrets.checks.applications import (
 from gitops_secrets.checks.base import Context, Rule
 from gitops_secrets.checks.deadlocks import DependencyCycle, KustomizationContainsItself, ParentWaitsForChild, UnitNeedsSplit
 from gitops_secrets.checks.definitions import MissingCustomResourceDefinition, UnservedVersion
-from gitops_secrets.checks.differences import InertIgnoreDifferences
+from gitops_secrets.checks.differences import InertIgnoreDifferences, UnreadableSyncWindow
 from gitops_secrets.checks.health import DependencyNotGated, InertHealthCheck, MisreadHealthCheck
 from gitops_secrets.checks.missing import MissingConfigMap, MissingNamespace, MissingObject, MissingSecret, MissingServiceAccount, MissingSource, MissingStore
 from gitops_secrets.checks.order import DanglingDependsOn, MissingDependsOn, RedundantDependsOn, SuspendedDependency
@@ -68,6 +68,7 @@ RULES: tuple[type[Rule], ...] = (
     MissingProject,
     ExcludedResource,
     NeverSynced,
+    UnreadableSyncWindow,
     TrackingCopied,
     PermanentlyOutOfSync,
     InertIgnoreDifferences,

@@ -1,14 +1,20 @@
-"""Rules about what Applications leave out of a comparison."""
+"""Rules about what keeps Applications from being compared or synced as was meant."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from fnmatch import fnmatchcase
+from typing import Final
 
 from gitops_secrets.checks.base import Context, Rule
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import as_mapping, as_sequence, as_text
 from gitops_secrets.model.results import Finding, Related, Severity
+from gitops_secrets.rendering.argo.windows import Times
+
+# Any moment will do to see whether a window can be read.
+_ANY_TIME: Final = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 class InertIgnoreDifferences(Rule):
@@ -51,3 +57,33 @@ class InertIgnoreDifferences(Rule):
                     field="spec.ignoreDifferences",
                     cause="ignoreDifferences for groups that are not there",
                 )
+
+
+class UnreadableSyncWindow(Rule):
+    """A sync window whose times Argo CD can't read.
+
+    What it does: reports a window of an AppProject whose schedule, duration or time zone is none.
+
+    Why it matters: Argo CD can't tell whether the window is open, and holds back every sync of the Applications that it is for.
+
+    Example: before, `schedule: "0 22 * *"`; after, `schedule: "0 22 * * *"`.
+
+    Options: none.
+    """
+
+    id = "unreadable-sync-window"
+    severity = Severity.NOTE
+    symptoms = ("Sync operation blocked by sync window", "cannot parse schedule")
+
+    def check(self, context: Context) -> Iterator[Finding]:
+        projects = {each.place: each for each in (*(applied.resource for applied in context.cluster.resources), *context.cluster.given)}
+        for project in projects.values():
+            windows = as_sequence(as_mapping(project.data.get("spec")).get("syncWindows"))
+            if (project.id.group, project.id.kind) != ("argoproj.io", "AppProject"):
+                continue
+            for index, window in enumerate(map(as_mapping, windows)):
+                try:
+                    Times(as_text(window.get("schedule")), as_text(window.get("duration")), as_text(window.get("timeZone"))).is_open(_ANY_TIME)
+                except ValueError as error:
+                    message = f"a window of {project.id} can't be read, and holds back every sync that it is for: {error}"
+                    yield self.finding(message, windows.place(index), project.id, field=f"spec.syncWindows[{index}]", cause="windows that can't be read")

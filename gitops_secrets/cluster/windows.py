@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
-from typing import Final
-from zoneinfo import ZoneInfo
+from datetime import datetime
 
 from gitops_secrets.cluster.live import Live, at, items, live_id, text
-from gitops_secrets.rendering.objects import seconds
+from gitops_secrets.rendering.argo.windows import Times
 from gitops_secrets.syntax.glob import compile_glob
-
-_ALL: Final = "*"
 
 
 def denial(project: Live | None, application: Live, now: datetime) -> str | None:
@@ -21,11 +17,11 @@ def denial(project: Live | None, application: Live, now: datetime) -> str | None
     windows = [window for window in items(project, "spec", "syncWindows") if _is_for(window, application)]
     open_ones = []
     for window in windows:
-        is_open = _is_open(window, now)
-        if is_open is None:
-            return f"{_named(window)} of {live_id(project)} can't be read, and Argo CD syncs nothing then"
-        if is_open:
-            open_ones.append(window)
+        try:
+            if Times(text(window, "schedule"), text(window, "duration"), text(window, "timeZone")).is_open(now):
+                open_ones.append(window)
+        except ValueError as error:
+            return f"{_named(window)} of {live_id(project)} can't be read, and Argo CD syncs nothing then: {error}"
     denying = [window for window in open_ones if text(window, "kind") == "deny"]
     if denying:
         return None if _by_hand(denying) else f"{_named(denying[0])} of {live_id(project)} denies it"
@@ -54,20 +50,6 @@ def _is_for(window: Live, application: Live) -> bool:
 def _any_matches(patterns: Iterable[object], values: Iterable[str]) -> bool:
     wanted = [value for value in values if value]
     return any(isinstance(pattern, str) and (found := compile_glob(pattern)) is not None and any(map(found.match, wanted)) for pattern in patterns)
-
-
-def _is_open(window: Live, now: datetime) -> bool | None:
-    """Did it begin less than its duration ago? None where that can't be told."""
-    # A module that only few runs need.
-    from cronsim import CronSim, CronSimError
-
-    duration = seconds(text(window, "duration"))
-    try:
-        there = now.astimezone(ZoneInfo(text(window, "timeZone") or "UTC"))
-        begins = next(CronSim(text(window, "schedule").replace("?", _ALL), there - timedelta(seconds=duration or 0.0)))
-    except (CronSimError, StopIteration, KeyError, ValueError, OSError):
-        return None
-    return None if duration is None else begins < there
 
 
 def _named(window: Live) -> str:
