@@ -33,6 +33,7 @@ class Limits:
     steps: int = _limit(10_000_000, "steps of building a unit: patches, transformers and templates, each times what it changes")
     template_steps: int = _limit(1_000_000, "steps of a template")
     template_text: int = _limit(4_000_000, "characters that a template makes")
+    kustomize_seconds: int = _limit(120, "seconds that the kustomize binary has for a directory")
 
     def more(self, name: str) -> str:
         """Says of a limit that was hit how more is allowed.

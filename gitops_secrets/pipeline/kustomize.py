@@ -10,10 +10,10 @@ from pathlib import Path
 
 from gitops_secrets.errors import OutsideError
 from gitops_secrets.manifests.load import parse_documents
+from gitops_secrets.model.limits import DEFAULT_LIMITS, Limits
 from gitops_secrets.repository.tree import Tree
 
 BINARY = "kustomize"
-TIMEOUT_SECONDS = 120
 # A port where nothing listens: remote bases fail at once instead of being fetched.
 _NOWHERE = "http://127.0.0.1:9"
 _NO_NETWORK = {"HTTP_PROXY": _NOWHERE, "HTTPS_PROXY": _NOWHERE, "NO_PROXY": "", "GIT_ALLOW_PROTOCOL": "none", "GIT_TERMINAL_PROMPT": "0"}
@@ -28,7 +28,7 @@ def find_binary() -> str | None:
     return shutil.which(BINARY)
 
 
-def build_with_binary(binary: str, root: Path, directory: str, *, network: bool) -> tuple[object, ...]:
+def build_with_binary(binary: str, root: Path, directory: str, limits: Limits = DEFAULT_LIMITS, *, network: bool) -> tuple[object, ...]:
     """The documents that the binary builds of `directory` below `root`, secret values cut. Without `network` it fetches no remote bases.
 
     Raises `KustomizeRefused` for a directory that does not build, `OutsideError` where the binary can't be run or does not come to an end.
@@ -37,17 +37,17 @@ def build_with_binary(binary: str, root: Path, directory: str, *, network: bool)
     arguments = [binary, "build", "--load-restrictor", "LoadRestrictionsNone", str(root / directory)]
     environment = dict(os.environ) if network else {**os.environ, **_NO_NETWORK, **{name.lower(): value for name, value in _NO_NETWORK.items()}}
     try:
-        done = subprocess.run(arguments, capture_output=True, check=False, timeout=TIMEOUT_SECONDS, env=environment, stdin=subprocess.DEVNULL)  # noqa: S603
+        done = subprocess.run(arguments, capture_output=True, check=False, timeout=limits.kustomize_seconds, env=environment, stdin=subprocess.DEVNULL)  # noqa: S603
     except subprocess.TimeoutExpired as error:
-        raise OutsideError(f"kustomize did not finish {directory or '.'} within {TIMEOUT_SECONDS} s") from error
+        raise OutsideError(f"kustomize did not finish {directory or '.'}; {limits.more('kustomize_seconds')} s") from error
     except OSError as error:
         raise OutsideError(f"can't run {binary}: {error.strerror}") from error
     if done.returncode != 0:
         raise KustomizeRefused(directory)
-    return parse_documents(done.stdout, directory or ".").documents
+    return parse_documents(done.stdout, directory or ".", limits).documents
 
 
-def build_from_tree(binary: str, tree: Tree, directory: str, *, network: bool) -> tuple[object, ...]:
+def build_from_tree(binary: str, tree: Tree, directory: str, limits: Limits = DEFAULT_LIMITS, *, network: bool) -> tuple[object, ...]:
     """As `build_with_binary`, for a tree that is not on disk: it is written to a temporary folder."""
     with tempfile.TemporaryDirectory(prefix="gitops-secrets-") as folder:
         root = Path(folder)
@@ -55,4 +55,4 @@ def build_from_tree(binary: str, tree: Tree, directory: str, *, network: bool) -
             target = root / path
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(tree.read(path))
-        return build_with_binary(binary, root, directory, network=network)
+        return build_with_binary(binary, root, directory, limits, network=network)

@@ -78,8 +78,8 @@ def _taken_over(repository: Repository, directory: str, binary: str) -> tuple[ob
 
 def _run(binary: str, repository: Repository, directory: str, *, network: bool) -> tuple[object, ...]:
     if repository.revision is not None:
-        return build_from_tree(binary, repository.tree, directory, network=network)
-    return build_with_binary(binary, repository.root, directory, network=network)
+        return build_from_tree(binary, repository.tree, directory, repository.loader.limits, network=network)
+    return build_with_binary(binary, repository.root, directory, repository.loader.limits, network=network)
 
 
 def _does_not_build(directory: str, problems: Iterable[Problem]) -> UsageError:

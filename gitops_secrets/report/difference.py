@@ -179,6 +179,7 @@ def _blast_radius(difference: Difference) -> Iterator[Line]:
     for (id, effect), found in causes.items():
         because = f", since {_names(map(str, found))} {'changes' if len(found) == 1 else 'change'}" if found else ""
         yield Line("", f"{id} {effect.value}{because}")
+    yield from _uninstalled(difference)
     if difference.touched:
         verb = "applies" if len(difference.touched) == 1 else "apply"
         reasons = tuple(f"{touched.unit}: {'; '.join(touched.reasons)}" for touched in difference.touched)
@@ -186,6 +187,20 @@ def _blast_radius(difference: Difference) -> Iterator[Line]:
     if difference.waiting:
         verb = "waits" if len(difference.waiting) == 1 else "wait"
         yield Line("", f"{counted(len(difference.waiting), 'unit')} {verb} for them: {_names(map(str, difference.waiting))}")
+
+
+def _uninstalled(difference: Difference) -> Iterator[Line]:
+    """Definitions that go with the release that brought them, and with a definition every object of its kind: Helm keeps only those of a `crds` folder."""
+    gone: dict[ResourceId, tuple[set[ResourceId], set[ResourceId]]] = {}
+    for prune in difference.prunes:
+        if prune.provider.kind == "HelmRelease" and prune.thing.kind == "CustomResourceDefinition":
+            definitions, objects = gone.setdefault(prune.provider, (set(), set()))
+            definitions.add(prune.thing)
+            objects.update(consumer.resource for consumer in prune.consumers)
+    for release, (definitions, objects) in gone.items():
+        verb = "goes" if len(definitions) == 1 else "go"
+        text = f"{release} is uninstalled: {counted(len(definitions), 'definition')} {verb} with it unless the chart keeps them"
+        yield Line("", f"{text}, and with them {_names(map(str, sorted(objects)))}", tuple(map(str, sorted(definitions))))
 
 
 def _delay(change: PlanDifference) -> Iterator[Line]:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from gitops_secrets.errors import OutsideError
+from gitops_secrets.model.limits import Limits
 from gitops_secrets.pipeline.kustomize import KustomizeRefused, build_from_tree, build_with_binary
 from gitops_secrets.repository.tree import MemoryTree
 
@@ -40,3 +41,12 @@ def test_what_the_binary_prints_about_a_secret_is_not_kept(kustomize_binary: str
 def test_a_binary_that_cannot_be_run_is_a_failure_outside(tmp_path: Path) -> None:
     with pytest.raises(OutsideError, match="can't run"):
         build_with_binary(str(tmp_path / "none"), tmp_path, "", network=False)
+
+
+def test_a_binary_that_comes_to_no_end_is_ended_and_the_option_named(tmp_path: Path) -> None:
+    binary = tmp_path / "kustomize"
+    binary.write_text("#!/bin/sh\nexec sleep 60\n")
+    binary.chmod(0o755)
+
+    with pytest.raises(OutsideError, match="--limit kustomize-seconds=NUMBER allows more than 1 s"):
+        build_with_binary(str(binary), tmp_path, "", Limits(kustomize_seconds=1), network=False)
