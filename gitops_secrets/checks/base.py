@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import Place
 from gitops_secrets.model.results import Cluster, Finding, Related, Remedy, Severity
 from gitops_secrets.ordering.order import Plan
+from gitops_secrets.syntax.nearest import nearest
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,7 @@ def doubt_before(context: Context, unit: ResourceId, opaque: Opaque | None, othe
 
 def closest(name: str, candidates: Iterable[str], similarity: float = 0.75) -> str | None:
     """What was probably meant by a name that is not there: the most alike of those that are, if it is alike enough (1.0 would be equal)."""
-    found = difflib.get_close_matches(name, sorted(set(candidates) - {name}), 1, similarity)
+    found = nearest(name, candidates, 1, similarity)
     return found[0] if found else None
 
 

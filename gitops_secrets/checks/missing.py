@@ -101,17 +101,21 @@ class MissingStore(_MissingObject):
     reasons = frozenset({"secret-store"})
 
     def _hint(self, context: Context, target: ResourceId) -> str:
-        for other in sorted(context.graph.provisions):
-            if other.kind in _STORES and other.kind != target.kind and other.name == target.name:
-                return f" (a {other.kind} of that name is there: set kind: {other.kind})"
+        for other in _of_the_other_kind(context, target):
+            return f" (a {other.kind} of that name is there: set kind: {other.kind})"
         return super()._hint(context, target)
 
     def _remedy(self, context: Context, requirements: Sequence[Requirement], target: ResourceId) -> Remedy | None:
         consumer = requirements[0].resource
-        for other in sorted(context.graph.provisions):
-            if other.kind in _STORES and other.kind != target.kind and other.name == target.name and other.namespace in ("", consumer.namespace):
+        for other in _of_the_other_kind(context, target):
+            if other.namespace in ("", consumer.namespace):
                 return remedies.other_kind(requirements, other.kind)
         return super()._remedy(context, requirements, target)
+
+
+def _of_the_other_kind(context: Context, target: ResourceId) -> list[ResourceId]:
+    """Stores of that name, whatever their namespace, that are ClusterSecretStores where a SecretStore is looked for, or the other way round."""
+    return sorted(other for other in context.graph.provisions if other.name == target.name and other.kind in _STORES and other.kind != target.kind)
 
 
 class MissingSecret(_MissingObject):

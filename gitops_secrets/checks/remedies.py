@@ -18,6 +18,7 @@ from gitops_secrets.model.results import AddItems, Dependency, Remedy, RemoveAt,
 from gitops_secrets.ordering.gates import Gate, GateKind, health_check
 from gitops_secrets.ordering.order import Cycle, OrderedEdge
 from gitops_secrets.rendering.argo.applications import WAVE
+from gitops_secrets.syntax.nearest import comparable
 
 _SLIP = 0.85
 _SEPARATORS = re.compile(r"[-_.]")
@@ -34,7 +35,7 @@ def slip(name: str, candidates: Iterable[str]) -> str | None:
     >>> slip("external-secret", ["external-secrets", "cert-manager"]), slip("node-1", ["node-2"]), slip("apiKey", ["api-key"]), slip("shpo", ["shop"])
     ('external-secrets', None, 'api-key', 'shop')
     """
-    others = sorted(set(candidates) - {name})
+    others = comparable(name, candidates)
     same = [other for other in others if _plain(other) == _plain(name)]
     swapped = [other for other in others if _is_swapped(name, other)]
     close = same or swapped or difflib.get_close_matches(name, others, 2, _SLIP)

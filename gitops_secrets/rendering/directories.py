@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import difflib
-
 from gitops_secrets.repository.tree import Tree
+from gitops_secrets.syntax.nearest import nearest
 
 
 def closest_directory(tree: Tree, path: str) -> str | None:
@@ -13,5 +12,5 @@ def closest_directory(tree: Tree, path: str) -> str | None:
     while parent and not tree.is_directory(parent):
         parent, _, name = parent.rpartition("/")
     siblings = [child for child in tree.children(parent) if tree.is_directory(f"{parent}/{child}" if parent else child)]
-    close = difflib.get_close_matches(name, siblings, 1, 0.6)
+    close = nearest(name, siblings)
     return (f"{parent}/{close[0]}" if parent else close[0]) if close else None

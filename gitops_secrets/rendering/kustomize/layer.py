@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from gitops_secrets.rendering.kustomize.origins import append_path, built_in_ori
 from gitops_secrets.rendering.kustomize.variables import Variable
 from gitops_secrets.repository.tree import join
 from gitops_secrets.syntax.budget import Budget, BudgetError
+from gitops_secrets.syntax.nearest import nearest
 
 # As kustomize takes an entry for a repository or a file elsewhere (api/internal/git, repospec).
 _REMOTE = re.compile(
@@ -99,7 +99,7 @@ class Layer:
             return f"{entry} is outside of the repository"
         parent, _, name = path.rpartition("/")
         self.state.inputs.add(parent + "/")
-        near = difflib.get_close_matches(name, self.session.loader.tree.children(parent), 1)
+        near = nearest(name, self.session.loader.tree.children(parent))
         hint = f"; did you mean {entry.rstrip('/')[: -len(name)]}{near[0]}?" if near and name and entry.rstrip("/").endswith(name) else ""
         return f"{entry} is not there{hint}"
 
