@@ -31,7 +31,7 @@ from gitops_secrets.rendering.artifacts import folder_loader
 from gitops_secrets.rendering.bootstrap import bootstrap_directories
 from gitops_secrets.rendering.entry_points import find_clusters
 from gitops_secrets.rendering.renderings import Renderings
-from gitops_secrets.repository.ignore import FilteredTree, ignored, ignored_by_default
+from gitops_secrets.repository.ignore import FilteredTree, ignored, ignored_by_default, overfull
 from gitops_secrets.repository.tree import JoinedTree, MemoryTree, RevisionTree, Tree, UnreadableError, WorkingTree, fork_point, top_level
 from gitops_secrets.syntax.budget import Budget
 
@@ -132,7 +132,9 @@ def _is_there(folder: str | None, tree: Tree, root: Path) -> bool:
 
 def _read(tree: Tree, root: Path, configuration: Configuration, limits: Limits, beside: Repository | None = None) -> Repository:
     """The repository of a tree, without what its source leaves out and with the checkouts of other sources."""
-    left_out, never_read = ignored(tree, None), ignored_by_default(tree)
+    left_out, never_read = ignored(tree, None, limits), ignored_by_default(tree)
+    if isinstance(tree, WorkingTree | RevisionTree):
+        tree.unread.update((path, f"too many patterns; {limits.more('ignore_patterns')}") for path in overfull(tree, limits))
     filtered = _with_checkouts(FilteredTree(tree, left_out), root, configuration, limits)
     beside_around = None if beside is None else beside.around
     around = None if left_out <= never_read else Loader(FilteredTree(tree, never_read), beside=beside_around, budget=Budget(limits))
@@ -232,7 +234,7 @@ def _with_checkouts(tree: Tree, root: Path, configuration: Configuration, limits
         if (root / folder).is_dir():
             _refuse_other_folders(name, source, root, folder)
             checkout = WorkingTree(root / folder, limits)
-            joined[folder] = FilteredTree(checkout, ignored(checkout, None))
+            joined[folder] = FilteredTree(checkout, ignored(checkout, None, limits))
     return JoinedTree(tree, joined) if joined else tree
 
 

@@ -286,7 +286,7 @@ class _Discovery:
         if patterns is None:
             return self.loader, self.builder
         if patterns not in self.narrowed:
-            loader = self.loader.narrowed(FilteredTree(self.tree, ignored(self.tree, patterns)))
+            loader = self.loader.narrowed(FilteredTree(self.tree, ignored(self.tree, patterns, self.loader.limits)))
             self.narrowed[patterns] = (loader, Builder(loader))
         return self.narrowed[patterns]
 

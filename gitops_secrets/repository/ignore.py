@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from gitops_secrets.model.limits import DEFAULT_LIMITS, Limits
 from gitops_secrets.repository.tree import Tree, _Index, content_of
 from gitops_secrets.syntax.glob import compile_glob
 
@@ -69,16 +70,23 @@ class _Rule:
         return at > 0 and not (self.directories_only and at == len(path))
 
 
-def ignored(tree: Tree, patterns: str | None) -> frozenset[str]:
+def ignored(tree: Tree, patterns: str | None, limits: Limits = DEFAULT_LIMITS) -> frozenset[str]:
     """The files of `tree` that a Flux source leaves out: by its `.sourceignore` files and by `patterns`, the source's `spec.ignore`, which win.
 
-    Where neither has a pattern, the default ones hold.
+    Where neither has a pattern, the default ones hold. A file with too many of them leaves nothing out: see `overfull`.
     """
-    written = [rule for path in _ignore_files(tree) for rule in _read(content_of(tree, path), tuple(path.split("/")[:-1]))]
-    written += _read(patterns or "", ())
+    left_aside = overfull(tree, limits)
+    files = [path for path in _ignore_files(tree) if path not in left_aside]
+    written = [rule for path in files for rule in _read(content_of(tree, path), tuple(path.split("/")[:-1]))]
+    written += _read(patterns or "", ())[: limits.ignore_patterns]
     fallback = () if written else DEFAULT
     rules = [*(_rule(pattern, ()) for pattern in (*VERSION_CONTROL, *fallback)), *written]
     return frozenset(_excluded(tree.files, rules))
+
+
+def overfull(tree: Tree, limits: Limits) -> frozenset[str]:
+    """The `.sourceignore` files with more patterns than are looked at: each is compared with every path."""
+    return frozenset(path for path in _ignore_files(tree) if content_of(tree, path).count("\n") > limits.ignore_patterns)
 
 
 def ignored_by_default(tree: Tree) -> frozenset[str]:

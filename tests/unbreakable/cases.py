@@ -494,6 +494,11 @@ PATTERNS = (
         "a .sourceignore of many stars",
         {".sourceignore": "*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*b\n" * 200 + "**/" * 500 + "x\n", "case/" + "a" * 200 + ".yaml": settings()},
     ),
+    Case(
+        "a .sourceignore of many lines",
+        {".sourceignore": "".join(f"/a/x{number}*y\n" for number in range(100_000)), **one("a: [")},
+        ("problem .sourceignore:1 … --limit ignore-patterns", "invalid-yaml case/bad.yaml:2"),
+    ),
     Case("a comment of many spaces", one("# gitops-secrets:" + " " * 50_000 + "[" * 20_000 + "\n" + settings())),
     Case(
         "a command of many quotes",
