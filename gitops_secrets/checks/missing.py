@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Final
 
 from gitops_secrets.checks import remedies
-from gitops_secrets.checks.base import Context, Rule, closest, did_you_mean, doubt, doubt_before, namesakes, same_kind, unless
+from gitops_secrets.checks.base import Context, Rule, closest, did_you_mean, doubt_before, namesakes, same_kind
 from gitops_secrets.checks.evidence import also, asker, consequence, consumers
 from gitops_secrets.graph.graph import Unmet
 from gitops_secrets.model.facts import Confidence, ObjectNeed, Requirement
@@ -48,13 +48,14 @@ class _MissingObject(Rule):
         entry = entries[0]
         requirement = entry.requirement
         by_hand = requirement.reason in _BY_HAND
-        confidence = Confidence.POSSIBLE if by_hand else doubt(entry.possible, requirement.confidence)
+        confidence, doubts = doubt_before(context, entry.unit, entry.possible, requirement.confidence)
+        if by_hand:
+            confidence, doubts = Confidence.POSSIBLE, ""
         ending = "; it has to be there before the engine starts" if by_hand else ""
         hint = self._hint(context, target)
         if confidence is Confidence.POSSIBLE and not by_hand and self._is_slip(context, target):
             # Something of nearly that name is there: a slip of the pen is likelier than a chart that makes just this.
             confidence = Confidence.LIKELY
-        doubts = "" if by_hand else unless(entry.possible)
         message = f"{consumers(entries)} needs {target}, which nothing in the repository makes{hint}{doubts}; {consequence(requirement)}{ending}"
         return self.finding(
             message,

@@ -12,7 +12,7 @@ from gitops_secrets.graph.graph import ResourceEdge
 from gitops_secrets.model.facts import Confidence, Effect, Healing, KindNeed, ObjectNeed, Resource, When
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import Place
-from gitops_secrets.model.results import Finding, Related, Remedy, Severity, Unit
+from gitops_secrets.model.results import Finding, Related, Remedy, Severity, Sync, Unit
 from gitops_secrets.ordering.order import OrderedEdge, orders
 from gitops_secrets.ordering.sync import RELEASE, Phase, Position, deletion_policy, is_hook, options, order_place, position
 from gitops_secrets.ordering.waves import knows_applications, retried_for
@@ -37,7 +37,9 @@ class MissingSyncWave(Rule):
 
     Example: before, two Applications of one root; after, `argocd.argoproj.io/sync-wave: "1"` on the one that needs the other.
 
-    Options: `accept-retry` in the configuration turns edges that heal by retry into notes. A `retry.limit` below zero does so for an Application.
+    Options: `accept-retry` in the configuration turns edges that heal by retry into notes. A `retry.limit` below zero does so for an Application, and so
+    does the lack of an automated sync. What is accepted and runs as soon as the other thing is there, such as a pod that waits for a volume, is a note:
+    a sync has no timeout of its own.
     """
 
     id = "missing-sync-wave"
@@ -60,7 +62,7 @@ class MissingSyncWave(Rule):
                 consumer.sync.place,
                 edge.consumer,
                 other=edge.provider,
-                severity=Severity.NOTE if consumer.sync.retries < 0 else None,
+                severity=Severity.NOTE if _is_left_to_retries(consumer.sync) or all(map(_heals_in_place, edge.ordering)) else None,
                 confidence=confidence,
                 related=related,
                 field="metadata.annotations",
@@ -244,7 +246,7 @@ class MissingSyncOption(Rule):
                 unit.sync.place if unit.sync is not None else unit.place,
                 id,
                 other=provider,
-                severity=None if unit.sync is None or unit.sync.retries >= 0 else Severity.NOTE,
+                severity=Severity.NOTE if unit.sync is not None and _is_left_to_retries(unit.sync) else None,
                 confidence=edges[0].provision.confidence,
                 related=evidence(edges),
                 field="spec.syncPolicy.syncOptions",
@@ -462,13 +464,28 @@ def _needed(edge: OrderedEdge) -> str:
     return f"{first.requirement.need}{made}"
 
 
+def _is_left_to_retries(sync: Sync) -> bool:
+    """Is it tried again for ever, or started by people, who see what failed and choose when?"""
+    return sync.retries < 0 or not sync.automated
+
+
+def _is_refused(reason: ResourceEdge) -> bool:
+    """Is the consumer refused? Also an Application whose chart has objects of a kind that is not served: Argo CD renders and applies them itself."""
+    return reason.requirement.effect is Effect.APPLY or isinstance(reason.requirement.need, KindNeed)
+
+
+def _heals_in_place(reason: ResourceEdge) -> bool:
+    """Does the consumer become healthy soon after what it needs, with no new sync?"""
+    return not _is_refused(reason) and reason.requirement.healing is not Healing.SLOW
+
+
 def _cost(reasons: Iterable[ResourceEdge], unit: Unit) -> str:
     """What a sync that comes too early costs."""
-    if any(reason.requirement.effect is Effect.APPLY for reason in reasons):
+    if any(map(_is_refused, reasons)):
         return f"too early its sync fails, and {_retries(unit)}"
     if any(reason.requirement.healing is Healing.SLOW for reason in reasons):
         return "too early it is Degraded, backs off, and is then as late again as what it waits for, up to 7 min"
-    return "too early it is not healthy until it has tried again"
+    return "too early it is not healthy until that is there"
 
 
 def _retries(unit: Unit) -> str:

@@ -49,7 +49,7 @@ class Sync:
     wave: int  # among what its parent applies, smaller ones first; of what an ApplicationSet makes its step of a RollingSync
     place: Place  # where a person would write the wave
     namespace: str  # of the destination: where objects go that name none
-    automated: bool
+    automated: bool  # by its own policy, or by a RollingSync
     retries: int  # of one sync; below zero: for ever
     options: frozenset[str]  # as written: `CreateNamespace=true`
 

@@ -161,6 +161,8 @@ class _Reader:
             elif not chart and source.get("kind") == "HelmRelease":
                 spec = as_mapping(as_mapping(as_mapping(source.get("spec")).get("chart")).get("spec"))
                 chart, version = known(spec.get("chart")), version or known(spec.get("version"))
+        if not chart and entry.get("chart") is not None:
+            chart = name  # computed from what can't be told: releases are mostly called as their chart
         extra = {"description": f"{state.path}: {name}"}
         extra |= {"path": local} if local else {}
         extra |= {"only": DEFINITIONS_ONLY} if only else {}
@@ -231,10 +233,12 @@ class _Reader:
     def sources(self, state: _State, entry: MappingNode, name: str, namespace: str) -> Iterator[MappingNode]:
         """Objects of this repository that the release's templates read: a common way to write a chart's version and values only once.
 
-        Nothing is evaluated: a path is either written beside `"<namespace>/<name>"`, or a `printf` of nothing but namespace and name.
+        Nothing is evaluated: a path is either written beside `"<namespace>/<name>"`, or a `printf` of nothing but namespace and name, or of a label that
+        stands for the name.
         """
+        labels = as_mapping(entry.get("labels"))
         for text in state.texts:
-            for path in _paths_in(text, name, namespace):
+            for path in _paths_in(text, name, namespace, labels):
                 yield from self.objects(path, (state.directory,))
         listed = [known(value) for value in as_sequence(entry.get("values"))]
         read = [path for text in state.texts for path in _READ_FILE.findall(text)]
@@ -243,7 +247,7 @@ class _Reader:
             if template is None or not self.tree.is_file(template):
                 continue
             text = content_of(self.tree, template)
-            for path in _paths_in(text, name, namespace):
+            for path in _paths_in(text, name, namespace, labels):
                 yield from self.objects(path, (state.directory, posixpath.dirname(template)))
 
     def objects(self, path: str, directories: Iterable[str]) -> Iterator[MappingNode]:
@@ -257,17 +261,20 @@ class _Reader:
 
 _ARCHIVE = re.compile(r"(.+?)-v?\d[^/]*\.tgz\Z")
 _READ_FILE = re.compile(r"""readFile\s+["`']([^"`']+)["`']""")
-_PRINTF = re.compile(r"""printf\s+["`]([^"`]*)["`]((?:\s+\.Release\.(?:Name|Namespace))+)\s*-?[)|}]""")
+_PRINTF = re.compile(r"""printf\s+["`]([^"`]*)["`]((?:\s+(?:\.Release\.(?:Name|Namespace)|\$\w+))+)\s*-?[)|}]""")
+_VARIABLE = re.compile(r"""\{\{-?\s*(\$\w+)\s*:=\s*(?:index\s+\.Release\.Labels\s+"(\w+)"\s*\|\s*default\s+)?(\.Release\.(?:Name|Namespace))\s*-?\}\}""")
 
 
-def _paths_in(text: str, name: str, namespace: str) -> list[str]:
+def _paths_in(text: str, name: str, namespace: str, labels: MappingNode) -> list[str]:
+    release = {".Release.Name": name, ".Release.Namespace": namespace}
+    variables = {variable: known(labels.get(label)) or release[otherwise] for variable, label, otherwise in _VARIABLE.findall(text)}
     listed = re.search(rf'"{re.escape(f"{namespace}/{name}")}"\s+"([^"]+)"', text)
     if listed:
         return [listed[1]]
     paths = []
     for pattern, arguments in _PRINTF.findall(text):
-        words = [name if argument.endswith(".Name") else namespace for argument in arguments.split()]
-        if pattern.count("%s") == len(words) and pattern.endswith((".yaml", ".yml")):
+        words = [(release | variables).get(argument, "") for argument in arguments.split()]
+        if all(words) and pattern.count("%s") == len(words) and pattern.endswith((".yaml", ".yml")):
             paths.append(pattern.replace("%s", "{}").format(*words) if "{" not in pattern else "")
     return [path for path in paths if path]
 

@@ -17,6 +17,9 @@ from gitops_secrets.repository.tree import MemoryTree
 KUSTOMIZATION = "resources: []\n"
 
 
+OCI_REPOSITORY = "apiVersion: source.toolkit.fluxcd.io/v1\nkind: OCIRepository\nmetadata: {{name: chart}}\nspec: {{url: {}, ref: {{tag: 1.0.0}}}}\n"
+
+
 def releases(files: dict[str, str]) -> dict[str, Release]:
     return {release.name: release for release in bootstrap_releases(Loader(MemoryTree(files)))}
 
@@ -140,7 +143,7 @@ releases:
     found = releases({"helmfile.yaml.gotmpl": text})
 
     assert list(found) == ["one", "two"]
-    assert (found["one"].chart, found["one"].version, found["one"].namespace, found["one"].place.line) == ("", "", "default", 7)
+    assert (found["one"].chart, found["one"].version, found["one"].namespace, found["one"].place.line) == ("one", "", "default", 7)
     assert found["two"].chart == "two"
 
 
@@ -155,6 +158,28 @@ def test_releases_inherit_templates_of_their_bases() -> None:
 
     assert (found["a"].chart, found["a"].version) == ("app", "1.0.0")
     assert (found["b"].chart, found["b"].version, found["b"].namespace) == ("b", "1.0.0", "b-system")
+
+
+def test_a_label_may_stand_for_the_name_in_the_path_that_a_template_reads() -> None:
+    files = {
+        "bootstrap/helmfile.yaml": "bases: [base.yaml]\ndefaultInherit: common\nreleases:\n- {name: gateway, namespace: network}\n"
+        "- {name: operator, namespace: watch, labels: {app: grafana}}\n",
+        "bootstrap/base.yaml": "templates:\n  common:\n    chart: '{{ (fromYaml (tpl (readFile \"./t/chart.gotmpl\") .)).chart }}'\n",
+        "bootstrap/t/chart.gotmpl": '{{- $app := index .Release.Labels "app" | default .Release.Name -}}\n'
+        '{{- $oci := fromYaml (readFile (printf "../apps/%s/%s/repo.yaml" .Release.Namespace $app)) -}}\nchart: {{ $oci.spec.url }}\n',
+        "apps/network/gateway/repo.yaml": OCI_REPOSITORY.format("oci://registry.example.org/gateway-helm"),
+        "apps/watch/grafana/repo.yaml": OCI_REPOSITORY.format("oci://registry.example.org/grafana-operator"),
+    }
+
+    found = releases(files)
+
+    assert (found["gateway"].chart, found["operator"].chart) == ("gateway-helm", "grafana-operator")
+
+
+def test_a_chart_that_can_not_be_told_is_called_as_its_release() -> None:
+    found = releases({"bootstrap/helmfile.yaml": "releases:\n- {name: cert-manager, chart: '{{ .Values.registry }}/{{ .Release.Name }}-chart'}\n"})
+
+    assert found["cert-manager"].chart == "cert-manager"
 
 
 def test_a_chart_may_be_written_in_the_manifest_that_a_template_reads() -> None:

@@ -102,7 +102,7 @@ def to_unit(resource: Resource, parent: ResourceId | None, path: str | None = No
             wave=wave_of(resource.data) if step is None else step,
             place=wave_place(resource),
             namespace=as_text(as_mapping(spec.get("destination")).get("namespace")),
-            automated=is_automated,
+            automated=is_automated or step is not None,
             retries=_retries(policy, is_automated),
             options=frozenset(option for option in as_sequence(policy.get("syncOptions")) if isinstance(option, str)),
         ),
