@@ -310,6 +310,7 @@ class DegradedFailsSync(Rule):
                 order_place(consumer),
                 consumer.id,
                 other=provider,
+                severity=None if unit.sync.automated else Severity.NOTE,
                 related=evidence([edge]),
                 field=edge.requirement.field,
                 cause="ESO objects in the wave of what they need, in Applications that do not try again",

@@ -293,6 +293,14 @@ def _made_after(target: ResourceId, graph: Graph) -> Opaque | None:
     return None
 
 
+def _made_by_a_program(target: ResourceId, graph: Graph) -> Opaque | None:
+    """A Job or script that names what is missing other than by a reference: programs that run once often make what they name."""
+    if (target.group, target.kind) not in (("", "Secret"), ("", "ConfigMap")):
+        return None
+    program = next((program for program in graph.programs if target.name in program.words and program.id != target), None)
+    return None if program is None else Opaque(str(program.id), "its script names it", program.place)
+
+
 def _with_doubt(entry: Unmet, graph: Graph) -> Unmet:
     """Names what opaque thing may bring what is missing. A key that is missing in an object with known keys is missing for certain."""
     if entry.missing_key is not None:
@@ -300,7 +308,7 @@ def _with_doubt(entry: Unmet, graph: Graph) -> Unmet:
     need = entry.requirement.need
     own = str(entry.requirement.resource)
     if isinstance(need, ObjectNeed):
-        possible = graph.may_be_made_by(need.id, own, entry.unit) or _made_after(need.id, graph)
+        possible = graph.may_be_made_by(need.id, own, entry.unit) or _made_after(need.id, graph) or _made_by_a_program(need.id, graph)
     elif isinstance(need, KindNeed):
         possible = graph.may_be_made_by(crd_id(need.group, need.plural), own, entry.unit)
     elif isinstance(need, SelectionNeed):

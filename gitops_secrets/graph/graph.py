@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from operator import itemgetter
 
+from gitops_secrets.graph.programs import Program, programs_in
 from gitops_secrets.model.facts import ObjectNeed, Opaque, Provision, Requirement
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.results import Cluster, Dependency, Unit
@@ -138,6 +139,11 @@ class Graph:
         for target in sorted(self.provisions):
             found.setdefault((target.group, target.kind), []).append(target)
         return {kind: tuple(targets) for kind, targets in found.items()}
+
+    @cached_property
+    def programs(self) -> tuple[Program, ...]:
+        """What runs once or at times, and may make objects that no manifest has."""
+        return tuple(programs_in(applied.resource for applied in self.cluster.resources))
 
     @cached_property
     def api_versions(self) -> Mapping[ResourceId, str]:

@@ -100,6 +100,8 @@ def references_in(values: MappingNode, way: Way = None) -> Iterator[ValueReferen
             if value:
                 yield from _of_text(key, value, values, found)
         elif isinstance(value, MappingNode):
+            if value.get("enabled") is False:
+                continue  # a part, or a chart within the chart, that is switched off
             yield from _of_mapping(key, value, here)
             hostless = key in _NO_HOSTS_BELOW
             yield from (each for each in references_in(value, here) if not hostless or each.reason not in ("service-host", "database"))
@@ -136,7 +138,7 @@ def _of_mapping(key: str, value: MappingNode, way: Way) -> Iterator[ValueReferen
         kind, reason = _SELECTORS[key]
         optional = value.get("optional") is True
         yield ValueReference(*kind, None, name, as_text(value.get("key")) or None, reason, Found(name, value, (way, "name")), optional)
-    elif name and value.get("type") in ("secret", "configMap") and value.get("enabled") is not False:
+    elif name and value.get("type") in ("secret", "configMap"):
         # A volume of the bjw-s library.
         kind, reason = (_SECRET, "secret") if value["type"] == "secret" else (_CONFIG_MAP, "config-map")
         yield ValueReference(*kind, None, name, None, reason, Found(name, value, (way, "name")))

@@ -32,6 +32,7 @@ from gitops_secrets.rendering.templated import UNKNOWN, known, neutralised, read
 
 KUSTOMIZATION_FILES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 _YAML = (".yaml", ".yml", ".json")
+_PAGES = (".md", ".markdown", ".adoc")
 _TEMPLATES = (".j2", ".tpl", ".tmpl", ".gotmpl")
 
 
@@ -92,7 +93,7 @@ def bootstrap_directories(loader: Loader, paths: Iterable[tuple[str, Place]] = (
 def bootstrap_objects(loader: Loader) -> tuple[BootstrapObjects, ...]:
     """Objects of templates that scripts apply, of Talos machine configurations (`inlineManifests`), and of `kubectl create namespace` and `secret`.
 
-    A comment beside a reference that says how to create the Secret by hand counts as such a command.
+    A comment beside a reference that says how to create the Secret by hand counts as such a command, and so does a page that says it.
     """
     found = []
     for command in _script_commands(loader):
@@ -101,6 +102,9 @@ def bootstrap_objects(loader: Loader) -> tuple[BootstrapObjects, ...]:
     for path in loader.tree.files:
         if path.endswith((".yaml", ".yml")) and loader.holds(path, b"create secret"):
             for command in _commented(loader.text(path).decode(errors="replace"), path):
+                found += _created(loader, command)
+        elif path.endswith(_PAGES) and b"kubectl" in (text := loader.text(path)):
+            for command in commands_in(text.decode(errors="replace"), path, {}):
                 found += _created(loader, command)
     for path in loader.tree.files:
         if path.endswith((".yaml", ".yml")) and "talos" in path.lower() and loader.holds(path, b"inlineManifests"):

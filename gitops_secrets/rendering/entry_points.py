@@ -65,6 +65,8 @@ KUSTOMIZATION_FILES = ("kustomization.yaml", "kustomization.yml", "Kustomization
 # Nobody runs what lies here any more, or a pipeline sets up beforehand what it needs.
 _SHELVES = frozenset({"archive", ".archive", "_archive", "archived", "deprecated", "ci", "e2e", "testdata"})
 _TEMPLATE_FOLDERS = frozenset({"template", "templates"})
+# Sources of an artifact that somebody pushed, with whatever folder as its root.
+_ARTIFACTS = frozenset({"OCIRepository", "Bucket"})
 _ENGINE_GROUPS = (".toolkit.fluxcd.io", ".extensions.fluxcd.io")
 
 
@@ -272,6 +274,8 @@ class _Discovery:
         else:
             units = [unit for root in entry.roots if (unit := to_unit(root, None)).source == entry.source]
             paths = [path for unit in units if (path := join("", written_path(unit.data))) is not None]
+            if entry.source is not None and entry.source.kind in _ARTIFACTS and not any(paths):
+                return self._artifact_root(entry.file)
         if not paths or any(self.tree.is_directory(path) for path in paths):
             return ""
         folder = entry.file.rpartition("/")[0]
@@ -280,6 +284,15 @@ class _Discovery:
                 return folder
             folder = folder.rpartition("/")[0]
         return ""
+
+    def _artifact_root(self, file: str) -> str:
+        """The folder that somebody pushed as an artifact which is synced as a whole: the highest one whose kustomization applies what syncs it."""
+        found, folder = "", file.rpartition("/")[0]
+        while folder:
+            if find_kustomization(self.tree, folder) is not None and any(node.place().file == file for node in self.builder.build(folder).resources):
+                found = folder
+            folder = folder.rpartition("/")[0]
+        return found
 
     def _without_ignored(self, patterns: str | None) -> tuple[Loader, Builder]:
         """What source-controller leaves in the artifact: `spec.ignore` comes on top of .sourceignore files, and takes the place of Flux' default."""

@@ -43,6 +43,7 @@ def said(text: str) -> list[str]:
         ("persistence: {storageClass: fast}", ["storage-class StorageClass//fast at persistence.storageClass:1"]),
         ("persistence: {storageClass: '-'}", []),
         ("persistence: {enabled: false, storageClass: fast}", []),
+        ("grafana: {enabled: false, admin: {existingSecret: admin}}", []),
         (
             "env:\n- name: A\n  valueFrom:\n    secretKeyRef: {name: db, key: password}",
             ["secret Secret//db key password at env[0].valueFrom.secretKeyRef.name:4"],

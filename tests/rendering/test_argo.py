@@ -148,6 +148,15 @@ def test_two_of_one_name_in_two_folders_are_two_clusters() -> None:
     assert {name: names(entry) for name, entry in found.items()} == {"east": ["app"], "west": ["app"]}
 
 
+def test_folders_below_one_are_several_clusters_if_they_apply_the_same() -> None:
+    files = {"base/app.yaml": dump(application("app")), "other/app.yaml": dump(application("other"))}
+    for env in ("east", "west"):
+        files[f"clusters/{env}/root.yaml"] = dump(application(f"{env}-root", {"repoURL": URL, "path": "base"}))
+    found = clusters(files)
+
+    assert sorted(names(entry) for entry in found.values()) == [["app", "east-root", "other"], ["app", "west-root"]]
+
+
 def test_what_goes_to_another_cluster_is_a_cluster_of_its_own() -> None:
     away = application("away", {"repoURL": URL, "path": "app"}, destination={"name": "west", "namespace": "shop"})
     found = clusters({}, application("root", {"repoURL": URL, "path": "below"}), away)

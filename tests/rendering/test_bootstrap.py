@@ -487,6 +487,13 @@ def test_a_comment_that_says_how_to_create_a_secret_is_a_command() -> None:
     ]
 
 
+def test_a_page_that_says_how_to_create_a_secret_is_a_command() -> None:
+    page = "Put the token there:\n\n```bash\nkubectl create secret generic token \\\n  --namespace es \\\n  --from-literal=a=b\n```\n"
+    found = bootstrap_objects(Loader(MemoryTree({"docs/setup.md": page})))
+
+    assert [(objects.path, str(node["metadata"])) for objects in found for node in objects.nodes] == [("docs/setup.md", "{'name': 'token', 'namespace': 'es'}")]
+
+
 def test_manifests_elsewhere_that_a_script_or_a_machine_configuration_applies() -> None:
     files = {
         "talos/main/talconfig.yaml": "cluster:\n  extraManifests:\n    # the Gateway API\n    - https://example.org/gateway.yaml\n"

@@ -213,6 +213,20 @@ def test_a_flux_instance_without_a_path_to_sync_starts_nothing(sync_text: str) -
     assert clusters({"instance.yaml": text}) == []
 
 
+def test_an_artifact_that_is_synced_as_a_whole_is_the_folder_whose_kustomization_applies_the_instance() -> None:
+    files = {
+        "kubernetes/clusters/edge/flux-system/instance.yaml": INSTANCE.replace("clusters/edge%s", "./"),
+        "kubernetes/clusters/edge/flux-system/kustomization.yaml": "resources: [instance.yaml]\n",
+        "kubernetes/clusters/edge/kustomization.yaml": "resources: [flux-system, settings.yaml]\n",
+        "kubernetes/clusters/edge/settings.yaml": SETTINGS,
+        "compose.yaml": "services: {}\n",
+    }
+    (cluster,) = clusters(files)
+
+    assert [unit.path for unit in cluster.units] == ["kubernetes/clusters/edge"]
+    assert cluster.problems == ()
+
+
 # Kustomizations that nothing reaches
 
 

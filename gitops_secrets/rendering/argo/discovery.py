@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import combinations
 from typing import Final
 
 from gitops_secrets.manifests.load import Loader
@@ -120,10 +121,14 @@ def root_groups(
     reaches = {place: reach(resource, everything - {place}) for place, (_, resource) in units.items()}
     below = {place: set(found.places & everything) for place, found in reaches.items()}
     roots = unreached(below)
-    groups = by_folder([pair for place, pair in units.items() if place in roots])
+
+    def claims_of(group: Iterable[tuple[str, Resource]]) -> set[tuple[str, ResourceId]]:
+        return {claim for _, root in group for claim in _claims(root.place, reaches, below)} | {("", root.id) for _, root in group}
+
+    groups = list(_apart([pair for place, pair in units.items() if place in roots], claims_of))
     merged: list[tuple[list[tuple[str, Resource]], set[tuple[str, ResourceId]]]] = []
-    for _, group in groups:
-        claims = {claim for _, root in group for claim in _claims(root.place, reaches, below)} | {("", root.id) for _, root in group}
+    for group in groups:
+        claims = claims_of(group)
         fitting = next((other for other in merged if not _is_another(claims, other[1])), None)
         if fitting is None:
             merged.append((list(group), claims))
@@ -131,6 +136,17 @@ def root_groups(
             fitting[0].extend(group)
             fitting[1].update(claims)
     return [(common_folder(group), group) for group, _ in merged]
+
+
+def _apart(
+    pairs: Sequence[tuple[str, Resource]], claims_of: Callable[[Iterable[tuple[str, Resource]]], set[tuple[str, ResourceId]]], *, inner: bool = False
+) -> Iterable[Sequence[tuple[str, Resource]]]:
+    """Roots by their folders; those of one folder by the folders in it, if these hold roots of several Argo CDs."""
+    groups = [group for _, group in by_folder(pairs)]
+    claims = [claims_of(group) for group in groups] if inner else []
+    if inner and not any(_is_another(first, second) for first, second in combinations(claims, 2)):
+        return [pairs]
+    return [part for group in groups for part in (_apart(group, claims_of, inner=True) if len(groups) > 1 else [group])]
 
 
 def _is_another(claims: set[tuple[str, ResourceId]], others: set[tuple[str, ResourceId]]) -> bool:
