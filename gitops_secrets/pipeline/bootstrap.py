@@ -15,6 +15,8 @@ from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import EMPTY_MAPPING, MappingNode, as_mapping, as_text
 from gitops_secrets.rendering.bootstrap import BootstrapManifest, bootstrap_objects, bootstrap_releases, bootstrap_remotes
 from gitops_secrets.rendering.flux import build_directory
+from gitops_secrets.rendering.helmfile import DEFINITIONS_ONLY
+from gitops_secrets.rendering.inflation import inflated_release
 from gitops_secrets.rendering.kustomize import Builder
 from gitops_secrets.rendering.objects import to_resource
 from gitops_secrets.rendering.units import KUSTOMIZE_GROUP
@@ -32,6 +34,9 @@ def bootstrap_provisions(
                 found.append(replace(provision, when=When.BEFORE, note=release.extra.get("description") or f"{release.place}: {release.name}"))
     builder = Builder(loader)
     for manifest in directories:
+        for release in _charts_of(manifest, loader, builder):
+            note = str(release.extra["description"])
+            found += [replace(provision, when=When.BEFORE, note=note) for provision in release_facts(release, catalogue, table).provisions]
         found += _provided(_nodes_of(manifest, loader, builder), f"{manifest.path}, applied by {manifest.place}", table)
     for objects in bootstrap_objects(loader):
         found += _provided(objects.nodes, f"{objects.path}, applied by {objects.place}", table)
@@ -62,6 +67,14 @@ def _configured_releases(settings: Bootstrap) -> Iterable[Release]:
             when=When.BEFORE,
             extra={"description": f"{chart.place}: {chart.name}"},
         )
+
+
+def _charts_of(manifest: BootstrapManifest, loader: Loader, builder: Builder) -> Iterable[Release]:
+    """What a kustomization has Helm render; Terraform and scripts run it with `--enable-helm`."""
+    if manifest.is_kustomization and not manifest.synced and manifest.only in (None, DEFINITIONS_ONLY):
+        for chart in build_directory(builder, loader.tree, manifest.path).charts:
+            release = inflated_release(chart, ResourceId("", "Kustomization", "", manifest.path), "default", loader)
+            yield replace(release, when=When.BEFORE, crds="Create", extra={"description": f"{manifest.path}, applied by {manifest.place}"})
 
 
 def _nodes_of(manifest: BootstrapManifest, loader: Loader, builder: Builder) -> Sequence[MappingNode]:

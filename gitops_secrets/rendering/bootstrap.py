@@ -1,4 +1,4 @@
-"""What is installed before the engine starts: helmfiles, and manifests and charts that a script applies by name.
+"""What is installed before the engine starts: helmfiles, and manifests and charts that a script or Terraform applies by name.
 
 These are providers outside of the graph: their objects are there before any unit is applied.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gitops_secrets.manifests.load import Loader, parse_documents
 from gitops_secrets.model.facts import Release, When
@@ -29,6 +29,7 @@ from gitops_secrets.rendering.commands import (
 from gitops_secrets.rendering.helmfile import DEFINITIONS_ONLY, is_helmfile_path, merge, read_helmfile
 from gitops_secrets.rendering.objects import placed
 from gitops_secrets.rendering.templated import UNKNOWN, known, neutralised, read_templated
+from gitops_secrets.rendering.terraform import read_terraform
 
 KUSTOMIZATION_FILES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 _YAML = (".yaml", ".yml", ".json")
@@ -60,7 +61,7 @@ class BootstrapObjects:
 
 
 def bootstrap_releases(loader: Loader, paths: Iterable[str] = ()) -> tuple[Release, ...]:
-    """The Helm releases of all helmfiles, scripts and k3s charts of the tree, and of the helmfiles `paths`; of equal ones the first."""
+    """The Helm releases of all helmfiles, scripts, Terraform and k3s charts of the tree, and of the helmfiles `paths`; of equal ones the first."""
     scripts = list(_script_commands(loader))
     # A helmfile that is run for its CustomResourceDefinitions alone installs nothing else.
     run = {path: only for command in scripts if command.program == "helmfile" for path, only in _helmfiles_of(loader, command)}
@@ -72,6 +73,7 @@ def bootstrap_releases(loader: Loader, paths: Iterable[str] = ()) -> tuple[Relea
     repositories = _helm_repositories(scripts)
     for command in scripts:
         found += _helm_releases(loader, command, repositories)
+    found += read_terraform(loader).releases
     for path in loader.tree.files:
         if _is_k3s_path(path) and loader.holds(path, b"helm.cattle.io"):
             found += _k3s_releases(loader, path)
@@ -83,6 +85,9 @@ def bootstrap_directories(loader: Loader, paths: Iterable[tuple[str, Place]] = (
     found = [manifest for path, place in paths for manifest in _manifests(loader, path, place)]
     for command in _script_commands(loader):
         found += [*_applied(loader, command), *_synced(loader, command)]
+    for local in read_terraform(loader).commands:
+        for command in commands_in(local.text, local.place.file, {}):
+            found += _applied(loader, replace(command, place=local.place), f"{local.directory}/")
     for path in loader.tree.files:
         if is_helmfile_path(path):
             for hook in read_helmfile(loader, path).hooks:
@@ -99,6 +104,12 @@ def bootstrap_objects(loader: Loader) -> tuple[BootstrapObjects, ...]:
     for command in _script_commands(loader):
         found += [*_created(loader, command), *_templated(loader, command)]
     found += _beside_helmfiles(loader)
+    terraform = read_terraform(loader)
+    for made in terraform.objects:
+        found += _written(made.kind, made.name, made.namespace, made.place)
+    for local in terraform.commands:
+        for command in commands_in(local.text, local.place.file, {}):
+            found += _created(loader, replace(command, place=local.place))
     for path in loader.tree.files:
         if path.endswith((".yaml", ".yml")) and loader.holds(path, b"create secret"):
             for command in _commented(loader.text(path).decode(errors="replace"), path):
@@ -191,7 +202,7 @@ def _applied(loader: Loader, command: Command, base: str | None = None) -> Itera
         return
     only = _only_kind(command.before)
     for before in command.before:
-        words = positionals_of(before, frozenset())
+        words = positionals_of(before, _KUSTOMIZE_FLAGS)
         if (before.program == "kustomize" and words[:1] == ["build"]) or (before.program == "kubectl" and words[:1] == ["kustomize"]):
             for path in words[1:2]:
                 yield from _manifests(loader, resolve(loader.tree, path, file), command.place, only=only)
@@ -266,15 +277,18 @@ def _created(loader: Loader, command: Command) -> Iterator[BootstrapObjects]:
     name = words[-1] if kind == "Namespace" else words[3] if len(words) > 3 else ""
     namespace = next(iter(options_of(command, ("-n", "--namespace"))), "default" if kind == "Secret" else "")
     names = _listed(loader, command) if kind == "Namespace" and name in (UNKNOWN, "{}") else [name]
-    texts = [_manifest(kind, name, namespace) for name in names if kind and name and UNKNOWN not in name + namespace]
-    if texts:
-        nodes = (as_mapping(document) for document in parse_documents("---\n".join(texts), command.place.file).documents)
-        yield BootstrapObjects(command.place.file, command.place, tuple(placed(node, command.place) for node in nodes))
+    for name in names:
+        if kind and name and UNKNOWN not in name + namespace:
+            yield from _written(kind, name, namespace, command.place)
 
 
-def _manifest(kind: str, name: str, namespace: str) -> str:
-    within = f", namespace: {namespace!r}" if kind == "Secret" else ""
-    return f"apiVersion: v1\nkind: {kind}\nmetadata: {{name: {name!r}{within}}}\n"
+def _written(kind: str, name: str, namespace: str, place: Place) -> Iterator[BootstrapObjects]:
+    """An object of which only the name is known."""
+    version = "storage.k8s.io/v1" if kind == "StorageClass" else "v1"
+    within = f", namespace: {namespace!r}" if kind not in ("Namespace", "StorageClass") else ""
+    text = f"apiVersion: {version}\nkind: {kind}\nmetadata: {{name: {name!r}{within}}}\n"
+    nodes = (as_mapping(document) for document in parse_documents(text, place.file).documents)
+    yield BootstrapObjects(place.file, place, tuple(placed(node, place) for node in nodes))
 
 
 def _listed(loader: Loader, command: Command) -> list[str]:
@@ -425,6 +439,7 @@ def _k3s_releases(loader: Loader, path: str) -> Iterator[Release]:
 
 
 # Options that take no value.
+_KUSTOMIZE_FLAGS = frozenset("--enable-helm --enable-alpha-plugins --enable-exec --enable-star --network --as-current-user".split())
 _FLUX_FLAGS = frozenset("--prune --wait --force --silent --verbose".split())
 _HELM_FLAGS = frozenset(
     """--install -i --create-namespace --wait --wait-for-jobs --atomic --debug --dry-run --force --reuse-values --reset-values --cleanup-on-fail --no-hooks

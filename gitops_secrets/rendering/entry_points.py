@@ -137,7 +137,8 @@ class _Discovery:
     def run(self) -> tuple[Cluster, ...]:
         documents = tuple(self._engine_documents())
         for entry in self._bootstraps(documents):
-            self._add(entry)
+            if not self._is_of_another_repository(entry):
+                self._add(entry)
         self._add_unreached(documents)
         self._add_applications()
         self._add_overlays()
@@ -170,6 +171,10 @@ class _Discovery:
 
     def _bootstraps(self, documents: Sequence[tuple[str, MappingNode]]) -> list[EntryPoint]:
         return [instance for entry in bootstraps(documents, self.scope_of) for instance in instantiated(entry, self.tree)]
+
+    def _is_of_another_repository(self, entry: EntryPoint) -> bool:
+        """Does it sync a repository that is not this one, and a path that is not here? Then this one is to be copied into that, or is a part of it."""
+        return bool(entry.url and self.urls) and normalised_url(entry.url) not in self.urls and not self.tree.is_directory(entry.path)
 
     def _configured(self, name: str, setting: ClusterSetting, known: Sequence[EntryPoint]) -> Cluster:
         """What starts at a file with Flux objects, at a directory that Flux syncs, or (engine `none`) at a directory that is applied as it is."""

@@ -6,8 +6,8 @@ import re
 from typing import Final
 
 _SCP: Final = re.compile(r"^(?:[^@/]+@)?([^:/]+):(?!//)(.+)$")
-# What people fill in before anyone reads it: `<GITOPS_REPO_URL>`, `${REPO}`, `{{ repo }}`.
-_PLACEHOLDER: Final = re.compile(r"<[A-Za-z_][A-Za-z0-9_ .-]*>|\$\{|\{\{|@@")
+# What people fill in before anyone reads it: `<GITOPS_REPO_URL>`, `${REPO}`, `{{ repo }}`, `PLACEHOLDER`.
+_PLACEHOLDER: Final = re.compile(r"<[A-Za-z_][A-Za-z0-9_ .-]*>|\$\{|\{\{|@@|(?<![A-Za-z])(?:PLACEHOLDER|CHANGE_?ME|REPLACE_?ME)(?![A-Za-z])")
 
 
 def normalised_url(url: str) -> str:

@@ -95,6 +95,18 @@ def test_what_somebody_fills_in_is_named_and_no_fault() -> None:
     assert problems(found) == []
 
 
+def test_values_that_somebody_fills_in_are_no_fault() -> None:
+    chart = {
+        "repoURL": "https://charts.example.org",
+        "chart": "web",
+        "targetRevision": "1.0.0",
+        "helm": {"valueFiles": ["$values/envs/PLACEHOLDER/values.yaml"]},
+    }
+    found = cluster({}, application("app"), application("web", None, sources=[chart, {"repoURL": "PLACEHOLDER", "ref": "values"}]))
+
+    assert problems(found) == []
+
+
 def test_images_of_an_application_are_set_as_kustomize_sets_them() -> None:
     deployment = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"}, "spec": {"template": {"spec": {"containers": []}}}}
     deployment["spec"]["template"]["spec"]["containers"] = [{"name": "web", "image": "registry.example.org:5000/web:1"}]  # type: ignore[index]

@@ -470,9 +470,9 @@ def test_a_script_applies_what_its_lists_name() -> None:
 def test_a_script_makes_a_namespace_of_each_directory(script: str) -> None:
     files = {"scripts/bootstrap.sh": script} | {f"kubernetes/apps/{name}/kustomization.yaml": KUSTOMIZATION for name in ("media", "network")}
 
-    (found,) = bootstrap_objects(Loader(MemoryTree(files)))
+    found = bootstrap_objects(Loader(MemoryTree(files)))
 
-    assert [(node["kind"], node["metadata"]["name"]) for node in found.nodes] == [("Namespace", "media"), ("Namespace", "network")]
+    assert [(node["kind"], node["metadata"]["name"]) for objects in found for node in objects.nodes] == [("Namespace", "media"), ("Namespace", "network")]
 
 
 def test_a_comment_that_says_how_to_create_a_secret_is_a_command() -> None:

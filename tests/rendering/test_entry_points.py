@@ -227,6 +227,13 @@ def test_an_artifact_that_is_synced_as_a_whole_is_the_folder_whose_kustomization
     assert cluster.problems == ()
 
 
+def test_an_instance_that_syncs_another_repository_is_no_start_of_this_one() -> None:
+    files = {"flux/instance.yaml": INSTANCE % "", "settings.yaml": SETTINGS}
+
+    assert clusters(files, remote_urls=["https://example.org/template.git"]) == []
+    assert [cluster.name for cluster in clusters(files, remote_urls=["https://example.org/platform"])] == ["edge"]
+
+
 # Kustomizations that nothing reaches
 
 

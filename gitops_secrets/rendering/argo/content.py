@@ -13,9 +13,9 @@ from gitops_secrets.model.nodes import MappingNode, SequenceNode, as_mapping, as
 from gitops_secrets.rendering.argo.applications import Source
 from gitops_secrets.rendering.argo.values import Values, chart_values
 from gitops_secrets.rendering.directories import closest_directory
-from gitops_secrets.rendering.helmfile import merge
-from gitops_secrets.rendering.kustomize import Build, Builder, InflatedChart, find_kustomization
-from gitops_secrets.repository.tree import Tree, join
+from gitops_secrets.rendering.inflation import inflated_release
+from gitops_secrets.rendering.kustomize import Build, Builder, find_kustomization
+from gitops_secrets.repository.tree import Tree
 from gitops_secrets.syntax.glob import compile_path_glob
 
 _TOOLS: Final = ("helm", "kustomize", "directory", "plugin")
@@ -103,7 +103,8 @@ def _kustomized(source: Source, reading: Reading, path: str, loader: Loader, bui
     for chart in build.charts:
         message = "kustomize hands charts to Helm only with --enable-helm"
         content.problems.append(Problem(message, chart.place, "build-failed", reading.owner, option="--enable-helm"))
-        content.releases.append(_inflated(chart, reading, as_text(document.get("namespace")), loader))
+        release = inflated_release(chart, reading.application.id, reading.namespace, loader)
+        content.releases.append(replace(release, namespace=as_text(document.get("namespace")) or release.namespace, unit=reading.application.id))
     return content
 
 
@@ -153,39 +154,6 @@ def _image(text: str, images: SequenceNode, index: int) -> MappingNode:
     if digest:
         node.put("digest", digest, place)
     return node
-
-
-def _inflated(chart: InflatedChart, reading: Reading, namespace: str, loader: Loader) -> Release:
-    fields = chart.fields
-    values, complete = MappingNode(), True
-    for written in (as_text(fields.get("valuesFile")), *(as_text(entry) for entry in as_sequence(fields.get("additionalValuesFiles")))):
-        if written:
-            path = join(chart.directory, written)
-            found = _values_file(path, loader)
-            complete = complete and found is not None
-            values = merge(values, found) if found is not None else values
-    inline = as_mapping(fields.get("valuesInline"))
-    values = merge(inline, values) if fields.get("valuesMerge") == "merge" else merge(values, inline)
-    name = as_text(fields.get("name"))
-    return Release(
-        resource=reading.application.id,
-        chart=name,
-        repository=as_text(fields.get("repo")),
-        version=str(fields.get("version") or ""),
-        name=as_text(fields.get("releaseName")) or name,
-        namespace=namespace or chart.namespace or as_text(fields.get("namespace")) or reading.namespace,
-        values=values,
-        place=chart.place,
-        crds="Create" if fields.get("includeCRDs") is True else "Skip",
-        values_complete=complete,
-        unit=reading.application.id,
-    )
-
-
-def _values_file(path: str | None, loader: Loader) -> MappingNode | None:
-    if path is None or not loader.tree.is_file(path):
-        return None
-    return as_mapping(next(iter(loader.load(path).documents), None))
 
 
 # Charts

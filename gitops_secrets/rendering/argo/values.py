@@ -12,6 +12,7 @@ from gitops_secrets.model.nodes import EMPTY_MAPPING, MappingNode, Place, as_map
 from gitops_secrets.rendering.helmfile import merge
 from gitops_secrets.rendering.objects import placed
 from gitops_secrets.rendering.release_values import value_at_path
+from gitops_secrets.rendering.urls import is_placeholder
 from gitops_secrets.repository.tree import join
 
 
@@ -76,7 +77,7 @@ class _Reader:
 
     def add_named(self, written: str, place: Place, *, ignores: bool) -> None:
         """A file as `valueFiles` names it: `$ref/path`, relative to the chart, or from the root of its repository."""
-        if "://" in written:
+        if "://" in written or is_placeholder(written):
             self.complete = False
             return
         if written.startswith("$"):

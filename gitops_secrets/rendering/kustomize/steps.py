@@ -68,10 +68,18 @@ def _generate(layer: Layer) -> None:
         entries = require_list(layer.fields, key)
         for index, entry in enumerate(entries):
             with layer.attempt(entries.place(index)):
-                draft = generators.generate(kind, as_mapping(entry), options, layer.read_file, layer.budget)
+                draft = generators.generate(kind, as_mapping(entry), options, lambda path, place: _read_or_note(layer, path, place), layer.budget)
                 layer.absorb(draft, built_in_origin(layer.origin, layer.kustomization.file, f"{kind}Generator"))
     _note_charts(layer)
     plugins.run_generators(layer)
+
+
+def _read_or_note(layer: Layer, path: str, place: Place) -> bytes:
+    """The content of a file. One that is not there fails the build, and what it would make is known by its name and key all the same."""
+    content = []
+    with layer.attempt(place):
+        content.append(layer.read_file(path, place))
+    return b"".join(content)
 
 
 def _note_charts(layer: Layer) -> None:

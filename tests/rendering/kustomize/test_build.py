@@ -383,6 +383,13 @@ def test_no_secret_value_leaves_a_build() -> None:
     assert result.resources[0]["data"]["a"] == "***"
 
 
+def test_a_generator_whose_file_is_missing_fails_and_its_secret_is_known_by_name_and_key() -> None:
+    result = build(kustomization_yaml="secretGenerator: [{name: s, files: [a=missing.txt]}]\ngeneratorOptions: {disableNameSuffixHash: true}\n")
+
+    assert result.failed
+    assert [(node["metadata"]["name"], list(node["data"])) for node in result.resources] == [("s", ["a"])]
+
+
 def test_the_hash_of_a_secret_is_that_of_its_hidden_values() -> None:
     names = [build(kustomization_yaml=f"secretGenerator: [{{name: s, literals: [a={value}]}}]").resources[0]["metadata"]["name"] for value in ("b", "c")]
 
