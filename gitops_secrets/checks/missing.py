@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Final
@@ -16,6 +17,7 @@ from gitops_secrets.model.results import Finding, Related, Remedy, Severity
 
 # Put into the cluster by hand before anything is in git that could: the key that decrypts git, the credential that reads it.
 _BY_HAND = frozenset({"decryption"})
+_MANY: Final = 3  # that lack one thing, or names after one pattern: a program or a person makes it, rather than that many slips
 _STORES = frozenset({"SecretStore", "ClusterSecretStore"})
 
 # Argo CD's own rule tells of it.
@@ -38,19 +40,23 @@ class _MissingObject(Rule):
             if entry.requirement.optional or entry.requirement.soft or namesakes(context.graph, need.id):
                 continue
             found.setdefault((asker(entry.requirement), need.id), []).append(entry)
+        readers = Counter(target for (_, target), entries in found.items() if entries[0].requirement.reason == "substitution")
         for (_, target), entries in found.items():
-            yield self._missing(context, entries, target)
+            yield self._missing(context, entries, target, readers[target])
 
     def _is_mine(self, entry: Unmet, target: ResourceId) -> bool:
         return entry.requirement.reason in self.reasons or (target.group, target.kind) in self.kinds
 
-    def _missing(self, context: Context, entries: Sequence[Unmet], target: ResourceId) -> Finding:
+    def _missing(self, context: Context, entries: Sequence[Unmet], target: ResourceId, readers: int) -> Finding:
         entry = entries[0]
         requirement = entry.requirement
         by_hand = requirement.reason in _BY_HAND
         confidence, doubts = doubt_before(context, entry.unit, entry.possible, requirement.confidence)
         if by_hand:
             confidence, doubts = Confidence.POSSIBLE, ""
+        elif readers >= _MANY:
+            # A platform whose variables nobody defines would not exist: what sets up the cluster writes them.
+            confidence, doubts = Confidence.POSSIBLE, f", unless it is there before the engine starts ({readers} Kustomizations take variables from it)"
         ending = "; it has to be there before the engine starts" if by_hand else ""
         hint = self._hint(context, target)
         if confidence is Confidence.POSSIBLE and not by_hand and self._is_slip(context, target):
@@ -133,7 +139,6 @@ class MissingSecret(_MissingObject):
 
     id = "missing-secret"
     fixable = True
-    _MANY: Final = 3  # names after one pattern, and a program is likelier than as many slips
     symptoms = ("CreateContainerConfigError", "InvalidProviderConfig", "cannot get Kubernetes secret", 'secrets "x" not found')
     kinds = frozenset({("", "Secret")})
 
@@ -143,7 +148,7 @@ class MissingSecret(_MissingObject):
         for finding, pattern in found:
             objects.setdefault(pattern, set()).add(finding.other)
         for finding, pattern in found:
-            if pattern and len(objects[pattern]) >= self._MANY and finding.confidence is not Confidence.POSSIBLE:
+            if pattern and len(objects[pattern]) >= _MANY and finding.confidence is not Confidence.POSSIBLE:
                 message = f"{finding.message}, unless what makes the {len(objects[pattern])} Secrets called {pattern} does"
                 finding = replace(finding, message=message, confidence=Confidence.POSSIBLE, severity=Severity.NOTE)
             yield finding

@@ -32,6 +32,8 @@ __all__ = ["LabelledNamespace", "expand_cluster_external_secret", "facts_of", "l
 
 # Flux Operator fills such an object with the data of another one.
 _COPIED_FROM = "fluxcd.controlplane.io/copyFrom"
+# Argo CD writes keys of its own into it when it starts.
+_OWN_OF_ARGO_CD: Final = "argocd-secret"
 _KEYS_OF: Final = {"Secret": ("data", "stringData"), "ConfigMap": ("data", "binaryData")}
 _TEMPLATE: Final = re.compile(r"\{(\w*)\}")
 
@@ -71,7 +73,7 @@ def _itself(collector: Collector) -> None:
         keys = frozenset(key for field in _KEYS_OF[resource.id.kind] for key in as_mapping(resource.data.get(field)))
         if resource.data.get("type") == "kubernetes.io/service-account-token":
             keys |= {"token", "ca.crt", "namespace"}
-        if as_mapping(as_mapping(resource.data.get("metadata")).get("annotations")).get(_COPIED_FROM):
+        if as_mapping(as_mapping(resource.data.get("metadata")).get("annotations")).get(_COPIED_FROM) or resource.id.name == _OWN_OF_ARGO_CD:
             keys = None
     collector.provisions.append(
         Provision(

@@ -154,8 +154,8 @@ def _bundled(release: Release, table: KindTable) -> Iterable[Provision]:
 
 
 def _made_namespace(unit: Unit) -> Iterable[Provision]:
-    """The namespace of its destination, which Argo CD makes before a sync where an Application asks for it."""
-    if unit.sync is None or not unit.sync.namespace or "CreateNamespace=true" not in unit.sync.options:
+    """The namespace of its destination, which Argo CD makes before a sync where an Application asks for it; that it lives in itself is there already."""
+    if unit.sync is None or unit.sync.namespace in ("", unit.id.namespace) or "CreateNamespace=true" not in unit.sync.options:
         return
     policy = as_mapping(as_mapping(unit.data.get("spec")).get("syncPolicy"))
     written = as_mapping(as_mapping(policy.get("managedNamespaceMetadata")).get("labels"))

@@ -54,9 +54,8 @@ from gitops_secrets.rendering.starts import (
     reachable,
     switched_off,
     unreached,
-    written_path,
 )
-from gitops_secrets.rendering.units import KUSTOMIZE_GROUP, OPERATOR_GROUP, SOURCE_GROUP, is_kustomization, source_of, to_unit
+from gitops_secrets.rendering.units import KUSTOMIZE_GROUP, OPERATOR_GROUP, SOURCE_GROUP, is_kustomization, source_of, to_unit, written_path
 from gitops_secrets.rendering.urls import normalised_url
 from gitops_secrets.repository.ignore import FilteredTree, ignored
 from gitops_secrets.repository.tree import join
@@ -278,7 +277,7 @@ class _Discovery:
             paths = [path for path in (join("", path.strip("/")) for path in written) if path is not None]
         else:
             units = [unit for root in entry.roots if (unit := to_unit(root, None)).source == entry.source]
-            paths = [path for unit in units if (path := join("", written_path(unit.data))) is not None]
+            paths = [written_path(unit.data) for unit in units]
             if entry.source is not None and entry.source.kind in _ARTIFACTS and not any(paths):
                 return self._artifact_root(entry.file)
         if not paths or any(self.tree.is_directory(path) for path in paths):
@@ -414,8 +413,8 @@ class _Discovery:
 
     def _directory(self, resource: Resource) -> str | None:
         """The directory of this repository that a Kustomization would build, if it is there."""
-        path = join("", written_path(resource.data))
-        return path if path is not None and self.tree.is_directory(path) else None
+        path = written_path(resource.data)
+        return path if self.tree.is_directory(path) else None
 
     # Applications that nothing reaches
 

@@ -23,9 +23,9 @@ from gitops_secrets.rendering.objects import FLUX_NAMESPACE, ProvisionsOf, place
 from gitops_secrets.rendering.renderings import Rendering
 from gitops_secrets.rendering.resource_set import expand_resource_set, is_resource_set, lacks_inputs
 from gitops_secrets.rendering.sources import Origin, Sources
-from gitops_secrets.rendering.units import HELM_GROUP, is_kustomization, is_unit, source_of, to_unit
+from gitops_secrets.rendering.units import HELM_GROUP, is_kustomization, is_unit, source_of, to_unit, written_path
 from gitops_secrets.rendering.variables import Variables
-from gitops_secrets.repository.tree import Tree, join
+from gitops_secrets.repository.tree import Tree
 
 # Fields of a Flux Kustomization that kustomize-controller merges into the kustomization.yaml that it builds (fluxcd/pkg/kustomize, Generator).
 _MERGED_FIELDS = {
@@ -131,15 +131,11 @@ class FluxEngine:
         origin = Origin.HERE if artifact else self.sources.origin(source, self.state.by_id)
         if origin is Origin.ELSEWHERE:
             return None, f"its content is in another repository ({source})"
-        path = join("", written.lstrip("/"))
-        if path is not None and tree.is_directory(path):
+        path = written_path(resource.data)
+        if tree.is_directory(path):
             return path, None
         if "${" in written:
             return None, f"its path holds a variable that is not known: {written}"
-        if path is None:
-            message = f"{resource.id} builds {written}, which leads out of the repository"
-            self.state.problems.append(Problem(message, place_of_field(resource.data, "spec", "path"), "missing-path", str(resource.id)))
-            return None, _NO_SUCH_PATH
         if origin is Origin.LIKELY_HERE:
             return None, f"its path {written} is not in this repository, and nothing declares {source}"
         hint = closest_directory(tree, path)

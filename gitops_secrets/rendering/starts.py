@@ -12,7 +12,7 @@ from gitops_secrets.model.ids import ResourceId, split_api_version
 from gitops_secrets.model.nodes import MappingNode, Place, as_mapping, as_text
 from gitops_secrets.rendering.flux_version import instance_version
 from gitops_secrets.rendering.objects import FLUX_NAMESPACE, ScopeOf, to_resource
-from gitops_secrets.rendering.units import KUSTOMIZE_GROUP, OPERATOR_GROUP, SOURCE_GROUP, is_kustomization, source_of, to_unit
+from gitops_secrets.rendering.units import KUSTOMIZE_GROUP, OPERATOR_GROUP, SOURCE_GROUP, is_kustomization, source_of, to_unit, written_path
 from gitops_secrets.repository.tree import Tree, join
 from gitops_secrets.syntax.pattern import compile_pattern
 
@@ -69,7 +69,7 @@ def _from_sync(file: str, nodes: Sequence[MappingNode], scope_of: ScopeOf) -> li
 
 
 def _synced(file: str, source: Resource, roots: Sequence[Resource]) -> EntryPoint:
-    paths = [join("", written_path(root.data)) or "" for root in roots]
+    paths = [written_path(root.data) for root in roots]
     # The one that applies this file, if one does, is what the others are part of.
     path = next((path for path in paths if file.startswith(f"{path}/")), paths[0])
     spec = as_mapping(source.data.get("spec"))
@@ -242,7 +242,3 @@ def switched_off(roots: Mapping[Place, str], built: Mapping[Place, Collection[st
     }
     by = {place: next((other for other in others if not left_out_by[other]), None) for place, others in left_out_by.items()}
     return {place: other for place, other in by.items() if other is not None}
-
-
-def written_path(kustomization: MappingNode) -> str:
-    return (as_text(as_mapping(kustomization.get("spec")).get("path")) or "./").lstrip("/")

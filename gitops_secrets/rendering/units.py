@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import posixpath
+
 from gitops_secrets.model.facts import Resource
 from gitops_secrets.model.ids import ResourceId, split_api_version
 from gitops_secrets.model.nodes import MappingNode, SequenceNode, as_mapping, as_sequence, as_text
@@ -17,6 +19,11 @@ OPERATOR_GROUP = "fluxcd.controlplane.io"
 def is_kustomization(resource: Resource) -> bool:
     """Is it a Flux Kustomization (and not a kustomize file)?"""
     return resource.id.group == KUSTOMIZE_GROUP and resource.id.kind == "Kustomization"
+
+
+def written_path(kustomization: MappingNode) -> str:
+    """The directory that a Kustomization names, from the root of its source: `..` leads no further up (`securejoin` in kustomize-controller)."""
+    return posixpath.normpath("/" + as_text(as_mapping(kustomization.get("spec")).get("path"))).lstrip("/")
 
 
 def is_source(resource: Resource) -> bool:

@@ -234,6 +234,18 @@ def test_an_instance_that_syncs_another_repository_is_no_start_of_this_one() -> 
     assert [cluster.name for cluster in clusters(files, remote_urls=["https://example.org/platform"])] == ["edge"]
 
 
+def test_a_path_leads_no_further_up_than_the_root() -> None:
+    (cluster,) = clusters(
+        {
+            "clusters/edge/flux-system/gotk-sync.yaml": sync("../clusters/edge"),
+            "clusters/edge/apps.yaml": unit("apps", "../../apps"),
+            "apps/settings.yaml": SETTINGS,
+        }
+    )
+
+    assert [unit.path for unit in cluster.units] == ["apps", "clusters/edge"]
+
+
 # Kustomizations that nothing reaches
 
 

@@ -72,6 +72,8 @@ class ArgoEngine:
         state.units[resource.id] = to_unit(resource, item.parent, opaque=made.unknown)
         state.problems += made.problems
         state.built |= made.inputs
+        if made.problems and not made.applications:
+            state.opaque.append(Opaque(str(resource.id), "its Applications can't be told", resource.place))
         if made.unknown is not None:
             state.opaque.append(Opaque(str(resource.id), made.unknown, resource.place))
         for child in state.to_resources(made.applications, resource.id, lambda _: resource.id.namespace):
