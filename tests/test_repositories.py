@@ -83,9 +83,9 @@ FINDINGS: Mapping[str, list[str]] = {
         "error certain project-forbids bad/quota.yaml:4 Application/argocd/bad -> AppProject/argocd/shops",
         "error certain project-forbids bad/role.yaml:4 Application/argocd/bad -> AppProject/argocd/shops",
         "error certain project-forbids chart.yaml:9 Application/argocd/chart -> AppProject/argocd/shops",
-        "error certain missing-namespace good/settings.yaml:4 Application/argocd/good -> Namespace//shop-good",
         "error certain missing-project slip.yaml:7 Application/argocd/slip -> AppProject/argocd/shosp",
-        "error certain missing-namespace slip/settings.yaml:4 Application/argocd/slip -> Namespace//shop-slip",
+        "warning certain missing-namespace good/settings.yaml:4 Application/argocd/good -> Namespace//shop-good",
+        "warning certain missing-namespace slip/settings.yaml:4 Application/argocd/slip -> Namespace//shop-slip",
     ],
     "argo-rolling-sync": [
         "error certain never-synced set.yaml:17 Application/argocd/nowhere -> ApplicationSet/argocd/platform",
@@ -121,21 +121,19 @@ FINDINGS: Mapping[str, list[str]] = {
     ],
     "shared-store-bootstrap": [
         "error certain missing-secret stores/per-namespace.yaml:13 ExternalSecret/billing/mail -> Secret/billing/awssm-secret",
-        "error certain missing-secret stores/shared.yaml:13 ClusterSecretStore//shared -> Secret/external-secrets/awssm-secret",
+        "warning certain missing-secret stores/shared.yaml:13 ClusterSecretStore//shared -> Secret/external-secrets/awssm-secret",
     ],
     "plain-kustomize": ["error likely unit-needs-split base/users/store.yaml:1 Overlay//overlays/production -> HelmRelease/external-secrets/external-secrets"],
     "two-clusters": [
         "error certain suspended-dependency clusters/west/reports.yaml:24 Kustomization/flux-system/reports -> Kustomization/flux-system/archive",
-        "error certain missing-namespace dashboards/overview.yaml:5 Kustomization/flux-system/dashboards -> Namespace//monitoring",
         "warning likely missing-depends-on clusters/west/platform.yaml:19 Kustomization/flux-system/stores -> Kustomization/flux-system/operators",
+        "warning certain missing-namespace dashboards/overview.yaml:5 Kustomization/flux-system/dashboards -> Namespace//monitoring",
     ],
     "broken": [
         "error certain duplicate-key apps/duplicate-key/settings.yaml:9 Kustomization/flux-system/duplicate-key",
         "error certain build-failed apps/missing-file/kustomization.yaml:5 Kustomization/flux-system/missing-file",
         "error certain missing-source apps/release-without-repository/release.yaml:14 HelmRelease/default/podinfo -> HelmRepository/default/podinfo",
         "error certain invalid-yaml apps/unparseable/deployment.yaml:13 Kustomization/flux-system/unparseable",
-        "error likely missing-custom-resource-definition apps/wrong-types/objects.yaml:2 Kustomization/flux-system/wrong-types"
-        " -> CustomResourceDefinition//externalsecrets.external-secrets.io",
         "error certain dependency-cycle clusters/broken/cycle.yaml:8 Kustomization/flux-system/ring-a -> Kustomization/flux-system/ring-b",
         "error certain dangling-depends-on clusters/broken/dependencies.yaml:8 Kustomization/flux-system/waits-for-nobody"
         " -> Kustomization/flux-system/never-written",
@@ -145,6 +143,8 @@ FINDINGS: Mapping[str, list[str]] = {
         " -> Kustomization/flux-system/waits-for-itself",
         "error certain missing-path clusters/broken/files.yaml:34 Kustomization/flux-system/no-such-path",
         "error certain missing-source clusters/broken/files.yaml:51 Kustomization/flux-system/no-such-source -> OCIRepository/flux-system/no-such-source",
+        "warning likely missing-custom-resource-definition apps/wrong-types/objects.yaml:2 Kustomization/flux-system/wrong-types"
+        " -> CustomResourceDefinition//externalsecrets.external-secrets.io",
     ],
     "secrets-canary": [
         "error certain build-failed malformed/generator-types/kustomization.yaml:5 Kustomization/flux-system/malformed-generator-types",

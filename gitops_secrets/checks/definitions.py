@@ -53,9 +53,10 @@ class MissingCustomResourceDefinition(Rule):
             possible = first.possible if place is None else _in_its_stead(context, first)
             confidence, doubts = doubt_before(context, unit, possible, Confidence.LIKELY)
             missing = " and ".join(sorted({str(entry.requirement.need) for entry in entries})[:2])
-            known = place is not None or _is_known(context, first.requirement.resource.group)
             what = f"{missing}, which nothing in the repository brings{hint}{doubts}"
-            unless = "" if known or confidence is Confidence.POSSIBLE else "; if the cluster comes with it, name it under bootstrap in the configuration"
+            unless = (
+                "" if place is not None or confidence is Confidence.POSSIBLE else "; if the cluster comes with it, name it under bootstrap in the configuration"
+            )
             rows = [context.table.row(entry.requirement.resource.group, entry.requirement.resource.kind) for entry in entries]
             yield self.finding(
                 f"{first.requirement.resource}{more} {need_it} {what}; {be} refused for ever{unless}",
@@ -63,7 +64,7 @@ class MissingCustomResourceDefinition(Rule):
                 unit,
                 other=crd,
                 confidence=confidence,
-                severity=Severity.NOTE if all(row is not None and row.soft for row in rows) else None if known else Severity.WARNING,
+                severity=Severity.NOTE if all(row is not None and row.soft for row in rows) else None if place is not None else Severity.WARNING,
                 related=[Related(f"{entry.requirement.resource} is of this kind", entry.requirement.place) for entry in entries],
                 field=f"apiVersion {crd}",
                 cause=f"{crd} is brought by nothing in the repository{hint}" if place is None else f"kinds that nothing in the repository brings{hint}",
@@ -87,11 +88,6 @@ class _Hint(NamedTuple):
 
     text: str
     place: Place | None = None
-
-
-def _is_known(context: Context, group: str) -> bool:
-    """Does anyone know what brings the group? What a vendor's platform comes with, no repository brings."""
-    return any(each.group == group for chart in context.catalogue.charts for each in chart.provides)
 
 
 def _in_its_stead(context: Context, entry: Unmet) -> Opaque | None:

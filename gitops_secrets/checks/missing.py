@@ -10,14 +10,15 @@ from typing import Final
 from gitops_secrets.checks import remedies
 from gitops_secrets.checks.base import Context, Rule, closest, did_you_mean, doubt_before, namesakes, same_kind
 from gitops_secrets.checks.evidence import also, asker, consequence, consumers
-from gitops_secrets.graph.graph import Unmet
-from gitops_secrets.model.facts import Confidence, ObjectNeed, Requirement
+from gitops_secrets.graph.graph import Graph, Unmet
+from gitops_secrets.model.facts import Confidence, ObjectNeed, Requirement, When
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.results import Finding, Related, Remedy, Severity
 
 # Put into the cluster by hand before anything is in git that could: the key that decrypts git, the credential that reads it.
 _BY_HAND = frozenset({"decryption"})
 _MANY: Final = 3  # that lack one thing, or names after one pattern: a program or a person makes it, rather than that many slips
+_BY_PEOPLE: Final = "; if people or the cluster make it, name it under bootstrap.objects in the configuration"
 _STORES = frozenset({"SecretStore", "ClusterSecretStore"})
 
 # Argo CD's own rule tells of it.
@@ -30,6 +31,7 @@ class _MissingObject(Rule):
     severity = Severity.ERROR
     reasons: frozenset[str] = frozenset()
     kinds: frozenset[tuple[str, str]] = frozenset()
+    by_hand: bool = False  # do people make such objects by hand where a repository holds none of them?
 
     def check(self, context: Context) -> Iterator[Finding]:
         found: dict[tuple[ResourceId | str, ResourceId], list[Unmet]] = {}
@@ -62,12 +64,16 @@ class _MissingObject(Rule):
         if confidence is Confidence.POSSIBLE and not by_hand and self._is_slip(context, target):
             # Something of nearly that name is there: a slip of the pen is likelier than a chart that makes just this.
             confidence = Confidence.LIKELY
+        open_world = self.by_hand and confidence is not Confidence.POSSIBLE and not hint and not _is_kept_here(context.graph, target)
+        if open_world or (requirement.reason == "store-credential" and confidence is not Confidence.POSSIBLE and not hint):
+            ending += _BY_PEOPLE
         message = f"{consumers(entries)} needs {target}, which nothing in the repository makes{hint}{doubts}; {consequence(requirement)}{ending}"
         return self.finding(
             message,
             requirement.place,
             requirement.resource,
             other=target,
+            severity=Severity.WARNING if open_world else None,
             confidence=confidence,
             related=also(entries),
             field=requirement.field,
@@ -87,6 +93,12 @@ class _MissingObject(Rule):
         known = [other for other in same_kind(context.graph, target) if other.namespace == target.namespace]
         near = closest(target.name, (other.name for other in known))
         return did_you_mean(near)
+
+
+def _is_kept_here(graph: Graph, target: ResourceId) -> bool:
+    """Does the repository bring objects of this kind in this namespace? Then its owner does not make them by hand there."""
+    others = (other for other in same_kind(graph, target) if other.namespace == target.namespace)
+    return any(provision.when is not When.BEFORE for other in others for provision in graph.provisions[other])
 
 
 class MissingStore(_MissingObject):
@@ -130,17 +142,19 @@ class MissingSecret(_MissingObject):
 
     What it does: reports a reference to a Secret that no manifest, ExternalSecret, SealedSecret, Certificate, generator or known operator brings.
 
-    Why it matters: a pod waits for it for ever (CreateContainerConfigError), a store can't log in, a HelmRelease has no values. Nothing heals it.
+    Why it matters: a pod waits for it for ever (CreateContainerConfigError), a store can't log in, a HelmRelease has no values. Nothing heals it. In a
+    namespace for which the repository makes no Secret at all, people may make them by hand: there it is a warning, unless a similar name is at hand.
 
     Example: before, `secretKeyRef: {name: db-credential}`; after, `secretKeyRef: {name: db-credentials}`.
 
-    Options: name what is installed before the engine starts under `bootstrap` in the configuration.
+    Options: name what is there before the engine starts under `bootstrap` in the configuration: a path that makes it, or the object itself in `objects`.
     """
 
     id = "missing-secret"
     fixable = True
     symptoms = ("CreateContainerConfigError", "InvalidProviderConfig", "cannot get Kubernetes secret", 'secrets "x" not found')
     kinds = frozenset({("", "Secret")})
+    by_hand = True
 
     def check(self, context: Context) -> Iterator[Finding]:
         found = [(finding, _pattern(finding)) for finding in super().check(context)]
@@ -177,6 +191,7 @@ class MissingConfigMap(_MissingObject):
     fixable = True
     symptoms = ("CreateContainerConfigError", 'configmaps "x" not found', "BuildFailed")
     kinds = frozenset({("", "ConfigMap")})
+    by_hand = True
 
 
 class MissingServiceAccount(_MissingObject):
@@ -225,7 +240,7 @@ class MissingObject(_MissingObject):
 
     Example: before, `issuerRef: {name: lets-encrypt, kind: ClusterIssuer}`; after, `issuerRef: {name: letsencrypt, kind: ClusterIssuer}`.
 
-    Options: name what is installed before the engine starts under `bootstrap` in the configuration.
+    Options: name what is there before the engine starts under `bootstrap` in the configuration: a path that makes it, or the object itself in `objects`.
     """
 
     id = "missing-object"
@@ -243,11 +258,12 @@ class MissingNamespace(_MissingObject):
 
     What it does: reports objects in a namespace that no manifest, no chart with `createNamespace` and no bootstrap makes.
 
-    Why it matters: the API server refuses the object, and Flux with it everything else of its unit (`namespaces "x" not found`). Nothing heals it.
+    Why it matters: the API server refuses the object, and Flux with it everything else of its unit (`namespaces "x" not found`). Nothing heals it. A
+    warning, since people and clusters make namespaces, too; an error where one of a similar name is at hand.
 
     Example: before, `metadata: {namespace: shop}`; after, a Namespace manifest `shop` in the unit or in one before it.
 
-    Options: name what is installed before the engine starts under `bootstrap` in the configuration.
+    Options: name what is there before the engine starts under `bootstrap` in the configuration: a path that makes it, or the object itself in `objects`.
     """
 
     id = "missing-namespace"
@@ -269,11 +285,13 @@ class MissingNamespace(_MissingObject):
             live, be = ("live", "they are") if more else ("lives", "it is")
             confidence, doubts = doubt_before(context, unit, first.possible)
             where = f"namespace {target.name}, which nothing in the repository makes{hint}{doubts}"
+            ending = "" if hint or confidence is Confidence.POSSIBLE else _BY_PEOPLE
             yield self.finding(
-                f"{first.requirement.resource}{more} {live} in {where}; {be} refused for ever",
+                f"{first.requirement.resource}{more} {live} in {where}; {be} refused for ever{ending}",
                 first.requirement.place,
                 unit,
                 other=target,
+                severity=None if hint else Severity.WARNING,
                 confidence=confidence,
                 related=[Related(f"{entry.requirement.resource} lives there", entry.requirement.place) for entry in entries],
                 field="metadata.namespace",

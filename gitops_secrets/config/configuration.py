@@ -67,6 +67,7 @@ class Bootstrap:
     paths: tuple[Named, ...] = ()
     charts: tuple[BootstrapChart, ...] = ()
     kinds: tuple[Named, ...] = ()
+    objects: tuple[Named, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +186,7 @@ def _bootstrap(value: object) -> Bootstrap:
         paths=_named(as_sequence(sections.get("paths"))),
         charts=tuple(_chart(entry, charts.place(index)) for index, entry in enumerate(charts)),
         kinds=_named(as_sequence(sections.get("kinds"))),
+        objects=_named(as_sequence(sections.get("objects"))),
     )
 
 

@@ -100,8 +100,9 @@ def references_in(values: MappingNode, way: Way = None) -> Iterator[ValueReferen
             if value:
                 yield from _of_text(key, value, values, found)
         elif isinstance(value, MappingNode):
-            if value.get("enabled") is False:
-                continue  # a part, or a chart within the chart, that is switched off
+            # A part, or a chart within the chart, that is switched off; a certificate that cert-manager makes for the ingress beside it.
+            if value.get("enabled") is False or (key == "tls" and (_is_shimmed(values) or _is_shimmed(as_mapping(values.get("ingress"))))):
+                continue
             yield from _of_mapping(key, value, here)
             hostless = key in _NO_HOSTS_BELOW
             yield from (each for each in references_in(value, here) if not hostless or each.reason not in ("service-host", "database"))
@@ -155,7 +156,8 @@ def _of_text(key: str, value: str, parent: MappingNode, found: Found) -> Iterato
             (group, kind), reason, soft = known
             yield ValueReference(group, kind, None, value, None, reason, found, parent.get("optional") is True, soft)
     elif key in _ISSUERS:
-        yield ValueReference("cert-manager.io", _ISSUERS[key], None, value, None, "issuer", found)
+        # An ingress is served without its certificate, and no release waits for that.
+        yield ValueReference("cert-manager.io", _ISSUERS[key], None, value, None, "issuer", found, soft=True)
     elif key == "k8s.v1.cni.cncf.io/networks":
         for namespace, name in networks_of(value):
             yield ValueReference("k8s.cni.cncf.io", "NetworkAttachmentDefinition", namespace or None, name, None, "network", found)

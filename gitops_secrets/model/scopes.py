@@ -89,3 +89,8 @@ def is_namespaced(group: str, kind: str) -> bool | None:
     """Do objects of this built-in kind live in a namespace? None for kinds that are not built in."""
     known = BUILT_IN_KINDS.get((group, kind))
     return None if known is None else known.namespaced
+
+
+def built_in_group(kind: str) -> str:
+    """The group of a kind that kube-apiserver serves by itself; the core group for any other."""
+    return next((group for group, known in BUILT_IN_KINDS if known == kind), "")

@@ -340,10 +340,20 @@ class _Planner:
         on_declared = {unit for cycle in found for unit in cycle.units}
         extended = declared + [(edge.consumer, edge.provider) for edge in needed if self._blocks(edge)]
         for units in _find_cycles(extended):
-            if not on_declared & set(units):
+            if not on_declared & set(units) and not self._is_met_in_time(_steps(units, pairs)):
                 steps = _steps(units, pairs)
                 found.append(Cycle(units, steps, declared=all(step.edge.declared is not None for step in steps)))
         return tuple(found)
+
+    def _is_met_in_time(self, steps: Sequence[OrderedEdge]) -> bool:
+        """Does one of the units get what it needs from the next, although that is refused as well?
+
+        Flux applies the Namespaces and definitions of a unit before it tries the rest, unless what is written in `dependsOn` keeps it from being tried.
+        """
+        return any(
+            step.edge.declared is None and following.edge.declared is None and step.provider.kind == "Kustomization" and all(map(_comes_first, step.ordering))
+            for step, following in zip(steps, (*steps[1:], steps[0]), strict=True)
+        )
 
     def _is_resource_cycle(self, cycle: Cycle) -> bool:
         """Do the resources themselves wait for each other, so that no split of the units helps?"""
@@ -386,6 +396,11 @@ class _Planner:
             for targets in remaining.values():
                 targets -= done
         return tuple(levels)
+
+
+def _comes_first(edge: ResourceEdge) -> bool:
+    """Is it a manifest of the first stage that kustomize-controller applies?"""
+    return edge.provision.when is When.NOW and edge.provision.resource.kind in ("Namespace", "CustomResourceDefinition")
 
 
 def _only_admits(edge: ResourceEdge) -> bool:

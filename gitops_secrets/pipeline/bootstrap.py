@@ -10,9 +10,10 @@ from gitops_secrets.kinds.catalogue import Catalogue, bundle_facts, release_fact
 from gitops_secrets.kinds.extract import facts_of
 from gitops_secrets.kinds.table import KindTable
 from gitops_secrets.manifests.load import Loader
-from gitops_secrets.model.facts import KindNeed, Provision, Release, When
+from gitops_secrets.model.facts import KindNeed, ObjectNeed, Provision, Release, When
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import EMPTY_MAPPING, MappingNode, as_mapping, as_text
+from gitops_secrets.model.scopes import built_in_group
 from gitops_secrets.rendering.bootstrap import BootstrapManifest, bootstrap_objects, bootstrap_releases, bootstrap_remotes
 from gitops_secrets.rendering.flux import build_directory
 from gitops_secrets.rendering.helmfile import DEFINITIONS_ONLY
@@ -45,6 +46,12 @@ def bootstrap_provisions(
         if bundle is not None:
             facts = bundle_facts(bundle, ResourceId("", "Manifests", "", url), place, table, When.BEFORE)
             found += [replace(provision, note=f"{url}, applied by {place}") for provision in facts.provisions]
+    for named in settings.objects:
+        kind, namespace, name = named.text.split("/", 2)
+        group, kind = _kind(kind)
+        target = ResourceId(group or built_in_group(kind), kind, namespace, name)
+        source = ResourceId("", "Configuration", "", named.place.file)
+        found.append(Provision(source, ObjectNeed(target), When.BEFORE, named.place, note=str(named.place)))
     for named in settings.kinds:
         group, kind = _kind(named.text)
         source = ResourceId("", "Configuration", "", named.place.file)

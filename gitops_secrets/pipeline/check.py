@@ -18,6 +18,8 @@ from gitops_secrets.pipeline.suppress import Suppressions, matches
 
 # Rules that report what nothing in the cluster brings.
 _MISSING = {"dangling-depends-on"} | {rule.id for rule in RULES if rule.id.startswith("missing-")} - {"missing-depends-on", "missing-key"}
+# Of those, what people make by hand, too: a warning, as the rules say.
+_BY_HAND = {"missing-secret", "missing-config-map", "missing-namespace", "missing-custom-resource-definition"}
 _INDEX = re.compile(r"\[\d+\]")
 
 
@@ -35,7 +37,8 @@ def check(repository: Repository, analysis: Analysis, *, fixes: bool = True) -> 
         stray = bootstrapped and cluster.graph.cluster.stray
         rest = _may_start_together(cluster, analysis.clusters)
         for finding in (finding for rule in RULES for finding in rule().check(context)):
-            graded = _graded(_unless_elsewhere(finding, rest), repository.configuration, stray=stray)
+            found_out = _as_elsewhere(_unless_elsewhere(finding, rest), cluster, analysis.clusters)
+            graded = _graded(found_out, repository.configuration, stray=stray)
             key = (finding.rule, finding.place, finding.subject, finding.other, finding.field)
             # What nothing reaches is read together with what is reached, and would tell all of that again.
             if graded is None or (stray and key in reached):
@@ -78,6 +81,15 @@ def _unless_elsewhere(finding: Finding, others: Iterable[ClusterAnalysis]) -> Fi
             message = f"{finding.message}, unless {other.graph.cluster.entry_point} is applied to the same cluster"
             return replace(finding, severity=Severity.NOTE, confidence=Confidence.POSSIBLE, message=message)
     return finding
+
+
+def _as_elsewhere(finding: Finding, cluster: ClusterAnalysis, clusters: Iterable[ClusterAnalysis]) -> Finding:
+    """What people may have made by hand is forgotten, rather, if the repository makes it for another cluster."""
+    if finding.other is None or finding.rule not in _BY_HAND or finding.severity is not Severity.WARNING or finding.confidence is Confidence.POSSIBLE:
+        return finding
+    others = (other.graph for other in clusters if other is not cluster and not other.graph.cluster.stray)
+    is_kept = any(str(edge.requirement.need) == finding.other and edge.provider_unit is not None for graph in others for edge in graph.resource_edges)
+    return replace(finding, severity=Severity.ERROR) if is_kept else finding
 
 
 def with_fixes(result: CheckResult, repository: Repository) -> CheckResult:

@@ -6,6 +6,7 @@ These are providers outside of the graph: their objects are there before any uni
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -32,6 +33,7 @@ from gitops_secrets.rendering.templated import UNKNOWN, known, neutralised, read
 from gitops_secrets.rendering.terraform import read_terraform
 
 KUSTOMIZATION_FILES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
+_INTERPOLATED = re.compile(r"\$\{[^{}]*\}")
 _YAML = (".yaml", ".yml", ".json")
 _PAGES = (".md", ".markdown", ".adoc")
 _TEMPLATES = (".j2", ".tpl", ".tmpl", ".gotmpl")
@@ -107,6 +109,9 @@ def bootstrap_objects(loader: Loader) -> tuple[BootstrapObjects, ...]:
     terraform = read_terraform(loader)
     for made in terraform.objects:
         found += _written(made.kind, made.name, made.namespace, made.place)
+    for written, place in terraform.texts:
+        for document in parse_documents(neutralised(_INTERPOLATED.sub(UNKNOWN, written)), place.file).documents:
+            found += _inline(loader, as_mapping(document), place.file, place)
     for local in terraform.commands:
         for command in commands_in(local.text, local.place.file, {}):
             found += _created(loader, replace(command, place=local.place))
@@ -144,7 +149,7 @@ def bootstrap_remotes(loader: Loader) -> tuple[tuple[str, Place], ...]:
             paths = [*options_of(command, ("-f", "--filename", "-k", "--kustomize")), *_named_elsewhere(loader, command)]
             found += [(path, command.place) for path in paths if "://" in path or path.startswith("github.com/")]
     for path in loader.tree.files:
-        if "talos" in path.lower() and path.endswith((".yaml", ".yml", *_TEMPLATES)) and b"extraManifests:" in (text := loader.text(path)):
+        if "talos" in path.lower() and path.endswith((".yaml", ".yml", ".tf", *_TEMPLATES)) and b"extraManifests:" in (text := loader.text(path)):
             found += _extra_manifests(text.decode(errors="replace"), path)
     return tuple(found)
 
@@ -316,11 +321,18 @@ def _templated(loader: Loader, command: Command) -> Iterator[BootstrapObjects]:
 
 def _inline_manifests(loader: Loader, path: str) -> Iterator[BootstrapObjects]:
     for document in read_templated(loader, path):
-        for entry in as_sequence(as_mapping(as_mapping(document).get("cluster")).get("inlineManifests")):
-            manifest = as_mapping(entry)
-            place = manifest.place("contents")
-            nodes = loader.parse(as_text(manifest.get("contents")), path).documents
-            yield BootstrapObjects(path, place, tuple(placed(node, place) for node in nodes if isinstance(node, MappingNode)))
+        yield from _inline(loader, as_mapping(document), path)
+
+
+def _inline(loader: Loader, document: MappingNode, path: str, place: Place | None = None) -> Iterator[BootstrapObjects]:
+    """The manifests of a machine configuration, or the document itself where it is one; all at `place` if that is given."""
+    entries = [as_mapping(entry) for entry in as_sequence(as_mapping(document.get("cluster")).get("inlineManifests"))]
+    for entry in entries:
+        at = place or entry.place("contents")
+        nodes = loader.parse(as_text(entry.get("contents")), path).documents
+        yield BootstrapObjects(path, at, tuple(placed(node, at) for node in nodes if isinstance(node, MappingNode)))
+    if place is not None and document.get("kind") in ("Namespace", "Secret", "ConfigMap", "ServiceAccount"):
+        yield BootstrapObjects(path, place, (placed(document, place),))
 
 
 # helm

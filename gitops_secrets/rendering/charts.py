@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from typing import Final
 
 from gitops_secrets.manifests.load import YAML_SUFFIXES, Loader
 from gitops_secrets.model.facts import Release, Resource
@@ -12,6 +14,7 @@ from gitops_secrets.rendering.objects import ScopeOf, to_resource
 from gitops_secrets.rendering.release_values import release_values
 from gitops_secrets.repository.tree import join
 
+_NAMESPACE: Final = re.compile(rb"^kind:[ \t]*Namespace[ \t]*$", re.MULTILINE)
 HELM_GROUP = "helm.toolkit.fluxcd.io"
 SOURCE_GROUP = "source.toolkit.fluxcd.io"
 
@@ -28,6 +31,7 @@ def flux_release(
         name = f"{target}-{resource.id.name}" if spec.get("targetNamespace") else resource.id.name
     install = as_mapping(spec.get("install"))
     chart, repository, version, source, bundled = "", "", "", None, ()  # type: str, str, str, ResourceId | None, tuple[Resource, ...]
+    makes_namespace = install.get("createNamespace") is True
     chart_spec = as_mapping(as_mapping(spec.get("chart")).get("spec"))
     chart_ref = as_mapping(spec.get("chartRef"))
     if chart_ref:
@@ -42,6 +46,7 @@ def flux_release(
         repository = as_text(as_mapping(found.data.get("spec")).get("url")) if found else ""
         if source in this_repository or (source.kind != "HelmRepository" and found is None):
             bundled = _bundled(join("", written), loader, scope_of)
+            makes_namespace = makes_namespace or _templates_namespace(join("", written), loader)
     values, complete = release_values(resource, resources, loader)
     return Release(
         resource=resource.id,
@@ -53,7 +58,7 @@ def flux_release(
         values=values,
         place=resource.place,
         # Where the HelmRelease itself lies, the namespace is there before helm-controller sees it.
-        create_namespace=install.get("createNamespace") is True and target != resource.id.namespace,
+        create_namespace=makes_namespace and target != resource.id.namespace,
         crds=as_text(install.get("crds")) or "Create",
         bundled=bundled,
         source=source,
@@ -84,6 +89,14 @@ def _from_source(source: ResourceId, resources: Mapping[ResourceId, Resource]) -
 
 def _text(value: object) -> str:
     return "" if value is None or isinstance(value, dict | list) else str(value)
+
+
+def _templates_namespace(directory: str | None, loader: Loader) -> bool:
+    """Does a chart in this repository make a namespace? That of its release, since helm-controller keeps its own records beside the HelmRelease."""
+    if directory is None:
+        return False
+    prefix = f"{directory}/templates/".lstrip("/")
+    return any(path.startswith(prefix) and _NAMESPACE.search(loader.text(path)) is not None for path in loader.tree.files)
 
 
 def _bundled(directory: str | None, loader: Loader, scope_of: ScopeOf) -> tuple[Resource, ...]:

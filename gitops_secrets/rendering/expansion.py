@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 from gitops_secrets.manifests.load import Loader
+from gitops_secrets.manifests.secrets import REDACTED
 from gitops_secrets.model.facts import Opaque, Problem, Release, Resource
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import MappingNode, Place
@@ -146,6 +147,11 @@ class State:
             child = to_resource(node, self.scope_of, namespace_of(node))
             if child is None:
                 self.problems.append(Problem("an object without apiVersion, kind or name", node.place(), "build-failed", str(owner)))
+            elif REDACTED in (child.id.kind, child.id.name):
+                # As a rule just the values of a Secret are encrypted; some encrypt whole files.
+                self.opaque.append(
+                    Opaque(str(owner), "a file of it is encrypted as a whole", node.place(), kinds=frozenset({("", "Secret"), ("", "ConfigMap")}))
+                )
             else:
                 rendered.append(child)
         return rendered

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from textwrap import dedent
 from typing import Final
 
 from gitops_secrets.manifests.load import Loader
@@ -17,12 +18,14 @@ from gitops_secrets.model.facts import Release, When
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import EMPTY_MAPPING, Place
 from gitops_secrets.rendering.commands import MAX_LINE, script_text
+from gitops_secrets.repository.tree import join
 
 _SUFFIXES: Final = (".tf", ".tofu")
-_BLOCK: Final = re.compile(r'^(resource|variable|locals)\b[ \t]*(?:"([\w-]+)"[ \t]*)?(?:"([\w-]+)"[ \t]*)?\{[ \t]*\n(.*?)^\}', re.MULTILINE | re.DOTALL)
+_BLOCK: Final = re.compile(r'^(resource|variable|locals|module)\b[ \t]*(?:"([\w-]+)"[ \t]*)?(?:"([\w-]+)"[ \t]*)?\{[ \t]*\n(.*?)^\}', re.MULTILINE | re.DOTALL)
 _ATTRIBUTE: Final = re.compile(r"^[ \t]*(\w+)[ \t]*=[ \t]*([^\n]+?)[ \t]*$", re.MULTILINE)
 _LOCAL_EXEC: Final = re.compile(r'^([ \t]*)provisioner[ \t]+"local-exec"[ \t]*\{[ \t]*\n(.*?)^\1\}', re.MULTILINE | re.DOTALL)
 _HEREDOC: Final = re.compile(r"\bcommand[ \t]*=[ \t]*<<[-~]?(\w+)[ \t]*\n(.*?)^[ \t]*\1[ \t]*$", re.MULTILINE | re.DOTALL)
+_TEXT: Final = re.compile(r"<<[-~]?(\w+)[ \t]*\n(.*?)^[ \t]*\1\b", re.MULTILINE | re.DOTALL)
 _REFERENCE: Final = re.compile(r"(var|local)\.([\w-]+)|([\w-]+)\.([\w-]+)(?:\.metadata(?:\[0\]|\.0))?\.(name|namespace|id)")
 _INTERPOLATION: Final = re.compile(r"\$\{([^{}]*)\}")
 _KINDS: Final[Mapping[str, str]] = {
@@ -65,6 +68,7 @@ class Terraform:
     objects: tuple[TerraformObject, ...]
     releases: tuple[Release, ...]
     commands: tuple[LocalCommand, ...]
+    texts: tuple[tuple[str, Place], ...] = ()  # manifests and machine configurations between markers (`<<EOT`)
 
 
 def read_terraform(loader: Loader) -> Terraform:
@@ -76,12 +80,19 @@ def read_terraform(loader: Loader) -> Terraform:
     objects: list[TerraformObject] = []
     releases: list[Release] = []
     commands: list[LocalCommand] = []
-    for directory, paths in sorted(directories.items()):
-        module = _Module({path: script_text(loader.tree, path) for path in sorted(paths)})
+    texts: list[tuple[str, Place]] = []
+    modules = {directory: _Module({path: script_text(loader.tree, path) for path in sorted(paths)}) for directory, paths in sorted(directories.items())}
+    for directory, module in modules.items():
+        for source, given in module.calls():
+            called = modules.get(join(directory, source) or "")
+            if called is not None:
+                called.values |= {("var", name): value for name, value in given.items()}
+    for directory, module in modules.items():
         objects += module.objects()
         releases += module.releases()
         commands += module.commands(directory)
-    return Terraform(tuple(objects), tuple(releases), tuple(commands))
+        texts += module.manifests()
+    return Terraform(tuple(objects), tuple(releases), tuple(commands), tuple(texts))
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +116,20 @@ class _Module:
         self.values = {("var", block.name): block.attribute("default") for block in self.blocks if block.type == "variable"}
         self.values |= {("local", match[1]): match[2] for block in self.blocks if block.type == "locals" for match in _ATTRIBUTE.finditer(block.body)}
         self.resources = {(block.type, block.name): block for block in self.blocks}
+
+    def calls(self) -> Iterator[tuple[str, dict[str, str]]]:
+        """The modules in directories near this one that it calls, with what it gives them, as texts."""
+        for block in self.blocks:
+            source = self.value(block.attribute("source")) if block.type == "module" else ""
+            if source.startswith("."):
+                written = {match[1]: self.value(match[2]) for match in _ATTRIBUTE.finditer(block.body)}
+                yield source.rstrip("/"), {name: f'"{value}"' for name, value in written.items() if value}
+
+    def manifests(self) -> Iterator[tuple[str, Place]]:
+        for path, text in self.texts.items():
+            for match in _TEXT.finditer(text):
+                if "kind:" in match[2]:
+                    yield dedent(match[2]), Place(path, text.count("\n", 0, match.start(2)) + 1, 1)
 
     def objects(self) -> Iterator[TerraformObject]:
         for block in self.blocks:

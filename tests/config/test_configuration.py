@@ -28,6 +28,7 @@ bootstrap:
     - cilium
     - {name: external-secrets, repository: https://charts.external-secrets.io, version: "2.0", namespace: eso}
   kinds: [external-secrets.io/ClusterSecretStore]
+  objects: [Secret/external-secrets/token]
 accept-retry: [secret-store, namespace]
 kinds:
   - {kind: example.org/Thing, scope: namespaced}
@@ -59,10 +60,11 @@ def test_a_whole_configuration() -> None:
         BootstrapChart("external-secrets", "https://charts.external-secrets.io", "2.0", "eso", "external-secrets", Place(FILE, 13, 8)),
     )
     assert [named.text for named in configuration.bootstrap.kinds] == ["external-secrets.io/ClusterSecretStore"]
+    assert [named.text for named in configuration.bootstrap.objects] == ["Secret/external-secrets/token"]
     assert configuration.accept_retry == frozenset({"secret-store", "namespace"})
     assert configuration.kinds == ({"kind": "example.org/Thing", "scope": "namespaced"},)
-    assert configuration.rules["duplicate-key"] == RuleSetting("off", (), Place(FILE, 19, 3))
-    assert configuration.rules["missing-key"] == RuleSetting("note", ("apps/**",), Place(FILE, 20, 3))
+    assert configuration.rules["duplicate-key"] == RuleSetting("off", (), Place(FILE, 20, 3))
+    assert configuration.rules["missing-key"] == RuleSetting("note", ("apps/**",), Place(FILE, 21, 3))
     assert configuration.ignore == (Ignore("missing-secret", "Deployment/web/*", "apps/web", "made by hand", Place(FILE, 22, 5)),)
 
 

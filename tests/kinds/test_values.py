@@ -68,7 +68,7 @@ def said(text: str) -> list[str]:
         ),
         (
             "annotations: {cert-manager.io/cluster-issuer: le}",
-            ['issuer ClusterIssuer//le at annotations["cert-manager.io/cluster-issuer"]:1'],
+            ['issuer ClusterIssuer//le at annotations["cert-manager.io/cluster-issuer"]:1 soft'],
         ),
         (
             'annotations: {k8s.v1.cni.cncf.io/networks: \'[{"name": "iot", "namespace": "net"}]\'}',

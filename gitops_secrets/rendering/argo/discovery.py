@@ -55,8 +55,8 @@ def find_objects(loader: Loader, scope_of: ScopeOf, files: Iterable[str]) -> Fou
             continue
         for document in loader.load(path).documents:
             resource = to_resource(document, scope_of, ARGO_NAMESPACE) if isinstance(document, MappingNode) else None
-            if resource is None:
-                continue
+            if resource is None or is_placeholder(f"{resource.id.namespace}/{resource.id.name}"):
+                continue  # no object, or a template of one
             if is_argo_unit(resource):
                 found.units[resource.place] = (path, resource)
             elif resource.id.group == ARGO_GROUP or _is_setting(resource) or registered_cluster(resource) is not None:
