@@ -17,7 +17,7 @@ from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import Place
 from gitops_secrets.model.results import Change, CheckResult, Finding, Severity, overlay_id
 from gitops_secrets.ordering.difference import PlanDifference
-from gitops_secrets.pipeline.check import check
+from gitops_secrets.pipeline.check import BY_HAND, check
 from gitops_secrets.pipeline.diff import diff
 from gitops_secrets.pipeline.scan import Analysis, Repository
 from gitops_secrets.rendering.kustomize.kustomization import FILE_NAMES
@@ -57,7 +57,8 @@ def _taken(clusters: Iterable[PlanDifference]) -> dict[tuple[str, str], Resource
 def _taken_away(finding: Finding, taken: Mapping[tuple[str, str], ResourceId], configuration: Configuration) -> Finding:
     """A finding about something that the change takes away, and says so.
 
-    Nobody knows what an opaque chart brings, but what was brought by something else was not brought by that chart: such a finding is as grave as its rule.
+    Nobody knows what an opaque chart brings, and what people make, but what was brought by something else was not brought by these: such a finding is as
+    grave as its rule.
     """
     thing = finding.other or ""
     providers = [taken[name, thing] for name in finding.clusters if (name, thing) in taken]
@@ -65,10 +66,10 @@ def _taken_away(finding: Finding, taken: Mapping[tuple[str, str], ResourceId], c
         return finding
     told = "this change takes it away" if str(providers[0]) == thing else f"{providers[0]} brought it, and goes with this change"
     finding = replace(finding, message=f"{finding.message}; {told}", cause=f"{finding.cause}; {told}")
-    if finding.confidence is not Confidence.POSSIBLE:
-        return finding
-    usual = next(rule.severity for rule in RULES if rule.id == finding.rule)
-    return replace(finding, severity=finding.severity if finding.rule in configuration.rules else usual, confidence=Confidence.LIKELY)
+    usual = finding.severity if finding.rule in configuration.rules else next(rule.severity for rule in RULES if rule.id == finding.rule)
+    if finding.confidence is Confidence.POSSIBLE:
+        return replace(finding, severity=usual, confidence=Confidence.LIKELY)
+    return replace(finding, severity=usual) if finding.rule in BY_HAND else finding
 
 
 def compared(

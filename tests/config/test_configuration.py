@@ -65,7 +65,7 @@ def test_a_whole_configuration() -> None:
     assert configuration.kinds == ({"kind": "example.org/Thing", "scope": "namespaced"},)
     assert configuration.rules["duplicate-key"] == RuleSetting("off", (), Place(FILE, 20, 3))
     assert configuration.rules["missing-key"] == RuleSetting("note", ("apps/**",), Place(FILE, 21, 3))
-    assert configuration.ignore == (Ignore("missing-secret", "Deployment/web/*", "apps/web", "made by hand", Place(FILE, 22, 5)),)
+    assert configuration.ignore == (Ignore("missing-secret", "Deployment/web/*", "apps/web", "made by hand", Place(FILE, 23, 5)),)
 
 
 @pytest.mark.parametrize("text", [None, b"", b"# nothing yet\n", b"---\n", b"{}", b"rules:\nignore:\n"])
