@@ -100,7 +100,8 @@ class UnitNeedsSplit(Rule):
                 more = f" and {len(consumers) - 1} more" if len(consumers) > 1 else ""
                 below = first.provider_unit != split.unit
                 need, what, own = ("need", "them", "their") if more else ("needs", "it", "its")
-                where = f"which {first.provider_unit} applies only after this unit" if below else f"which is applied with {what} or not at all"
+                later = "which is applied" if first.provider_unit == provider else f"which {first.provider_unit} applies"
+                where = f"{later} only after this unit" if below else f"which is applied with {what} or not at all"
                 if earlier is not None:
                     where += f", unless {earlier} has brought it before (its content is not in the repository)"
                 if split.unit.kind == "Overlay":

@@ -12,7 +12,7 @@ from gitops_secrets.checks.evidence import also, asker, consequence, consumers
 from gitops_secrets.graph.graph import Unmet
 from gitops_secrets.kinds.external_secret import GROUP as ESO
 from gitops_secrets.kinds.paths import field_text, find
-from gitops_secrets.model.facts import Confidence, ObjectNeed, Requirement, Resource
+from gitops_secrets.model.facts import Confidence, ObjectNeed, Requirement, Resource, When
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import Place, as_mapping, as_sequence, as_text
 from gitops_secrets.model.results import Finding, Related, Severity
@@ -26,7 +26,8 @@ class WrongNamespace(Rule):
     """Something is required in one namespace and exists in another.
 
     What it does: reports references to an object that is not there, where one of the same kind and name exists in another namespace; references of a
-    SecretStore into a foreign namespace; and those of a ClusterSecretStore without a namespace, where its provider must have one.
+    SecretStore into a foreign namespace; and those of a ClusterSecretStore without a namespace, where its provider must have one. It is a warning
+    where only what sets the cluster up makes the other one.
 
     Why it matters: references to Secrets, ConfigMaps, service accounts and SecretStores never cross a namespace: the consumer waits for ever. A store with a
     namespace that it may not name, or without one that it must, is refused or stays at InvalidProviderConfig.
@@ -56,12 +57,17 @@ class WrongNamespace(Rule):
         for (_, target, other), entries in found.items():
             requirement, possible = entries[0].requirement, entries[0].possible
             advice = _across(requirement, target, other)
+            # What only a bootstrap makes, people may make here as well: for another environment, say.
+            is_kept = any(
+                provision.when is not When.BEFORE for namesake in namesakes(context.graph, target) for provision in context.graph.provisions[namesake]
+            )
             brought = [Related(f"{other} is made here", provision.place) for provision in context.graph.provisions[other][:1]]
             yield self.finding(
                 f"{consumers(entries)} needs {target}, which is not there ({other} is){unless(possible)}; {consequence(requirement)}; {advice}",
                 requirement.place,
                 requirement.resource,
                 other=target,
+                severity=None if is_kept else Severity.WARNING,
                 confidence=doubt(possible, Confidence.LIKELY),
                 related=[*brought, *also(entries)],
                 field=requirement.field,

@@ -11,7 +11,7 @@ from gitops_secrets.checks import RULES, Context
 from gitops_secrets.config import Configuration
 from gitops_secrets.errors import UsageError
 from gitops_secrets.model.facts import Confidence
-from gitops_secrets.model.results import CheckResult, Finding, Severity
+from gitops_secrets.model.results import CheckResult, Cluster, Finding, Severity
 from gitops_secrets.pipeline.remedies import Remedies
 from gitops_secrets.pipeline.scan import Analysis, ClusterAnalysis, Repository
 from gitops_secrets.pipeline.suppress import Suppressions, matches
@@ -68,8 +68,13 @@ def _may_start_together(cluster: ClusterAnalysis, clusters: Iterable[ClusterAnal
     own = cluster.graph.cluster
     if not own.guessed or own.stray:
         return []
-    others = (other for other in clusters if other is not cluster and other.graph.cluster.guessed and not other.graph.cluster.stray)
+    others = (other for other in clusters if other is not cluster and _may_start_beside(other.graph.cluster))
     return [other for other in others if not cluster.graph.units.keys() & other.graph.units.keys()]
+
+
+def _may_start_beside(cluster: Cluster) -> bool:
+    """A directory that nothing reaches may be what somebody applies first, before what the engine is given."""
+    return cluster.guessed and (not cluster.stray or cluster.engine == "none")
 
 
 def _unless_elsewhere(finding: Finding, others: Iterable[ClusterAnalysis]) -> Finding:

@@ -20,7 +20,7 @@ from gitops_secrets.kinds.external_secret import LabelledNamespace, expand_clust
 from gitops_secrets.kinds.extract import facts_of
 from gitops_secrets.kinds.table import KindTable
 from gitops_secrets.kinds.webhooks import served_webhooks
-from gitops_secrets.model.facts import Facts, Healing, ObjectNeed, Opaque, Provision, Release, Resource, When
+from gitops_secrets.model.facts import Effect, Facts, Healing, ObjectNeed, Opaque, Provision, Release, Resource, When
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import as_mapping, as_sequence, as_text
 from gitops_secrets.model.results import Cluster, Unit
@@ -100,7 +100,10 @@ def cluster_facts(cluster: Cluster, known: KnownFacts, catalogue: Catalogue) -> 
             selecting.append((applied.unit, resource))
     for unit, resource in selecting:
         for child in expand_cluster_external_secret(resource, namespaces):
-            yield unit, facts_of(child, table)
+            # The operator makes it: what it needs to be accepted keeps nothing of the unit itself waiting.
+            facts = facts_of(child, table)
+            requirements = tuple(replace(each, optional=True) if each.effect is Effect.APPLY else each for each in facts.requirements)
+            yield unit, replace(facts, requirements=requirements)
     for applying in cluster.units:
         if applying.sync is not None and not applying.remote:
             yield applying.id, Facts(provisions=tuple(_made_namespace(applying)))

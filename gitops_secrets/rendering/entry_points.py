@@ -62,7 +62,7 @@ from gitops_secrets.repository.tree import join
 
 KUSTOMIZATION_FILES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 # Nobody runs what lies here any more, or a pipeline sets up beforehand what it needs.
-_SHELVES = frozenset({"archive", ".archive", "_archive", "archived", "deprecated", "ci", "e2e", "testdata"})
+_SHELVES = frozenset({"archive", ".archive", "_archive", "archived", "deprecated", "ci", "e2e", "testdata", "example", "examples", "sample", "samples"})
 _TEMPLATE_FOLDERS = frozenset({"template", "templates"})
 # Sources of an artifact that somebody pushed, with whatever folder as its root.
 _ARTIFACTS = frozenset({"OCIRepository", "Bucket"})
@@ -95,6 +95,15 @@ def find_clusters(
     renderings = renderings or Renderings(loader.tree)
     discovery = _Discovery(loader, scope_of, remote_urls, external_sources, not_overlays, checkouts, provisions_of, destinations, renderings)
     return discovery.run_configured(settings) if settings else discovery.run()
+
+
+def _ignored_by(entry: EntryPoint) -> str | None:
+    """`spec.ignore` of what an entry point syncs, which may lie beside it."""
+    if entry.ignore is not None:
+        return entry.ignore
+    source = next((given for given in entry.given if given.id == entry.source), None)
+    ignore = as_mapping(source.data.get("spec")).get("ignore") if source is not None else None
+    return ignore if isinstance(ignore, str) else None
 
 
 def _is_shelved(entry: EntryPoint) -> bool:
@@ -258,14 +267,14 @@ class _Discovery:
 
     def _expanded(self, entry: EntryPoint, roots: Sequence[Root] = (), here: Destination | None = None) -> tuple[Cluster, Expansion]:
         urls = self.urls | ({normalised_url(entry.url)} if entry.url else frozenset())
-        loader, builder = self._without_ignored(entry.ignore)
+        loader, builder = self._without_ignored(_ignored_by(entry))
         folder = self._source_root(entry)
         if folder:
             loader = folder_loader(loader, folder)
             builder = Builder(loader)
         sources = Sources(entry.source, urls, self.external, self.checkouts)
         repositories = self._repositories(entry, urls, here)
-        renderings = self.renderings.part((entry.ignore, folder))
+        renderings = self.renderings.part((_ignored_by(entry), folder))
         own_roots = [(root, None) for root in entry.roots]
         expansion = expand(roots or own_roots, entry.given, sources, repositories, loader, builder, renderings, self.scope_of, self.provisions_of)
         return _to_cluster(entry, expansion), expansion

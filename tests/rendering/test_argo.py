@@ -350,3 +350,19 @@ def test_a_patch_of_an_application_set_is_no_root() -> None:
     found = cluster(files)
 
     assert (names(found), found.problems) == (["shop"], ())
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"directory": {"recurse": False}}, ["a"]),
+        ({"helm": {}}, ["a"]),
+        ({"directory": {"exclude": "a.yaml"}}, ["b"]),
+        ({"directory": {"recurse": True, "include": "b.yaml"}}, ["b"]),
+    ],
+)
+def test_settings_that_say_nothing_leave_the_tool_to_the_files(settings: dict[str, Any], expected: list[str]) -> None:
+    files = {"shop/kustomization.yaml": "resources: [a.yaml]\n", "shop/a.yaml": config_map("a"), "shop/b.yaml": config_map("b")}
+    found = cluster(files, application("shop", {"repoURL": URL, "path": "shop", **settings}))
+
+    assert [entry.partition("/")[2].rpartition("/")[2] for entry in applied(found, "shop")] == expected

@@ -292,8 +292,9 @@ def test_a_variant_that_applies_itself_is_a_bootstrap_of_all_that_it_renders() -
     }
 
 
-def test_what_lies_in_an_archive_is_stray() -> None:
-    found = clusters({"archive/clusters/apps.yaml": unit("apps", "./apps"), "apps/settings.yaml": SETTINGS})
+@pytest.mark.parametrize("shelf", ["archive", "examples"])
+def test_what_lies_in_an_archive_is_stray(shelf: str) -> None:
+    found = clusters({f"{shelf}/clusters/apps.yaml": unit("apps", "./apps"), "apps/settings.yaml": SETTINGS})
 
     assert [cluster.stray for cluster in found] == [True]
 
@@ -649,3 +650,11 @@ def test_a_kustomization_for_what_a_chart_renders_is_stray(chart: str | None, st
     found = {cluster.entry_point: cluster.stray for cluster in find_clusters(Loader(MemoryTree(files)), default_table().is_namespaced)}
 
     assert found["charts/shop"] is stray
+
+
+def test_a_source_beside_what_nothing_reaches_says_what_it_leaves_out() -> None:
+    given = source().replace("spec: {interval: 1m,", 'spec: {interval: 1m, ignore: "draft.yaml",')
+    files = {"setup/source.yaml": given, "setup/apps.yaml": unit("apps", "./apps"), "apps/settings.yaml": SETTINGS}
+    (cluster,) = clusters({**files, "apps/draft.yaml": SETTINGS.replace("settings", "draft")})
+
+    assert [applied.resource.id.name for applied in cluster.resources if applied.unit.name == "apps"] == ["settings"]

@@ -63,7 +63,7 @@ def chart_content(source: Source, reading: Reading) -> Content:
 
 def directory_content(source: Source, reading: Reading, path: str, loader: Loader, builder: Builder) -> Content:
     """A directory of a repository: rendered by the tool that the source asks for, else by the one that its files ask for."""
-    tool = next((tool for tool in _TOOLS if tool in source.fields and source.fields[tool] is not None), None) or _detected(loader.tree, path)
+    tool = next((tool for tool in _TOOLS if _asks_for(source, tool)), None) or _detected(loader.tree, path)
     if tool == "plugin":
         return Content(opaque=[Opaque(reading.owner, "a config management plugin renders it", source.place)], directory=path)
     if tool == "helm":
@@ -71,6 +71,14 @@ def directory_content(source: Source, reading: Reading, path: str, loader: Loade
     if tool == "kustomize":
         return _kustomized(source, reading, path, loader, builder)
     return _plain(source, reading, path, loader)
+
+
+def _asks_for(source: Source, tool: str) -> bool:
+    """Argo CD drops the settings of a tool that say nothing (`NormalizeSource`): `directory: {recurse: false}` leaves the choice to the files."""
+    value = source.fields.get(tool)
+    if tool == "plugin" or not isinstance(value, MappingNode):
+        return value is not None
+    return any(setting not in (None, False, "", [], {}) for setting in value.values())
 
 
 def missing_path(source: Source, reading: Reading, tree: Tree) -> Problem:
