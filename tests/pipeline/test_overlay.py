@@ -111,7 +111,7 @@ def test_check_passes_on_it_and_flux_is_told_the_order(sample: Path) -> None:
 def test_what_only_the_environment_can_bring_is_said(sample: Path) -> None:
     remarks = generate(sample, replace(FULL, components=("external-secrets", "secret-stores/aws-shared-account"), role_arn=None, key_prefixes=None)).remarks
 
-    assert [remark.partition(": error: ")[2].partition(",")[0] for remark in remarks] == [
+    assert [remark.partition(": warning: ")[2].partition(",")[0] for remark in remarks] == [
         "ClusterSecretStore//aws-shared-account needs Secret/external-secrets/awssm-secret"
     ]
 
