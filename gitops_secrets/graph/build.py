@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
@@ -26,6 +27,7 @@ from gitops_secrets.model.results import Cluster, Dependency, Unit
 _NOBODY = ResourceId("", "", "", "")
 # Ranks of provisions in units that may come first or later (see `_rank`).
 _ELSEWHERE = (2, 3)
+_VARIABLE = re.compile(r"\$\{[^}]*\}")
 
 
 def build(cluster: Cluster, facts: Iterable[tuple[ResourceId, Facts]], before: Sequence[Provision] = ()) -> Graph:
@@ -301,6 +303,17 @@ def _made_by_a_program(target: ResourceId, graph: Graph) -> Opaque | None:
     return None if program is None else Opaque(str(program.id), "its script names it", program.place)
 
 
+def _made_under_a_variable(target: ResourceId, graph: Graph) -> Opaque | None:
+    """Something of this kind with a variable in its name that nothing here puts in, and that may come to this one."""
+    for other in graph.objects_by_kind.get((target.group, target.kind), ()):
+        if "${" in other.name and other.namespace == target.namespace:
+            known = _VARIABLE.split(other.name)
+            if target.name.startswith(known[0]) and target.name.endswith(known[-1]) and any(known):
+                provision = graph.provisions[other][0]
+                return Opaque(str(provision.resource), f"it makes {other.name}", provision.place)
+    return None
+
+
 def _with_doubt(entry: Unmet, graph: Graph) -> Unmet:
     """Names what opaque thing may bring what is missing. A key that is missing in an object with known keys is missing for certain."""
     if entry.missing_key is not None:
@@ -308,7 +321,8 @@ def _with_doubt(entry: Unmet, graph: Graph) -> Unmet:
     need = entry.requirement.need
     own = str(entry.requirement.resource)
     if isinstance(need, ObjectNeed):
-        possible = graph.may_be_made_by(need.id, own, entry.unit) or _made_after(need.id, graph) or _made_by_a_program(need.id, graph)
+        possible = graph.may_be_made_by(need.id, own, entry.unit)
+        possible = possible or _made_under_a_variable(need.id, graph) or _made_after(need.id, graph) or _made_by_a_program(need.id, graph)
     elif isinstance(need, KindNeed):
         possible = graph.may_be_made_by(crd_id(need.group, need.plural), own, entry.unit)
     elif isinstance(need, SelectionNeed):

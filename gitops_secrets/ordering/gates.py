@@ -16,6 +16,8 @@ from gitops_secrets.ordering.waves import has_health
 
 _WORKLOADS = frozenset({"Deployment", "StatefulSet", "DaemonSet"})
 _AWAITED = _WORKLOADS | {"ReplicaSet", "Pod", "Job", "PersistentVolumeClaim", "Service", "PodDisruptionBudget", "CustomResourceDefinition", "APIService"}
+# Groups whose objects have no condition that kstatus knows (Ready, Reconciling, Stalled), if they have a status at all.
+_UNCONDITIONED = frozenset({"gateway.networking.k8s.io", "traefik.io", "traefik.containo.us"})
 
 
 class GateKind(Enum):
@@ -90,6 +92,8 @@ def gate_of(edge: ResourceEdge, unit: Unit, graph: Graph, table: KindTable) -> G
 
 def is_awaited(target: ResourceId) -> bool:
     """Can an object keep a unit that waits from being Ready? Of the built-in kinds kstatus knows these; all others count as ready once applied."""
+    if target.group in _UNCONDITIONED:
+        return False
     return target.group not in BUILT_IN_GROUPS or target.kind in _AWAITED
 
 

@@ -126,6 +126,9 @@ def instantiated(entry: EntryPoint, tree: Tree) -> list[EntryPoint]:
     """One entry point for each directory that fits a path with variables (`clusters/${CLUSTER}/flux`): who applies the instance fills them in."""
     if "${" not in entry.path:
         return [entry]
+    if not any(known.strip("/") for known in _VARIABLE.split(entry.path)):
+        # Nothing is known of where it leads.
+        return []
     fitting = [""]
     for segment in entry.path.split("/"):
         name = compile_pattern("[^/]+".join(map(re.escape, _VARIABLE.split(segment))))

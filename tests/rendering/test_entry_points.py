@@ -175,6 +175,13 @@ def test_a_sync_whose_path_has_a_variable_starts_each_cluster_that_fits() -> Non
     }
 
 
+def test_a_sync_whose_path_is_nothing_but_a_variable_starts_nowhere() -> None:
+    values = "instance:\n  sync: {kind: GitRepository, url: https://example.org/fleet, path: '${FLUX_PATH}'}\n"
+    files = {"apps/flux/values.yaml": values, "clusters/east/apps.yaml": unit("apps", "./apps"), "apps/settings.yaml": SETTINGS}
+
+    assert {cluster.name: [unit.path for unit in cluster.units] for cluster in clusters(files)} == {"east": ["apps"]}
+
+
 def test_the_name_of_a_sync_is_that_of_its_source_and_kustomization() -> None:
     files = {
         "instance.yaml": INSTANCE % ", name: edge",
