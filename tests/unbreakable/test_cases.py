@@ -14,7 +14,7 @@ import pytest
 
 from gitops_secrets.cli.main import cli
 from tests.unbreakable.cases import CASES, FAMILIES, STATUS, Case
-from tests.unbreakable.commands import NOT_RUN, commands, commands_of_a_change, format_of
+from tests.unbreakable.commands import NOT_RUN, commands, commands_of_a_change, commands_of_a_cluster, format_of
 from tests.unbreakable.harness import Ran, Session, run_all
 from tests.unbreakable.repositories import NEIGHBOUR_FINDING, OUTSIDE, PLATFORM, Special, commit, git, make
 
@@ -161,8 +161,16 @@ def test_a_change_that_brings_what_is_bad_breaks_nothing(case: Case, tmp_path: P
     assert json.loads(session["diff HEAD~1 --format json"].output)["clusters"] is not None
 
 
+def test_what_acts_on_a_cluster_is_not_broken_by_names(tmp_path: Path) -> None:
+    case = next(case for case in CASES if case.name == "names with terminal escapes")
+    root = tmp_path / "platform"
+    make(root, {**PLATFORM, **case.files})
+
+    assert_unbroken(run_all(root, commands_of_a_cluster(), cache=tmp_path / "cache"))
+
+
 def test_every_command_that_reads_a_repository_is_run() -> None:
-    assert {arguments[0] for arguments in (*commands(), *commands_of_a_change())} | NOT_RUN == set(cli.list_commands(None))  # type: ignore[arg-type]
+    assert {arguments[0] for arguments in (*commands(), *commands_of_a_change(), *commands_of_a_cluster())} | NOT_RUN == set(cli.list_commands(None))  # type: ignore[arg-type]
 
 
 def test_there_are_enough_cases_and_none_twice() -> None:
