@@ -27,7 +27,7 @@ test-html: environment ## the page of scan --format html, in the Chromium that i
 	@$(BIN)/python -m pytest -q -m browser tests/report/page $(ARGS)
 
 .PHONY: e2e
-e2e: environment ## on a real control plane with Flux and External Secrets Operator, which it builds once (20 CPU minutes)
+e2e: environment ## on a real control plane with Flux and External Secrets Operator, which it builds once (40 CPU minutes)
 	@$(BIN)/python -m tests.e2e.bed build
 	@$(BIN)/python -m pytest -q -m "not full" --complete --ignore=tests/e2e/argo_cd tests/e2e $(ARGS)
 
