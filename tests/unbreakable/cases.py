@@ -896,7 +896,7 @@ AMPLIFIERS = (
                 "configMapGenerator:\n- name: x\n  files: [" + ", ".join(f"k{n}=big.txt" for n in range(200)) + "]\n",
                 "",
                 {"case/big.txt": "x" * 10_000},
-                TOO_MUCH_TEXT.format(":2"),
+                TOO_MUCH_TEXT.format(":3"),
                 TEXT,
             ),
             (
