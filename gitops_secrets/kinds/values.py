@@ -103,11 +103,13 @@ def references_in(values: MappingNode, way: Way = None) -> Iterator[ValueReferen
             # A part, or a chart within the chart, that is switched off; a certificate that cert-manager makes for the ingress beside it.
             if value.get("enabled") is False or (key == "tls" and (_is_shimmed(values) or _is_shimmed(as_mapping(values.get("ingress"))))):
                 continue
-            yield from _of_mapping(key, value, here)
-            hostless = key in _NO_HOSTS_BELOW
-            yield from (each for each in references_in(value, here) if not hostless or each.reason not in ("service-host", "database"))
-        elif isinstance(value, SequenceNode) and not (key == "tls" and _is_shimmed(values)):
             # Without its certificate an ingress is served with the controller's own.
+            is_served = key == "tls" and way is not None and way[1] == "ingress"
+            hostless = key in _NO_HOSTS_BELOW
+            for each in (*_of_mapping(key, value, here), *references_in(value, here)):
+                if not hostless or each.reason not in ("service-host", "database"):
+                    yield each._replace(soft=True) if is_served else each
+        elif isinstance(value, SequenceNode) and not (key == "tls" and _is_shimmed(values)):
             yield from (each._replace(soft=True) if key == "tls" else each for each in _of_sequence(key, value, here))
 
 

@@ -60,6 +60,7 @@ def said(text: str) -> list[str]:
         ("imagePullSecrets: [{name: registry}]", ["secret Secret//registry at imagePullSecrets[0].name:1 soft"]),
         ("route: {parentRefs: [{name: public, namespace: network}]}", ["gateway Gateway/network/public at route.parentRefs[0].name:1 soft"]),
         ("ingress: {tls: [{secretName: web-tls}]}", ["secret Secret//web-tls at ingress.tls[0].secretName:1 soft"]),
+        ("web: {ingress: {tls: {secretName: web-tls}}}", ["secret Secret//web-tls at web.ingress.tls.secretName:1 soft"]),
         ("ingress: {annotations: {kubernetes.io/tls-acme: 'true'}, tls: [{secretName: web-tls}]}", []),
         ("ingress: {className: nginx, hosts: []}", ["class IngressClass//nginx at ingress.className:1 soft"]),
         (
