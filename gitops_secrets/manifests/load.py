@@ -115,6 +115,10 @@ class Loader:
             return Documents((), (Problem(str(spent), Place(path, 1, 1), "invalid-yaml"),))
         return parse_documents(text, path, self.limits)
 
+    def is_same_beside(self, path: str) -> bool:
+        """Is it a file here and in the state beside this one, with the same content?"""
+        return self._same_beside(path) is not None
+
     def _read(self, path: str) -> bytes:
         return (self._same_beside(path) or self).tree.read(path)
 

@@ -146,10 +146,11 @@ def repository_of(tree: Tree, configuration: Configuration | None = None, beside
     configuration = configuration or load_configuration(None, CONFIGURATION_FILE)
     if beside is None:
         facts = KnownFacts(table_with(configuration.kinds) if configuration.kinds else default_table())
-        loader, renderings = Loader(tree, budget=Budget(limits)), Renderings(tree)
+        loader = Loader(tree, budget=Budget(limits))
     else:
         facts = KnownFacts(beside.table, beside.facts)
-        loader, renderings = Loader(tree, beside=beside.loader, budget=Budget(limits)), Renderings(tree, beside.renderings)
+        loader = Loader(tree, beside=beside.loader, budget=Budget(limits))
+    renderings = Renderings(loader, None if beside is None else beside.renderings)
     return Repository(Path(), tree, loader, configuration, None, "", facts, renderings, default_catalogue())
 
 

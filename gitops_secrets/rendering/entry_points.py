@@ -92,7 +92,7 @@ def find_clusters(
     Raises:
         UsageError: for a setting whose path is not there, or is no entry point.
     """
-    renderings = renderings or Renderings(loader.tree)
+    renderings = renderings or Renderings(loader)
     discovery = _Discovery(loader, scope_of, remote_urls, external_sources, not_overlays, checkouts, provisions_of, destinations, renderings)
     return discovery.run_configured(settings) if settings else discovery.run()
 

@@ -6,6 +6,7 @@ from bisect import bisect_left
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 
+from gitops_secrets.manifests.load import Loader
 from gitops_secrets.model.facts import Problem, Resource
 from gitops_secrets.rendering.kustomize import Build
 from gitops_secrets.repository.tree import Tree
@@ -31,21 +32,21 @@ class Rendering:
 
 
 class Renderings:
-    """The renderings of one tree; those of `beside`, of another state of it, stand for what is the same there.
+    """The renderings of the tree of `loader`; those of `beside`, of the state that is beside it for the loader too, stand for what is the same there.
 
     Units are told apart by their manifest as a node, which both states share where they share the file.
     """
 
-    def __init__(self, tree: Tree, beside: Renderings | None = None, part: Hashable = None) -> None:
-        self._tree = tree
+    def __init__(self, loader: Loader, beside: Renderings | None = None, part: Hashable = None) -> None:
+        self._loader = loader
         self._beside = beside
         self._part = part
         self._known: dict[tuple[Hashable, str, int], Rendering] = {}
-        self._same: dict[str, bool] = {}
+        self._same: dict[str, bool] = {}  # directories: do they have the same files beside?
 
     def part(self, part: Hashable) -> Renderings:
         """The same for another view of the tree, which leaves files out or moves them: a view of the same name shows the same of the same files."""
-        other = Renderings(self._tree, self._beside, part)
+        other = Renderings(self._loader, self._beside, part)
         other._known, other._same = self._known, self._same
         return other
 
@@ -56,22 +57,19 @@ class Renderings:
 
     def recall(self, path: str, unit: Resource) -> Rendering | None:
         """What the same unit came to in the other state, if all that its build read is the same here."""
-        known = None if self._beside is None else self._beside._known.get((self._part, path, id(unit.data)))
-        return known if known is not None and known.unit.id == unit.id and all(map(self._is_same, known.inputs)) else None
+        there = self._beside
+        if there is None:
+            return None
+        known = there._known.get((self._part, path, id(unit.data)))
+        return known if known is not None and known.unit.id == unit.id and all(self._is_same(there, each) for each in known.inputs) else None
 
-    def _is_same(self, path: str) -> bool:
+    def _is_same(self, there: Renderings, path: str) -> bool:
+        if not path.endswith("/"):
+            return self._loader.is_same_beside(path)
         same = self._same.get(path)
         if same is None:
-            same = self._same[path] = self._compared(path)
+            same = self._same[path] = _files_below(self._loader.tree, path) == _files_below(there._loader.tree, path)
         return same
-
-    def _compared(self, path: str) -> bool:
-        if self._beside is None:
-            return False
-        here, there = self._tree, self._beside._tree
-        if path.endswith("/"):
-            return _files_below(here, path) == _files_below(there, path)
-        return here.is_file(path) and there.is_file(path) and here.identity(path) == there.identity(path)
 
 
 def _files_below(tree: Tree, directory: str) -> tuple[str, ...]:
