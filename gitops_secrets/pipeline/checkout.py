@@ -10,7 +10,7 @@ from typing import Any
 from gitops_secrets.errors import UsageError
 from gitops_secrets.model.limits import DEFAULT_LIMITS, Limits
 from gitops_secrets.repository.cache import Cache, digest
-from gitops_secrets.repository.tree import RevisionTree, WorkingTree, blob_id, fork_point, remotes, resolve, stored_content, top_level, uncommitted
+from gitops_secrets.repository.tree import RevisionTree, WorkingTree, base_commit, blob_id, remotes, stored_content, top_level, uncommitted
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +28,8 @@ class Checkout:
         return self.tree.commit if isinstance(self.tree, RevisionTree) else None
 
     def parted_from(self, revision: str, *, merge_base: bool) -> str:
-        """The commit where `revision` and what is read parted, or that of `revision`. Raises `UsageError` for one that is not there: see `fork_point`."""
-        return fork_point(self.root, revision, self.revision) if merge_base else resolve(self.root, revision)
+        """The commit that what is read is compared with: see `base_commit`."""
+        return base_commit(self.root, revision, self.revision, merge_base=merge_base)
 
 
 def open_checkout(path: Path, revision: str | None = None, limits: Limits = DEFAULT_LIMITS) -> Checkout:

@@ -32,7 +32,7 @@ from gitops_secrets.rendering.bootstrap import bootstrap_directories
 from gitops_secrets.rendering.entry_points import find_clusters
 from gitops_secrets.rendering.renderings import Renderings
 from gitops_secrets.repository.ignore import FilteredTree, ignored, ignored_by_default, overfull
-from gitops_secrets.repository.tree import JoinedTree, MemoryTree, RevisionTree, Tree, UnreadableError, WorkingTree, fork_point, top_level
+from gitops_secrets.repository.tree import JoinedTree, MemoryTree, RevisionTree, Tree, UnreadableError, WorkingTree, base_commit, top_level
 from gitops_secrets.syntax.budget import Budget
 
 CONFIGURATION_FILE = ".gitops-secrets.yaml"
@@ -115,7 +115,7 @@ def at_revision(repository: Repository, revision: str, *, merge_base: bool = Tru
     revision that is not there, and for a clone too shallow to tell where they parted.
     """
     limits = repository.loader.limits
-    commit = fork_point(repository.root, revision, repository.revision) if merge_base else revision
+    commit = base_commit(repository.root, revision, repository.revision, merge_base=merge_base)
     found = RevisionTree(repository.root, commit, limits)
     configuration = repository.configuration
     clusters = {name: setting for name, setting in configuration.clusters.items() if found.is_file(setting.path) or found.is_directory(setting.path)}

@@ -410,14 +410,17 @@ def resolve(root: Path, revision: str) -> str:
         raise UsageError(_not_there(root, revision)) from error
 
 
-def fork_point(root: Path, revision: str, head: str | None = None) -> str:
-    """The commit where the histories of `revision` and `head` (None: what is checked out) part.
+def base_commit(root: Path, revision: str, head: str | None = None, *, merge_base: bool = True) -> str:
+    """The commit to compare `head` (None: what is checked out) with: where the histories of the two part, or without `merge_base` that of `revision`.
 
     Raises `UsageError` for a revision that is not there, for histories that share nothing, and with what to fetch for a clone that is too shallow to tell.
     """
     if top_level(root) is None:
         raise UsageError(f"{root} is not in a git repository, so there is no revision {revision!r} to compare with")
-    base, tip = resolve(root, revision), resolve(root, head or "HEAD")
+    base = resolve(root, revision)
+    if not merge_base:
+        return base
+    tip = resolve(root, head or "HEAD")
     try:
         return _run(root, "merge-base", base, tip).strip()
     except OutsideError as error:

@@ -166,8 +166,9 @@ def test_an_unknown_revision_is_wrong_usage(checkout: Path, run: Run) -> None:
     assert "git fetch origin nowhere" in result.stderr
 
 
-def test_a_folder_without_git_has_no_base(repository: Path, run: Run) -> None:
-    result = run("check", "--base", "main")
+@pytest.mark.parametrize("options", [(), ("--no-merge-base",)])
+def test_a_folder_without_git_has_no_base(repository: Path, run: Run, options: tuple[str, ...]) -> None:
+    result = run("check", "--base", "main", *options)
 
     assert (result.exit_code, result.stdout) == (2, "")
     assert "is not in a git repository" in result.stderr
