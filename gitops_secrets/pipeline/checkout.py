@@ -81,14 +81,14 @@ class Answers:
             if not tree.unread:
                 self._cache.put(self._name(question), ("", {}, {}, answer))
         elif tree.is_steady:
-            at_work = [path for path in uncommitted(self._checkout.root) if path in tree.seen and path.endswith(YAML_SUFFIXES)]
+            at_work = [path for path in uncommitted(self._checkout.root) if path in tree.seen and path.endswith(_WITH_SKELETON)]
             skeletons = {path: self._skeleton(tree.read(path)) for path in at_work[:_FEW]}
             skeletons |= dict.fromkeys(taken, "")
             self._cache.put(self._name(question), (digest(*tree.files), tree.snapshot(), skeletons, answer))
 
     def _says_the_same(self, path: str, identity: str, known: str | None) -> bool:
         """Does a file differ only in values that nothing rests on from the content `identity`, whose skeleton may be `known`?"""
-        if known == "" or not path.endswith(YAML_SUFFIXES):
+        if known == "" or not path.endswith(_WITH_SKELETON):
             return False
         if known is None:
             before = stored_content(self._checkout.root, identity)
@@ -108,4 +108,4 @@ class Answers:
 # Beyond so many changed files it is another state, not an edit.
 _FEW = 32
 # JSON has no line for each value, so it has no skeleton.
-YAML_SUFFIXES = (".yaml", ".yml")
+_WITH_SKELETON = (".yaml", ".yml")
