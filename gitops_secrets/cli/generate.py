@@ -35,9 +35,9 @@ def flux(context: click.Context, overlay: Path, source: str, check: bool, diff: 
 
     They go into OVERLAY/flux, with a kustomization that lists them. Running it again changes nothing; what people wrote in other fields stays.
     """
-    from gitops_secrets.pipeline.generate import generate_flux
+    from gitops_secrets.pipeline.generate import FLUX_FOLDER, generate_flux
 
-    repository = _open(overlay, call, writes=not (check or diff))
+    repository = _open(overlay, overlay / FLUX_FOLDER, call, writes=not (check or diff))
     _finish(context, repository, generate_flux(repository, overlay, source=source), call, check=check, diff=diff)
 
 
@@ -58,18 +58,23 @@ def argo(context: click.Context, overlay: Path, url: str, target_revision: str, 
     kustomization of patches there says so. Running it again changes nothing; what people wrote in other fields stays.
     """
     from gitops_secrets.generate.argo import ArgoOptions
-    from gitops_secrets.pipeline.generate_argo import generate_argo
+    from gitops_secrets.pipeline.generate_argo import ARGO_FOLDER, generate_argo
 
-    repository = _open(overlay, call, writes=not (check or diff))
+    repository = _open(overlay, overlay / ARGO_FOLDER, call, writes=not (check or diff))
     _finish(context, repository, generate_argo(repository, overlay, ArgoOptions(url, target_revision, namespace, project)), call, check=check, diff=diff)
 
 
-def _open(path: Path, call: Call, *, writes: bool) -> Repository:
+def _open(path: Path, target: Path, call: Call, *, writes: bool) -> Repository:
+    """The repository that `path` lies in, of which files in `target` are to be written."""
+    from gitops_secrets.pipeline.generate import refuse_left_out, relative
     from gitops_secrets.pipeline.scan import open_repository
 
     if call.revision is not None and writes:
         raise click.UsageError("--rev reads a commit, which nothing can be written to; add --check or --diff")
-    return open_repository(path, revision=call.revision, config=call.config, limits=call.limits)
+    repository = open_repository(path, revision=call.revision, config=call.config, limits=call.limits)
+    if call.revision is None:
+        refuse_left_out(repository, relative(repository.root, target), call.limits)
+    return repository
 
 
 def _finish(context: click.Context, repository: Repository, generated: Generated, call: Call, *, check: bool, diff: bool) -> None:
@@ -138,7 +143,7 @@ def overlay(
     if "/" in name or name in {"", ".", ".."}:
         raise click.UsageError(f"{name!r} can't be the name of an overlay: its folder is set by --into")
     anchor = base or next((known for known in (folder, *folder.absolute().parents) if known.exists()), Path())
-    repository = _open(anchor, call, writes=not (check or diff))
+    repository = _open(anchor, folder / name, call, writes=not (check or diff))
     request = Request(
         None if base is None else relative(repository.root, base),
         components or None,

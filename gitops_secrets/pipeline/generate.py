@@ -16,6 +16,7 @@ from gitops_secrets.generate.files import is_generated, listing_change, manifest
 from gitops_secrets.generate.flux import FLUX_FORM, FluxOptions, flux_kustomizations
 from gitops_secrets.model.facts import Opaque, Problem
 from gitops_secrets.model.ids import ResourceId
+from gitops_secrets.model.limits import Limits
 from gitops_secrets.model.nodes import Place, as_mapping, as_sequence
 from gitops_secrets.model.results import AppliedResource, Cluster, Unit
 from gitops_secrets.ordering.order import Plan
@@ -24,7 +25,8 @@ from gitops_secrets.rendering.entry_points import with_releases
 from gitops_secrets.rendering.kustomize import Build, Builder, find_kustomization
 from gitops_secrets.rendering.objects import to_resource
 from gitops_secrets.rendering.units import KUSTOMIZE_GROUP, SOURCE_GROUP
-from gitops_secrets.repository.tree import UnreadableError, content_of, join
+from gitops_secrets.repository.ignore import IGNORE_FILE, ignored
+from gitops_secrets.repository.tree import OverlaidTree, UnreadableError, WorkingTree, content_of, is_ignored, join
 from gitops_secrets.syntax.spans import UneditableError
 
 DEFAULT_SOURCE = "flux-system/flux-system"
@@ -88,6 +90,15 @@ def relative(root: Path, overlay: Path) -> str:
         raise UsageError(f"{overlay} is not in the repository {root}")
     relative = resolved.relative_to(root).as_posix()
     return "" if relative == "." else relative
+
+
+def refuse_left_out(repository: Repository, folder: str, limits: Limits) -> None:
+    """Raises `UsageError` where nobody would read what is written to `folder`: git ignores it, or what Flux reads leaves it out."""
+    file = posixpath.join(folder, "kustomization.yaml")
+    if is_ignored(repository.root, file):
+        raise UsageError(f"git ignores {folder}: nothing that is written there would be read\nchoose another folder, or mend .gitignore")
+    if file in ignored(OverlaidTree(WorkingTree(repository.root, limits), {file: b""}), None, limits):
+        raise UsageError(f"{IGNORE_FILE} leaves out {folder}: nothing that is written there would be read\nchoose another folder, or mend {IGNORE_FILE}")
 
 
 def _source(text: str) -> ResourceId:

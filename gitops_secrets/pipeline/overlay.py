@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import posixpath
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,8 @@ from gitops_secrets.errors import BrokenError, UsageError
 from gitops_secrets.generate.changes import FileChange
 from gitops_secrets.generate.files import entries_change
 from gitops_secrets.generate.overlay import Component, Listing, Overlay, OverlayOptions, overlay_of
+from gitops_secrets.graph.graph import Graph
+from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import as_mapping, as_sequence, as_text
 from gitops_secrets.model.results import Severity
 from gitops_secrets.pipeline.check import check
@@ -101,7 +103,7 @@ class _Run:
         try:
             flux = generate_flux(after, self.repository.root / self.directory, source=state.source)
         except BrokenError as error:
-            raise BrokenError(f"the overlay would not build: {error}\nchoose other components, or mend {state.base or 'the base'}") from error
+            raise BrokenError(f"no overlay can be made of these components: {error}\nchoose other ones, or mend {state.base or 'the base'}") from error
         changes += flux.changes
         self._judge(_with(after, {change.path: change.after for change in flux.stale}))
         return Generated(tuple(sorted(changes, key=lambda change: change.path)), flux.plan, (*self.remarks, *flux.remarks))
@@ -220,10 +222,18 @@ class _Run:
 
     def _judge(self, repository: Repository) -> None:
         """Says what check would find wrong in the overlay: things that it can't know, such as a Secret that only this environment has."""
-        scoped = replace(repository, scope=f"{self.directory}/{FLUX_FOLDER}")
-        for finding in check(scoped, analyse(scoped)).findings:
-            if finding.severity is not Severity.NOTE:
+        analysis = analyse(replace(repository, scope=""))
+        own = {str(id) for cluster in analysis.clusters for id in _applied_from(cluster.graph, f"{self.directory}/{FLUX_FOLDER}/")}
+        for finding in check(repository, analysis).findings:
+            if finding.severity is not Severity.NOTE and finding.subject in own:
                 self.remarks.append(f"{finding.place}: {finding.severity.value}: {finding.message} [{finding.rule}]")
+
+
+def _applied_from(graph: Graph, folder: str) -> Iterator[ResourceId]:
+    """The units that are written in `folder`, whoever applies them, and all that they apply."""
+    units = {unit.id for unit in graph.units.values() if unit.place.file.startswith(folder)}
+    yield from units
+    yield from (id for id, unit in graph.unit_of.items() if unit in units)
 
 
 def _with(repository: Repository, contents: Mapping[str, str | None]) -> Repository:
@@ -242,11 +252,17 @@ def _component_paths(repository: Repository, base: str) -> dict[str, str]:
             path = posixpath.join(directory, child)
             if not repository.tree.is_directory(path):
                 continue
-            if find_kustomization(repository.tree, path) is None:
+            kustomization = find_kustomization(repository.tree, path)
+            if kustomization is None:
                 pending.append(path)
-            else:
+            elif not _is_mixin(repository, kustomization):
                 found[posixpath.relpath(path, base or ".")] = path
     return dict(sorted(found.items()))
+
+
+def _is_mixin(repository: Repository, kustomization: str) -> bool:
+    """Is it a Component of kustomize: no part to be applied, but a change of others?"""
+    return any(as_mapping(document).get("kind") == "Component" for document in repository.loader.load(kustomization).documents)
 
 
 # What was asked for

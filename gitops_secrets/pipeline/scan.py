@@ -276,7 +276,11 @@ def _without(loader: Loader, folders: Iterable[str]) -> Loader:
 
 
 def _in_scope(cluster: Cluster, scope: str) -> bool:
-    return not scope or cluster.entry_point == scope or cluster.entry_point.startswith(scope + "/")
+    """Does a cluster start below `scope`, or all that it starts with: what is named after a folder may use one below it alone."""
+    if not scope or cluster.entry_point == scope or cluster.entry_point.startswith(scope + "/"):
+        return True
+    roots = [unit for unit in cluster.units if unit.parent is None]
+    return bool(roots) and all(unit.place.file.startswith(scope + "/") for unit in roots)
 
 
 def analyse_cluster(cluster: Cluster, repository: Repository, before: Sequence[Provision] = ()) -> ClusterAnalysis:

@@ -364,6 +364,15 @@ def stored_content(root: Path, object_id: str) -> bytes | None:
         return None
 
 
+def is_ignored(root: Path, path: str) -> bool:
+    """Would git leave out a new file at `path` of the checkout at `root`?"""
+    try:
+        _run(root, "check-ignore", "--quiet", "--", path)
+    except OutsideError:
+        return False
+    return True
+
+
 def top_level(path: Path) -> Path | None:
     """The top of the git checkout that `path` lies in; the directory of a bare repository; None outside of git."""
     try:

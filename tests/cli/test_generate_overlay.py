@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -53,6 +54,37 @@ def test_an_empty_option_takes_back_what_was_asked_for(run: Run) -> None:
 
     assert not Path("overlays/qa/weather/patches/external-secret-weather-api-secrets.yaml").exists()
     assert "forecast" not in Path("overlays/qa/weather/kustomization.yaml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("file", "patterns", "message"),
+    [
+        (".sourceignore", "/*\n!/base\n", ".sourceignore leaves out overlays/qa"),
+        (".gitignore", "overlays/\n", "git ignores overlays/qa"),
+    ],
+)
+@pytest.mark.usefixtures("sample")
+def test_nothing_is_written_where_nobody_would_read_it(run: Run, file: str, patterns: str, message: str) -> None:
+    Path(file).write_text(patterns)
+    result = run("generate", "overlay", "qa", "--from", "base", "--component", "weather")
+
+    assert result.exit_code == 2
+    assert f"{message}: nothing that is written there would be read\nchoose another folder, or mend {file}\n" in result.stderr
+    assert not Path("overlays").exists()
+
+
+@pytest.mark.usefixtures("sample")
+def test_check_looks_at_the_new_environment_though_others_have_flux_objects_too(run: Run) -> None:
+    other = Path("examples/web/flux.yaml")
+    other.parent.mkdir(parents=True)
+    other.write_text(
+        "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {name: web, namespace: flux-system}\n"
+        "spec: {path: ./base/weather, prune: true, interval: 5m, sourceRef: {kind: GitRepository, name: flux-system}}\n"
+    )
+    run("generate", "overlay", "qa", "--from", "base", "--component", "weather")
+    result = run("check", "overlays/qa", "--format", "json", "--fail-on", "never")
+
+    assert "ExternalSecret/weather/weather-api-secrets" in {finding["subject"] for finding in json.loads(result.stdout)["findings"]}
 
 
 @pytest.mark.parametrize(

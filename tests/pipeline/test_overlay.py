@@ -30,6 +30,17 @@ ROLE = "arn:aws:iam::111122223333:role/qa-external-secrets"
 KEYS = (("dev/", "qa/"), ("/dev/", "/qa/"), ("prod/", "qa/"))
 FULL = Request("base", COMPONENTS, region="eu-north-1", role_arn=ROLE, key_prefixes=KEYS)
 
+SYNC = """apiVersion: source.toolkit.fluxcd.io/v1
+kind: GitRepository
+metadata: {name: flux-system, namespace: flux-system}
+spec: {interval: 1m, url: https://git.example.org/platform}
+---
+apiVersion: kustomize.toolkit.fluxcd.io/v1
+kind: Kustomization
+metadata: {name: flux-system, namespace: flux-system}
+spec: {interval: 10m, path: ./overlays/qa/flux, prune: true, sourceRef: {kind: GitRepository, name: flux-system}}
+"""
+
 Objects = Mapping[str, Any]
 Build = Callable[[str], Objects]
 
@@ -114,6 +125,17 @@ def test_what_only_the_environment_can_bring_is_said(sample: Path) -> None:
     assert [remark.partition(": warning: ")[2].partition(",")[0] for remark in remarks] == [
         "ClusterSecretStore//aws-shared-account needs Secret/external-secrets/awssm-secret"
     ]
+
+
+def test_what_only_the_environment_can_bring_is_said_also_where_a_cluster_applies_it_already(sample: Path) -> None:
+    request = replace(FULL, components=("external-secrets", "secret-stores/aws-shared-account"), role_arn=None, key_prefixes=None)
+    first = generate(sample, request).remarks
+    cluster = sample / "clusters/qa/flux-system/gotk-sync.yaml"
+    cluster.parent.mkdir(parents=True)
+    cluster.write_text(SYNC)
+
+    assert first
+    assert generate(sample, request).remarks == first
 
 
 def test_stores_with_a_prefix_are_found_by_those_who_read_them(sample: Path, build: Build) -> None:
@@ -310,6 +332,18 @@ def test_a_name_has_to_be_one_for_kubernetes(sample: Path, name: str) -> None:
         generate(sample, FULL, name)
 
 
+def test_a_component_of_kustomize_is_no_part_to_be_applied(sample: Path, build: Build) -> None:
+    (sample / "base/labels").mkdir()
+    (sample / "base/labels/kustomization.yaml").write_text("apiVersion: kustomize.config.k8s.io/v1alpha1\nkind: Component\ncommonLabels: {team: a}\n")
+    generate(sample, Request("base", ("external-secrets", "weather")))
+    generate(sample, Request("base", ()))
+
+    assert "Deployment/weather" in build("overlays/qa")
+    assert not (sample / "overlays/qa/labels").exists()
+    with pytest.raises(UsageError, match="base has no component 'labels'"):
+        generate(sample, Request("base", ("labels",)))
+
+
 def test_an_overlay_of_somebody_else_is_left_alone(sample: Path) -> None:
     shutil.copytree(ROOT / "overlays/staging", sample / "overlays/qa")
 
@@ -327,15 +361,12 @@ def test_a_base_that_does_not_build_is_named(sample: Path) -> None:
 def test_components_that_bring_the_same_object_can_not_stand_together(sample: Path) -> None:
     shutil.copytree(sample / "base/weather", sample / "base/forecast")
 
-    with pytest.raises(BrokenError, match=r"(?s)the overlay would not build: .*weather.* is there twice\nchoose other components"):
+    with pytest.raises(BrokenError, match=r"(?s)no overlay can be made of these components: .*weather.* is there twice\nchoose other ones"):
         generate(sample, Request("base", ("forecast", "weather")))
 
 
 def test_where_one_file_can_not_be_written_none_is(sample: Path) -> None:
-    (sample / "overlays/qa/weather").parent.mkdir(parents=True)
-    changes = (
-        generated(sample, FULL).stale if False else (FileChange("a.yaml", None, "a: 1\n"), FileChange("base/weather/deployment.yaml/b.yaml", None, "b: 1\n"))
-    )
+    changes = (FileChange("a.yaml", None, "a: 1\n"), FileChange("base/weather/deployment.yaml/b.yaml", None, "b: 1\n"))
 
     with pytest.raises(UsageError, match=r"can't write base/weather/deployment\.yaml/b\.yaml"):
         write(sample, changes)
