@@ -14,7 +14,7 @@ from gitops_secrets.model.facts import KindNeed, ObjectNeed, Provision, Release,
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import EMPTY_MAPPING, MappingNode, as_mapping, as_text
 from gitops_secrets.model.scopes import built_in_group
-from gitops_secrets.rendering.bootstrap import BootstrapManifest, bootstrap_objects, bootstrap_releases, bootstrap_remotes
+from gitops_secrets.rendering.bootstrap import BootstrapManifest, Scripts, bootstrap_objects, bootstrap_releases, bootstrap_remotes
 from gitops_secrets.rendering.flux import build_directory
 from gitops_secrets.rendering.helmfile import DEFINITIONS_ONLY
 from gitops_secrets.rendering.inflation import inflated_release
@@ -24,11 +24,11 @@ from gitops_secrets.rendering.units import KUSTOMIZE_GROUP
 
 
 def bootstrap_provisions(
-    loader: Loader, directories: Sequence[BootstrapManifest], settings: Bootstrap, table: KindTable, catalogue: Catalogue
+    loader: Loader, scripts: Scripts, directories: Sequence[BootstrapManifest], settings: Bootstrap, table: KindTable, catalogue: Catalogue
 ) -> tuple[Provision, ...]:
     """Everything that is installed before the engine starts, each with a note that says by what."""
     found: list[Provision] = []
-    for release in (*bootstrap_releases(loader, [path.text for path in settings.paths]), *_configured_releases(settings)):
+    for release in (*bootstrap_releases(loader, scripts, [path.text for path in settings.paths]), *_configured_releases(settings)):
         only_definitions = "only" in release.extra
         for provision in release_facts(release, catalogue, table).provisions:
             if isinstance(provision.provides, KindNeed) or not only_definitions:
@@ -39,9 +39,9 @@ def bootstrap_provisions(
             note = str(release.extra["description"])
             found += [replace(provision, when=When.BEFORE, note=note) for provision in release_facts(release, catalogue, table).provisions]
         found += _provided(_nodes_of(manifest, loader, builder), f"{manifest.path}, applied by {manifest.place}", table)
-    for objects in bootstrap_objects(loader):
+    for objects in bootstrap_objects(loader, scripts):
         found += _provided(objects.nodes, f"{objects.path}, applied by {objects.place}", table)
-    for url, place in bootstrap_remotes(loader):
+    for url, place in bootstrap_remotes(loader, scripts):
         bundle = catalogue.remote(url)
         if bundle is not None:
             facts = bundle_facts(bundle, ResourceId("", "Manifests", "", url), place, table, When.BEFORE)

@@ -28,7 +28,7 @@ from gitops_secrets.pipeline.checkout import Checkout, open_checkout
 from gitops_secrets.pipeline.facts import KnownFacts, cluster_facts, known_remotes
 from gitops_secrets.pipeline.given import given_provisions
 from gitops_secrets.rendering.artifacts import folder_loader
-from gitops_secrets.rendering.bootstrap import bootstrap_directories
+from gitops_secrets.rendering.bootstrap import bootstrap_directories, read_scripts
 from gitops_secrets.rendering.entry_points import find_clusters
 from gitops_secrets.rendering.renderings import Renderings
 from gitops_secrets.repository.ignore import FilteredTree, ignored, ignored_by_default, overfull
@@ -183,9 +183,10 @@ def analyse(repository: Repository, *, cluster: str | None = None, progress: Pro
     settings = repository.configuration.bootstrap
     # Scripts are for people: `.sourceignore` often leaves them out of what Flux reads.
     around = loader if repository.around is None else _without(repository.around, checkouts.values())
-    directories = bootstrap_directories(around, [(path.text, path.place) for path in settings.paths])
+    scripts = read_scripts(around)
+    directories = bootstrap_directories(around, scripts, [(path.text, path.place) for path in settings.paths])
     # First, since it looks at texts, and the files that are parsed are not kept as text.
-    before = bootstrap_provisions(around, directories, settings, repository.table, repository.catalogue)
+    before = bootstrap_provisions(around, scripts, directories, settings, repository.table, repository.catalogue)
     found = find_clusters(
         loader,
         scope_of,

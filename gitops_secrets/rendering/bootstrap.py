@@ -9,6 +9,7 @@ import posixpath
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from gitops_secrets.manifests.load import Loader, parse_documents
 from gitops_secrets.model.facts import Release, When
@@ -30,7 +31,8 @@ from gitops_secrets.rendering.commands import (
 from gitops_secrets.rendering.helmfile import DEFINITIONS_ONLY, is_helmfile_path, merge, read_helmfile
 from gitops_secrets.rendering.objects import placed
 from gitops_secrets.rendering.templated import UNKNOWN, known, neutralised, read_templated
-from gitops_secrets.rendering.terraform import read_terraform
+from gitops_secrets.rendering.terraform import Terraform, read_terraform
+from gitops_secrets.repository.tree import Tree
 
 KUSTOMIZATION_FILES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 _INTERPOLATED = re.compile(r"\$\{[^{}]*\}")
@@ -62,32 +64,43 @@ class BootstrapObjects:
     nodes: tuple[MappingNode, ...]
 
 
-def bootstrap_releases(loader: Loader, paths: Iterable[str] = ()) -> tuple[Release, ...]:
+class Scripts(NamedTuple):
+    """What people and pipelines run to set a cluster up."""
+
+    commands: tuple[Command, ...]
+    terraform: Terraform
+
+
+def read_scripts(loader: Loader) -> Scripts:
+    """The commands of all scripts of the tree, and its Terraform."""
+    return Scripts(tuple(_script_commands(loader.tree)), read_terraform(loader))
+
+
+def bootstrap_releases(loader: Loader, scripts: Scripts, paths: Iterable[str] = ()) -> tuple[Release, ...]:
     """The Helm releases of all helmfiles, scripts, Terraform and k3s charts of the tree, and of the helmfiles `paths`; of equal ones the first."""
-    scripts = list(_script_commands(loader))
     # A helmfile that is run for its CustomResourceDefinitions alone installs nothing else.
-    run = {path: only for command in scripts if command.program == "helmfile" for path, only in _helmfiles_of(loader, command)}
+    run = {path: only for command in scripts.commands if command.program == "helmfile" for path, only in _helmfiles_of(loader, command)}
     candidates = [path for path in loader.tree.files if is_helmfile_path(path)]
     found: list[Release] = []
     for path in dict.fromkeys([*paths, *candidates, *run]):
         if loader.tree.is_file(path):
             found += read_helmfile(loader, path, definitions_only=run.get(path, False)).releases
-    repositories = _helm_repositories(scripts)
-    for command in scripts:
+    repositories = _helm_repositories(scripts.commands)
+    for command in scripts.commands:
         found += _helm_releases(loader, command, repositories)
-    found += read_terraform(loader).releases
+    found += scripts.terraform.releases
     for path in loader.tree.files:
         if _is_k3s_path(path) and loader.holds(path, b"helm.cattle.io"):
             found += _k3s_releases(loader, path)
     return tuple({(release.resource, release.place, release.extra.get("only")): release for release in reversed(found)}.values())[::-1]
 
 
-def bootstrap_directories(loader: Loader, paths: Iterable[tuple[str, Place]] = ()) -> tuple[BootstrapManifest, ...]:
+def bootstrap_directories(loader: Loader, scripts: Scripts, paths: Iterable[tuple[str, Place]] = ()) -> tuple[BootstrapManifest, ...]:
     """Kustomization directories and manifests that scripts and hooks of helmfiles apply by name, and `paths` that the user names."""
     found = [manifest for path, place in paths for manifest in _manifests(loader, path, place)]
-    for command in _script_commands(loader):
+    for command in scripts.commands:
         found += [*_applied(loader, command), *_synced(loader, command)]
-    for local in read_terraform(loader).commands:
+    for local in scripts.terraform.commands:
         for command in commands_in(local.text, local.place.file, {}):
             found += _applied(loader, replace(command, place=local.place), f"{local.directory}/")
     for path in loader.tree.files:
@@ -97,22 +110,21 @@ def bootstrap_directories(loader: Loader, paths: Iterable[tuple[str, Place]] = (
     return tuple({(manifest.path, manifest.only): manifest for manifest in reversed(found)}.values())[::-1]
 
 
-def bootstrap_objects(loader: Loader) -> tuple[BootstrapObjects, ...]:
+def bootstrap_objects(loader: Loader, scripts: Scripts) -> tuple[BootstrapObjects, ...]:
     """Objects of templates that scripts apply, of Talos machine configurations (`inlineManifests`), and of `kubectl create namespace` and `secret`.
 
     A comment beside a reference that says how to create the Secret by hand counts as such a command, and so does a page that says it.
     """
     found = []
-    for command in _script_commands(loader):
+    for command in scripts.commands:
         found += [*_created(loader, command), *_templated(loader, command)]
     found += _beside_helmfiles(loader)
-    terraform = read_terraform(loader)
-    for made in terraform.objects:
+    for made in scripts.terraform.objects:
         found += _written(made.kind, made.name, made.namespace, made.place)
-    for written, place in terraform.texts:
+    for written, place in scripts.terraform.texts:
         for document in parse_documents(neutralised(_INTERPOLATED.sub(UNKNOWN, written)), place.file).documents:
             found += _inline(loader, as_mapping(document), place.file, place)
-    for local in terraform.commands:
+    for local in scripts.terraform.commands:
         for command in commands_in(local.text, local.place.file, {}):
             found += _created(loader, replace(command, place=local.place))
     for path in loader.tree.files:
@@ -141,10 +153,10 @@ def _beside_helmfiles(loader: Loader) -> Iterator[BootstrapObjects]:
                 yield BootstrapObjects(path, nodes[0].place(), nodes)
 
 
-def bootstrap_remotes(loader: Loader) -> tuple[tuple[str, Place], ...]:
+def bootstrap_remotes(loader: Loader, scripts: Scripts) -> tuple[tuple[str, Place], ...]:
     """Addresses of manifests that a script applies (`kubectl apply -f https://…`) or a Talos machine configuration names (`extraManifests`)."""
     found: list[tuple[str, Place]] = []
-    for command in _script_commands(loader):
+    for command in scripts.commands:
         if command.program in ("kubectl", "oc") and _applies(command):
             paths = [*options_of(command, ("-f", "--filename", "-k", "--kustomize")), *_named_elsewhere(loader, command)]
             found += [(path, command.place) for path in paths if "://" in path or path.startswith("github.com/")]
@@ -174,8 +186,7 @@ def _commented(text: str, path: str) -> Iterator[Command]:
     return commands_in("\n".join(comments), path, {})
 
 
-def _script_commands(loader: Loader) -> Iterator[Command]:
-    tree = loader.tree
+def _script_commands(tree: Tree) -> Iterator[Command]:
     texts = {path: script_text(tree, path) for path in tree.files if is_script_path(path)}
     # Task files of sub-directories see what those above them set.
     everywhere = {name: value for path in sorted(texts, key=lambda path: -path.count("/")) for name, value in variables_in(texts[path]).items()}

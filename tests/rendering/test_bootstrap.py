@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from gitops_secrets.manifests.load import Loader
 from gitops_secrets.model.facts import Release, When
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import Place
-from gitops_secrets.rendering.bootstrap import bootstrap_directories, bootstrap_objects, bootstrap_releases, bootstrap_remotes
+from gitops_secrets.rendering.bootstrap import Scripts, bootstrap_directories, bootstrap_objects, bootstrap_releases, bootstrap_remotes, read_scripts
 from gitops_secrets.repository.tree import MemoryTree
 
 KUSTOMIZATION = "resources: []\n"
@@ -20,12 +21,17 @@ KUSTOMIZATION = "resources: []\n"
 OCI_REPOSITORY = "apiVersion: source.toolkit.fluxcd.io/v1\nkind: OCIRepository\nmetadata: {{name: chart}}\nspec: {{url: {}, ref: {{tag: 1.0.0}}}}\n"
 
 
+def read(files: Mapping[str, str | bytes]) -> tuple[Loader, Scripts]:
+    loader = Loader(MemoryTree(files))
+    return loader, read_scripts(loader)
+
+
 def releases(files: dict[str, str]) -> dict[str, Release]:
-    return {release.name: release for release in bootstrap_releases(Loader(MemoryTree(files)))}
+    return {release.name: release for release in bootstrap_releases(*read(files))}
 
 
 def directories(files: dict[str, str]) -> list[tuple[str, bool, str]]:
-    return [(manifest.path, manifest.is_kustomization, str(manifest.place)) for manifest in bootstrap_directories(Loader(MemoryTree(files)))]
+    return [(manifest.path, manifest.is_kustomization, str(manifest.place)) for manifest in bootstrap_directories(*read(files))]
 
 
 @pytest.mark.parametrize(
@@ -294,7 +300,7 @@ def test_scripts_that_apply_files(command: str, expected: list[str]) -> None:
 def test_a_filter_between_is_told() -> None:
     files = {"up.sh": "kustomize build base | yq 'select(.kind == \"Namespace\")' | kubectl apply -f -\n", "base/kustomization.yaml": KUSTOMIZATION}
 
-    assert [manifest.only for manifest in bootstrap_directories(Loader(MemoryTree(files)))] == ["Namespace"]
+    assert [manifest.only for manifest in bootstrap_directories(*read(files))] == ["Namespace"]
 
 
 @pytest.mark.parametrize(
@@ -313,7 +319,7 @@ def test_a_filter_between_is_told() -> None:
 def test_scripts_that_install_charts(command: str, expected: tuple[Any, ...]) -> None:
     files = {"up.sh": f"helm repo add es https://charts.example.org\n{command}\n", "charts/eso/Chart.yaml": "name: eso\n"}
 
-    (release,) = bootstrap_releases(Loader(MemoryTree(files)))
+    (release,) = bootstrap_releases(*read(files))
 
     assert (release.name, release.namespace, release.chart, release.repository, release.version, release.create_namespace) == expected
     assert (release.resource.kind, release.when, release.place) == ("Helm", When.BEFORE, Place("up.sh", 2, 1))
@@ -348,10 +354,10 @@ def test_manifests_beside_a_helmfile_of_the_bootstrap_are_applied_with_it() -> N
     secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: token, namespace: es}\nstringData: {token: op://a/b}\n"
     files = {"bootstrap/helmfile.d/01-apps.yaml": "releases: []\n", "bootstrap/resources/es.yaml": secret, "bootstrap/values.yaml": "a: 1\n"}
 
-    (found,) = bootstrap_objects(Loader(MemoryTree(files)))
+    (found,) = bootstrap_objects(*read(files))
 
     assert (found.path, [node["metadata"]["name"] for node in found.nodes]) == ("bootstrap/resources/es.yaml", ["token"])
-    assert bootstrap_objects(Loader(MemoryTree({"bootstrap/resources/es.yaml": secret}))) == ()
+    assert bootstrap_objects(*read({"bootstrap/resources/es.yaml": secret})) == ()
 
 
 def test_values_of_a_helm_command() -> None:
@@ -360,7 +366,7 @@ def test_values_of_a_helm_command() -> None:
         "values.yaml": "crds: {enabled: false, keep: true}\n",
     }
 
-    (release,) = bootstrap_releases(Loader(MemoryTree(files)))
+    (release,) = bootstrap_releases(*read(files))
 
     assert release.values == {"crds": {"enabled": True, "keep": True}, "x": "y"}
 
@@ -388,7 +394,7 @@ spec:
     host: {{ master_ip }}
 """
 
-    (release,) = bootstrap_releases(Loader(MemoryTree({"ansible/roles/k3s/templates/cilium.yaml.j2": text})))
+    (release,) = bootstrap_releases(*read({"ansible/roles/k3s/templates/cilium.yaml.j2": text}))
 
     assert (release.name, release.namespace, release.chart, release.repository, release.version) == (
         "cilium",
@@ -410,7 +416,7 @@ def test_objects_of_templates_and_machine_configurations_and_commands() -> None:
         "talos/controlplane.yaml": "cluster:\n  inlineManifests:\n  - name: ns\n    contents: |\n      kind: Namespace\n      metadata: {name: es}\n",
     }
 
-    found = bootstrap_objects(Loader(MemoryTree(files)))
+    found = bootstrap_objects(*read(files))
 
     assert [(objects.path, node["kind"], node["metadata"]["name"]) for objects in found for node in objects.nodes] == [
         ("bootstrap/secrets.yaml.j2", "Secret", "op"),
@@ -428,7 +434,7 @@ def test_a_program_in_quotes_may_stand_between_a_template_and_what_applies_it() 
         "bootstrap/secrets.yaml.j2": "kind: Secret\napiVersion: v1\nmetadata: {name: token}\n",
     }
 
-    (found,) = bootstrap_objects(Loader(MemoryTree(files)))
+    (found,) = bootstrap_objects(*read(files))
 
     assert (found.path, [node["metadata"]["name"] for node in found.nodes]) == ("bootstrap/secrets.yaml.j2", ["token"])
 
@@ -440,7 +446,7 @@ def test_a_template_may_reach_what_applies_it_through_variables_of_the_script() 
         "bootstrap/resources.yaml.j2": "kind: Secret\napiVersion: v1\nmetadata: {name: token}\n",
     }
 
-    (found,) = bootstrap_objects(Loader(MemoryTree(files)))
+    (found,) = bootstrap_objects(*read(files))
 
     assert (found.path, found.place.line, [node["metadata"]["name"] for node in found.nodes]) == ("bootstrap/resources.yaml.j2", 5, ["token"])
 
@@ -453,10 +459,10 @@ def test_a_script_applies_what_its_lists_name() -> None:
         "bootstrap/token.sops.yaml": "kind: Secret\napiVersion: v1\nmetadata: {name: token}\n",
         "bootstrap/old.yaml": "kind: Secret\napiVersion: v1\nmetadata: {name: old}\n",
     }
-    loader = Loader(MemoryTree(files))
+    found = read(files)
 
-    assert {manifest.path for manifest in bootstrap_directories(loader)} == {"bootstrap/token.sops.yaml"}
-    assert ("https://example.org/releases/crds.yaml", Place("bootstrap/up.sh", 4, 1)) in bootstrap_remotes(loader)
+    assert {manifest.path for manifest in bootstrap_directories(*found)} == {"bootstrap/token.sops.yaml"}
+    assert ("https://example.org/releases/crds.yaml", Place("bootstrap/up.sh", 4, 1)) in bootstrap_remotes(*found)
 
 
 @pytest.mark.parametrize(
@@ -470,7 +476,7 @@ def test_a_script_applies_what_its_lists_name() -> None:
 def test_a_script_makes_a_namespace_of_each_directory(script: str) -> None:
     files = {"scripts/bootstrap.sh": script} | {f"kubernetes/apps/{name}/kustomization.yaml": KUSTOMIZATION for name in ("media", "network")}
 
-    found = bootstrap_objects(Loader(MemoryTree(files)))
+    found = bootstrap_objects(*read(files))
 
     assert [(node["kind"], node["metadata"]["name"]) for objects in found for node in objects.nodes] == [("Namespace", "media"), ("Namespace", "network")]
 
@@ -480,7 +486,7 @@ def test_a_comment_that_says_how_to_create_a_secret_is_a_command() -> None:
         "monitoring/provider.yaml": "spec:\n  # kubectl -n flux-system create secret generic chat --from-literal=address=x\n  secretRef: {name: chat}\n",
         "monitoring/other.yaml": "data: {text: kubectl create secret generic text}\n",
     }
-    found = bootstrap_objects(Loader(MemoryTree(files)))
+    found = bootstrap_objects(*read(files))
 
     assert [(str(objects.place), node["metadata"]["namespace"], node["metadata"]["name"]) for objects in found for node in objects.nodes] == [
         ("monitoring/provider.yaml:2", "flux-system", "chat")
@@ -489,7 +495,7 @@ def test_a_comment_that_says_how_to_create_a_secret_is_a_command() -> None:
 
 def test_a_page_that_says_how_to_create_a_secret_is_a_command() -> None:
     page = "Put the token there:\n\n```bash\nkubectl create secret generic token \\\n  --namespace es \\\n  --from-literal=a=b\n```\n"
-    found = bootstrap_objects(Loader(MemoryTree({"docs/setup.md": page})))
+    found = bootstrap_objects(*read({"docs/setup.md": page}))
 
     assert [(objects.path, str(node["metadata"])) for objects in found for node in objects.nodes] == [("docs/setup.md", "{'name': 'token', 'namespace': 'es'}")]
 
@@ -501,7 +507,7 @@ def test_manifests_elsewhere_that_a_script_or_a_machine_configuration_applies() 
         "apps/values.yaml": "extraManifests:\n  - https://example.org/none.yaml\n",
         "Makefile": "up:\n\tkubectl apply --server-side -f https://example.org/crds.yaml\n\tkubectl delete -f https://example.org/none.yaml\n",
     }
-    found = bootstrap_remotes(Loader(MemoryTree(files)))
+    found = bootstrap_remotes(*read(files))
 
     assert [(url, str(place)) for url, place in found] == [
         ("https://example.org/crds.yaml", "Makefile:2"),
@@ -513,10 +519,10 @@ def test_manifests_elsewhere_that_a_script_or_a_machine_configuration_applies() 
 def test_paths_that_the_user_names_come_first() -> None:
     files = {"a.yaml": "", "k/kustomization.yaml": KUSTOMIZATION, "my.yaml": "releases: [{name: x, chart: a/b}]\n"}
     place = Place(".gitops-secrets.yaml", 2, 5)
-    found = Loader(MemoryTree(files))
+    found = read(files)
 
-    assert [manifest.path for manifest in bootstrap_directories(found, [("a.yaml", place), ("k", place), ("gone", place)])] == ["a.yaml", "k"]
-    assert [release.name for release in bootstrap_releases(found, ["my.yaml", "gone.yaml"])] == ["x"]
+    assert [manifest.path for manifest in bootstrap_directories(*found, [("a.yaml", place), ("k", place), ("gone", place)])] == ["a.yaml", "k"]
+    assert [release.name for release in bootstrap_releases(*found, ["my.yaml", "gone.yaml"])] == ["x"]
 
 
 anything = st.recursive(
@@ -543,17 +549,17 @@ def test_wrong_types_in_a_helmfile_never_raise(document: Any, release: Any) -> N
         "helmfile.yaml": json.dumps(document),
         "helmfile.d/a.yaml": json.dumps({"releases": [release, {"name": "n", "inherit": release, "hooks": [release]}]}),
     }
-    tree = Loader(MemoryTree({**files, "x.yaml": "a: 1", "base.gotmpl": "{{"}))
+    found = read({**files, "x.yaml": "a: 1", "base.gotmpl": "{{"})
 
-    assert all(isinstance(found.name, str) for found in bootstrap_releases(tree))
-    assert bootstrap_directories(tree) is not None
+    assert all(isinstance(release.name, str) for release in bootstrap_releases(*found))
+    assert bootstrap_directories(*found) is not None
 
 
 @given(st.text(alphabet="helmkubectl apyinst-fk{}$()|&;'\"\\\n./=:\ue000", max_size=60))
 @settings(max_examples=150, deadline=None)
 def test_any_script_is_read(text: str) -> None:
-    tree = Loader(MemoryTree({"up.sh": f"kubectl apply -f x.yaml {text}\nhelm install {text}\nkubectl create secret {text}", "x.yaml": ""}))
+    found = read({"up.sh": f"kubectl apply -f x.yaml {text}\nhelm install {text}\nkubectl create secret {text}", "x.yaml": ""})
 
-    assert bootstrap_releases(tree) is not None
-    assert bootstrap_directories(tree) is not None
-    assert bootstrap_objects(tree) is not None
+    assert bootstrap_releases(*found) is not None
+    assert bootstrap_directories(*found) is not None
+    assert bootstrap_objects(*found) is not None

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gitops_secrets.manifests.load import Loader
-from gitops_secrets.rendering.bootstrap import bootstrap_directories
+from gitops_secrets.rendering.bootstrap import bootstrap_directories, read_scripts
 from gitops_secrets.rendering.terraform import Terraform, read_terraform
 from gitops_secrets.repository.tree import MemoryTree
 
@@ -84,7 +84,8 @@ def test_a_release_is_one_of_helm() -> None:
 
 def test_a_command_runs_in_its_directory() -> None:
     files = {"infra/main.tf": COMMAND, "platform/operator/kustomization.yaml": "resources: []\n"}
-    found = bootstrap_directories(Loader(MemoryTree(files)))
+    loader = Loader(MemoryTree(files))
+    found = bootstrap_directories(loader, read_scripts(loader))
 
     assert [(manifest.path, manifest.is_kustomization, str(manifest.place)) for manifest in found] == [("platform/operator", True, "infra/main.tf:2")]
 
