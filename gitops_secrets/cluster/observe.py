@@ -15,13 +15,13 @@ from gitops_secrets.cluster.verify import EXTERNAL_SECRET, Observed, children_of
 from gitops_secrets.graph.graph import Graph
 from gitops_secrets.kinds.table import KindTable
 from gitops_secrets.model.ids import ResourceId
+from gitops_secrets.model.workloads import WORKLOADS
 
 Value = TypeVar("Value")
 
 _WORKERS: Final = 16
 # From so many objects of a kind on, one list is less work than a request for each.
 _WORTH_A_LIST: Final = 8
-_WORKLOADS: Final = frozenset({("apps", "Deployment"), ("apps", "StatefulSet"), ("apps", "DaemonSet"), ("batch", "Job"), ("batch", "CronJob")})
 
 
 def observe(plane: ControlPlane, graph: Graph, table: KindTable, *, read_secrets: bool = True) -> Observed:
@@ -34,7 +34,7 @@ def observe(plane: ControlPlane, graph: Graph, table: KindTable, *, read_secrets
             made = (secret_of(id, live) for id, live in look.live.items() if id[:2] == EXTERNAL_SECRET)
             sealed = (ResourceId("", "Secret", id.namespace, id.name) for id in look.live if id.kind == "SealedSecret")
             look.at_secrets({*wishes_of(graph), *(secret for secret in made if secret is not None), *sealed})
-        look.at_pods(id for id in look.live if id[:2] in _WORKLOADS and secrets_in_environment(graph, id))
+        look.at_pods(id for id in look.live if id[:2] in WORKLOADS and secrets_in_environment(graph, id))
         return Observed(datetime.now(UTC), look.live, look.secrets if read_secrets else None, look.pods, look.unreadable, look.unknown)
 
 
@@ -45,7 +45,7 @@ def _watched(graph: Graph, table: KindTable) -> set[ResourceId]:
     for applied in graph.cluster.resources:
         id = applied.resource.id
         row = table.row(id.group, id.kind)
-        if (row is not None and row.readiness is not None) or id[:2] in _WORKLOADS or id.group == "source.toolkit.fluxcd.io":
+        if (row is not None and row.readiness is not None) or id[:2] in WORKLOADS or id.group == "source.toolkit.fluxcd.io":
             found.add(id)
     return found
 

@@ -14,13 +14,15 @@ from gitops_secrets.kinds.table import KindTable
 from gitops_secrets.model.facts import Effect, KindNeed, ObjectNeed, When
 from gitops_secrets.model.ids import ResourceId, crd_id
 from gitops_secrets.model.results import Unit
+from gitops_secrets.model.workloads import WORKLOADS
 from gitops_secrets.ordering.order import OrderedEdge, Plan, orders
 
 ESO_GROUP: Final = "external-secrets.io"
 DEFINITION: Final = ("apiextensions.k8s.io", "CustomResourceDefinition")
 _ENGINE_KINDS: Final = frozenset({"Kustomization", "HelmRelease", "ResourceSet", "Application"})
 _REFRESHED: Final = frozenset({"ExternalSecret", "PushSecret", "SecretStore", "ClusterSecretStore"})
-_WORKLOADS: Final = frozenset({("apps", "Deployment"), ("apps", "StatefulSet"), ("apps", "DaemonSet"), ("batch", "Job")})
+# A CronJob is ready as it is.
+_AWAITED: Final = WORKLOADS - {("batch", "CronJob")}
 _GENERATOR: Final = parse_path("spec.dataFrom[].sourceRef.generatorRef")
 
 
@@ -94,7 +96,7 @@ class _Targets:
             row = self.table.row(id.group, id.kind)
             if row is not None and row.readiness is not None:
                 yield self._secret_object(id, applied.unit)
-            elif (id.group, id.kind) in _WORKLOADS and any(edge.requirement.reason == "secret" for edge in self.edges.get(id, ())):
+            elif id[:2] in _AWAITED and any(edge.requirement.reason == "secret" for edge in self.edges.get(id, ())):
                 yield Target(id, Nudge.NONE, row=row)
 
     def _is_remote(self, unit: Unit) -> bool:

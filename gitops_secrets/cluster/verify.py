@@ -20,12 +20,11 @@ from gitops_secrets.model.facts import ObjectNeed
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.results import Unit
 from gitops_secrets.model.verdicts import Complaint, Verdict
+from gitops_secrets.model.workloads import ROLLED_OUT, WORKLOADS
 from gitops_secrets.rendering.objects import seconds
 
 ESO_GROUP: Final = "external-secrets.io"
 EXTERNAL_SECRET: Final = (ESO_GROUP, "ExternalSecret")
-_WORKLOADS: Final = frozenset({("apps", "Deployment"), ("apps", "StatefulSet"), ("apps", "DaemonSet"), ("batch", "Job"), ("batch", "CronJob")})
-_ROLLED_OUT: Final = frozenset({"Deployment", "StatefulSet", "DaemonSet"})
 _OWNING: Final = frozenset({"", "Owner"})
 _DEFAULT_INTERVAL: Final = 3600.0
 # An operator that is busy is late; one that is down is not there for longer.
@@ -143,7 +142,7 @@ class Judge:
                 yield self._verdict(id, self._maker(id))
                 if id.kind == "ClusterExternalSecret" and id in self.observed.live:
                     yield from (self._verdict(child, self._maker(child), id) for child in children_of(self.observed.live[id]))
-            elif (id.group, id.kind) in _WORKLOADS and any(id in wish.consumers for wish in self._wishes_by_namespace(id.namespace)):
+            elif id[:2] in WORKLOADS and any(id in wish.consumers for wish in self._wishes_by_namespace(id.namespace)):
                 yield self._workload(id)
         for secret, wish in self.wishes.items():
             if secret not in made and self.observed.secrets is not None and not all(self._is_remote(consumer) for consumer in wish.consumers):
@@ -277,7 +276,7 @@ class Judge:
     def _workload(self, id: ResourceId) -> Verdict:
         verdict = self._verdict(id, [*self._ready(id)])
         live = self.observed.live.get(id)
-        stale = list(self._stale(id)) if live is not None and id.kind in _ROLLED_OUT else []
+        stale = list(self._stale(id)) if live is not None and id[:2] in ROLLED_OUT else []
         if id in self.observed.unknown:
             return replace(verdict, remarks=(f"whether it has been restarted is not known: {self.observed.unknown[id]}",))
         if not stale:

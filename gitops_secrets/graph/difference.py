@@ -14,7 +14,7 @@ from typing import Final
 
 from gitops_secrets.graph.fields import FieldChange, field_changes
 from gitops_secrets.graph.graph import Graph, UnitEdge, comes_with_platform
-from gitops_secrets.graph.restarts import WORKLOADS, Effects, effect_of, own_effect, template_of
+from gitops_secrets.graph.restarts import WITH_PODS, Effects, effect_of, own_effect, template_of
 from gitops_secrets.model.facts import KindNeed, ObjectNeed, Opaque, RemoteNeed, Requirement, Resource, When
 from gitops_secrets.model.ids import ResourceId, crd_id
 from gitops_secrets.model.nodes import Place, as_mapping
@@ -138,7 +138,7 @@ class Difference:
     @cached_property
     def workloads(self) -> tuple[ObjectChange, ...]:
         """Those of the resources that run pods."""
-        return tuple(change for change in self.resources if change.id[:2] in WORKLOADS)
+        return tuple(change for change in self.resources if change.id[:2] in WITH_PODS)
 
     @property
     def is_empty(self) -> bool:
@@ -393,7 +393,7 @@ class _Difference:
     def _impacts(self, objects: Mapping[ResourceId, ObjectChange], contents: Mapping[ResourceId, str]) -> Iterator[Impact]:
         for id, resource in self.after.resources.items():
             unit, earlier = self.after.unit_of[id], self.before.resources.get(id)
-            if earlier is None or (id.kind != _RELEASE and id[:2] not in WORKLOADS):
+            if earlier is None or (id.kind != _RELEASE and id[:2] not in WITH_PODS):
                 continue
             if id.kind == _RELEASE:
                 if id in objects and _has_new_content(objects[id]):

@@ -6,9 +6,11 @@ from enum import Enum
 from re import compile as pattern
 from typing import Final
 
+from gitops_secrets.kinds.paths import value_at
 from gitops_secrets.model.facts import Resource
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import EMPTY_MAPPING, MappingNode, as_mapping, as_sequence
+from gitops_secrets.model.workloads import POD_TEMPLATE, POD_TEMPLATES, WORKLOADS
 
 
 class Effects(Enum):
@@ -23,31 +25,15 @@ class Effects(Enum):
     UPGRADED = "is upgraded by Helm"
 
 
-WORKLOADS: Final = frozenset(
-    {
-        ("", "Pod"),
-        ("", "ReplicationController"),
-        ("apps", "DaemonSet"),
-        ("apps", "Deployment"),
-        ("apps", "ReplicaSet"),
-        ("apps", "StatefulSet"),
-        ("argoproj.io", "Rollout"),
-        ("batch", "CronJob"),
-        ("batch", "Job"),
-    }
-)
+WITH_PODS: Final = WORKLOADS | {("", "Pod"), ("", "ReplicationController"), ("apps", "ReplicaSet"), ("argoproj.io", "Rollout")}
 
 _VOLUME: Final = pattern(r"\.volumes\[(\d+)\]")
 
 
 def template_of(resource: Resource) -> MappingNode:
     """The template of the pods of a workload; a Pod is its own."""
-    spec = as_mapping(resource.data.get("spec"))
-    if resource.id.kind == "Pod":
-        return spec
-    if resource.id.kind == "CronJob":
-        spec = as_mapping(as_mapping(spec.get("jobTemplate")).get("spec"))
-    return as_mapping(spec.get("template"))
+    way = ("spec",) if resource.id.kind == "Pod" else POD_TEMPLATE.get(resource.id.kind, POD_TEMPLATES[0])
+    return as_mapping(value_at(resource.data, way))
 
 
 def own_effect(resource: Resource) -> Effects:

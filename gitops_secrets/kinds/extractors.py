@@ -14,15 +14,15 @@ from gitops_secrets.kinds.values import hosts_in, networks_of
 from gitops_secrets.model.facts import Confidence, KindNeed, ObjectNeed, RemoteNeed, When
 from gitops_secrets.model.ids import ResourceId, guess_plural
 from gitops_secrets.model.nodes import MappingNode, as_mapping, as_sequence, as_text
+from gitops_secrets.model.workloads import POD_TEMPLATES
 from gitops_secrets.syntax.yaml import parse
 
 _NAMESPACE: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?\Z")
 TLS_KEYS: Final = frozenset({"tls.crt", "tls.key", "ca.crt"})
 # cert-manager's ingress-shim and gateway-shim: one of these annotations makes a Certificate for each TLS block.
 _SHIM: Final = ("cert-manager.io/issuer", "cert-manager.io/cluster-issuer", "kubernetes.io/tls-acme")
-
-
-_PODS: Final = (("spec",), ("spec", "template", "spec"), ("spec", "jobTemplate", "spec", "template", "spec"))
+# A Pod is its own template.
+_PODS: Final = ((), *POD_TEMPLATES)
 
 
 def custom_resource_definition(collector: Collector) -> None:
@@ -92,8 +92,8 @@ def stateful_set(collector: Collector) -> None:
 
 def network_annotation(collector: Collector) -> None:
     """Multus: networks that an annotation of a pod names, as `name`, `namespace/name@interface`, or JSON."""
-    for prefix in (("metadata",), ("spec", "template", "metadata"), ("spec", "jobTemplate", "spec", "template", "metadata")):
-        for found in find(collector.resource.data, (*prefix, "annotations", "k8s.v1.cni.cncf.io/networks")):
+    for pod in _PODS:
+        for found in find(collector.resource.data, (*pod, "metadata", "annotations", "k8s.v1.cni.cncf.io/networks")):
             for namespace, name in networks_of(as_text(found.value)):
                 id = ResourceId("k8s.cni.cncf.io", "NetworkAttachmentDefinition", namespace or collector.resource.id.namespace, name)
                 if id.namespace:
@@ -103,7 +103,7 @@ def network_annotation(collector: Collector) -> None:
 def written_secrets(collector: Collector) -> None:
     """Secrets whose names a container is given to write them: by the tool that makes certificates for webhooks, and by variables called `…SECRET_NAME`."""
     for pod in _PODS:
-        for container in find(collector.resource.data, (*pod, "containers", "[]")):
+        for container in find(collector.resource.data, (*pod, "spec", "containers", "[]")):
             for found in find(container.value, ("args", "[]"), container.way):
                 name = as_text(found.value).removeprefix("--secret-name=")
                 if name != found.value and _NAMESPACE.match(name):
@@ -122,7 +122,7 @@ def _secret(collector: Collector, name: str) -> ObjectNeed:
 def service_hosts(collector: Collector) -> None:
     """Services that environment variables and arguments of a pod name as hosts."""
     for pod in _PODS:
-        for container in find(collector.resource.data, (*pod, "containers", "[]")):
+        for container in find(collector.resource.data, (*pod, "spec", "containers", "[]")):
             values = [(as_text(as_mapping(found.parent).get("name")), found) for found in find(container.value, ("env", "[]", "value"), container.way)]
             values += [("", found) for field in ("command", "args") for found in find(container.value, (field, "[]"), container.way)]
             for key, found in values:

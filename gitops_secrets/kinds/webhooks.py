@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from gitops_secrets.model.facts import Confidence, ObjectNeed, Provision, Resource, When
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import MappingNode, as_mapping, as_sequence, as_text
+from gitops_secrets.model.workloads import ROLLED_OUT
 
 _CONFIGURATIONS = frozenset({"ValidatingWebhookConfiguration", "MutatingWebhookConfiguration"})
-_WORKLOADS = frozenset({"Deployment", "StatefulSet", "DaemonSet"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ def served_webhooks(resources: Iterable[Resource]) -> tuple[ServedWebhook, ...]:
     if not configurations:
         return ()
     services = {resource.id: resource for resource in found if (resource.id.group, resource.id.kind) == ("", "Service")}
-    workloads = [resource for resource in found if resource.id.group == "apps" and resource.id.kind in _WORKLOADS]
+    workloads = [resource for resource in found if resource.id[:2] in ROLLED_OUT]
     served = (_served(configuration, services, workloads) for configuration in sorted(configurations, key=lambda each: each.id))
     return tuple(webhook for webhook in served if webhook is not None)
 

@@ -11,14 +11,10 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from gitops_secrets.model.limits import DEFAULT_LIMITS, Limits
-from gitops_secrets.model.nodes import MappingNode, SequenceNode, as_mapping, as_sequence
+from gitops_secrets.model.nodes import MappingNode, SequenceNode, as_mapping, as_sequence, as_text
+from gitops_secrets.model.workloads import POD_TEMPLATE
 from gitops_secrets.syntax.yaml import parse
 
-# The way to the pods of a workload; of others nothing is left out, since anything may be read from them.
-_POD_OF: Final = {
-    "CronJob": ("spec", "jobTemplate", "spec", "template", "spec"),
-    **dict.fromkeys(("DaemonSet", "Deployment", "Job", "ReplicaSet", "StatefulSet"), ("spec", "template", "spec")),
-}
 # A StatefulSet makes claims for each of its replicas.
 _COUNTED: Final = frozenset({"Deployment", "ReplicaSet"})
 _END: Final = rb"([\"']?)(?=[ \t]*(?:#.*)?\r?$)"
@@ -48,18 +44,18 @@ def skeleton(text: bytes, limits: Limits = DEFAULT_LIMITS) -> bytes:
 
 def _idle_values(manifest: MappingNode) -> Iterator[_Found]:
     """Each with the mapping that it is in, its key, and what both look like."""
-    kind, spec = manifest.get("kind"), as_mapping(manifest.get("spec"))
+    kind, spec = as_text(manifest.get("kind")), as_mapping(manifest.get("spec"))
     if kind == "HelmRelease":
         yield from _idle_in_values(spec.get("values"))
     elif kind == "ExternalSecret":
         references = [as_mapping(as_mapping(entry).get("remoteRef")) for entry in as_sequence(spec.get("data"))]
         references += [as_mapping(as_mapping(entry).get("extract")) for entry in as_sequence(spec.get("dataFrom"))]
         yield from ((reference, key, _KEY) for reference in references for key in ("key", "property") if key in reference)
-    elif kind in _POD_OF:
+    elif kind in POD_TEMPLATE:  # of others nothing is left out, since anything may be read from them
         if "replicas" in spec and kind in _COUNTED:
             yield spec, "replicas", _NUMBER
         pod = manifest
-        for field in _POD_OF[kind]:
+        for field in (*POD_TEMPLATE[kind], "spec"):
             pod = as_mapping(pod.get(field))
         for container in (as_mapping(each) for field in ("initContainers", "containers") for each in as_sequence(pod.get(field))):
             if "image" in container:

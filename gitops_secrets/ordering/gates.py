@@ -12,10 +12,12 @@ from gitops_secrets.model.facts import Effect, KindNeed, ObjectNeed, Provision, 
 from gitops_secrets.model.ids import BUILT_IN_GROUPS, ResourceId, crd_id
 from gitops_secrets.model.nodes import Place, as_text
 from gitops_secrets.model.results import HealthExpression, Unit
+from gitops_secrets.model.workloads import ROLLED_OUT
 from gitops_secrets.ordering.waves import has_health
 
-_WORKLOADS = frozenset({"Deployment", "StatefulSet", "DaemonSet"})
-_AWAITED = _WORKLOADS | {"ReplicaSet", "Pod", "Job", "PersistentVolumeClaim", "Service", "PodDisruptionBudget", "CustomResourceDefinition", "APIService"}
+_AWAITED = frozenset(
+    {*(kind for _, kind in ROLLED_OUT), *"APIService CustomResourceDefinition Job PersistentVolumeClaim Pod PodDisruptionBudget ReplicaSet Service".split()}
+)
 # Groups whose objects have no condition that kstatus knows (Ready, Reconciling, Stalled), if they have a status at all.
 _UNCONDITIONED = frozenset({"gateway.networking.k8s.io", "traefik.io", "traefik.containo.us"})
 
@@ -165,7 +167,7 @@ def _checked_object(edge: ResourceEdge, unit: Unit, graph: Graph) -> ResourceId 
 
 def _shows(target: ResourceId, provision: Provision, graph: Graph) -> bool:
     """Is `target` of the release that brings something? Which of its workloads answers for a webhook is another matter (`Provision.workload`)."""
-    if target.group == "apps" and target.kind in _WORKLOADS:
+    if target[:2] in ROLLED_OUT:
         release = _release_of(target, graph.cluster.releases)
         return release is not None and release.resource == provision.resource and provision.workload in target.name
     if target.group in BUILT_IN_GROUPS or provision.workload:

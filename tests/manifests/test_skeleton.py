@@ -122,7 +122,17 @@ def test_what_may_matter_is_kept(before: str, after: str) -> None:
     assert skeleton((pod + before).encode()) != skeleton((pod + after).encode())
 
 
-@pytest.mark.parametrize("text", ["kind: Deployment\nspec: {replicas: 2}\n", "a: [", "kind: ConfigMap\ndata:\n  image: web:1\n", ""])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "kind: Deployment\nspec: {replicas: 2}\n",
+        "a: [",
+        "kind: ConfigMap\ndata:\n  image: web:1\n",
+        "",
+        "kind: {image: web}\nspec:\n  replicas: 2\n",
+        "kind: [Job]\n",
+    ],
+)
 def test_a_text_without_such_values_stays_whole(text: str) -> None:
     assert skeleton(text.encode()) == text.encode()
 
