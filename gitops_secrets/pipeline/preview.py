@@ -15,7 +15,6 @@ from gitops_secrets.cluster.port import FIELD_MANAGER, ControlPlane, ForbiddenEr
 from gitops_secrets.cluster.reconciliation import Nudge, is_applied_by_engine
 from gitops_secrets.generate.changes import FileChange
 from gitops_secrets.graph.graph import Graph
-from gitops_secrets.kinds.table import KindTable
 from gitops_secrets.manifests.load import Loader
 from gitops_secrets.manifests.secrets import REDACTED
 from gitops_secrets.model.ids import ResourceId
@@ -54,13 +53,14 @@ def preview(repository: Repository, job: Job, plane: ControlPlane) -> Preview:
     graph = job.plan.graph if job.engine is Engine.DIRECT else _whole(repository, job)
     with ThreadPoolExecutor(_WORKERS, "preview") as executor:
         before = _before(graph, job, plane, executor)
-        own = [id for id in job.manifests if _is_own(job, id, before[id])]
+        nudges = {target.id: target.nudge for target in job.targets}
+        own = [id for id in job.manifests if _is_own(nudges[id], before[id])]
         attempts = [_Attempt(id, job.manifests[id]) for id in own] + list(_of_flux(graph, job, set(own), before))
         unknown = {attempt.id for attempt in attempts if not _is_known(attempt.manifest)}
         known = [attempt for attempt in attempts if attempt.id not in unknown]
         outcomes = list(zip(known, executor.map(lambda attempt: _tried(plane, attempt), known), strict=True))
         removed = list(executor.map(lambda id: FileChange(str(id), _removed(plane, id), None), _superfluous(graph, job, before)))
-    needs = _needs(graph, repository.table)
+    needs = {target.id: target.needs for target in direct_targets(graph, repository.table)}
     missing = {id for id, live in before.items() if live is None and id[:2] != _SECRET}
     refused = {attempt.id: answer for attempt, answer in outcomes if isinstance(answer, str)}
     untried = {id for id in refused if needs.get(id, frozenset()) & missing}
@@ -86,10 +86,9 @@ def _before(graph: Graph, job: Job, plane: ControlPlane, executor: ThreadPoolExe
     return dict.fromkeys(ids) | dict(zip(asked, executor.map(plane.get, asked), strict=True))
 
 
-def _is_own(job: Job, id: ResourceId, before: Live | None) -> bool:
+def _is_own(nudge: Nudge, before: Live | None) -> bool:
     """Would this tool apply it? What is there is only asked, unless nobody else applies it."""
-    (target,) = (target for target in job.targets if target.id == id)
-    return before is None or (target.nudge is Nudge.APPLY and not is_applied_by_engine(before))
+    return before is None or (nudge is Nudge.APPLY and not is_applied_by_engine(before))
 
 
 def _of_flux(graph: Graph, job: Job, own: set[ResourceId], before: Mapping[ResourceId, Live | None]) -> Iterator[_Attempt]:
@@ -138,10 +137,6 @@ def _tried(plane: ControlPlane, attempt: _Attempt) -> Live | str:
         return plane.dry_run(attempt.manifest, attempt.manager)
     except (RefusedError, ForbiddenError) as error:
         return str(error)
-
-
-def _needs(graph: Graph, table: KindTable) -> Mapping[ResourceId, frozenset[ResourceId]]:
-    return {target.id: target.needs for target in direct_targets(graph, table)}
 
 
 def _text(live: Live | None) -> str | None:
