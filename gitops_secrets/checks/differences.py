@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 from typing import Final
 
 from gitops_secrets.checks.base import Context, Rule
+from gitops_secrets.model.facts import Resource
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import as_mapping, as_sequence, as_text
 from gitops_secrets.model.results import Finding, Related, Severity
@@ -35,10 +36,10 @@ class InertIgnoreDifferences(Rule):
     symptoms = ("OutOfSync",)
 
     def check(self, context: Context) -> Iterator[Finding]:
-        held: dict[ResourceId, dict[str, dict[str, ResourceId]]] = {}
+        held: dict[ResourceId, dict[str, dict[str, Resource]]] = {}
         for applied in context.cluster.resources:
-            id = applied.resource.id
-            held.setdefault(applied.unit, {}).setdefault(id.kind, {}).setdefault(id.group, id)
+            resource = applied.resource
+            held.setdefault(applied.unit, {}).setdefault(resource.id.kind, {}).setdefault(resource.id.group, resource)
         for unit in context.cluster.units:
             entries = as_sequence(as_mapping(unit.data.get("spec")).get("ignoreDifferences"))
             for index, entry in enumerate(map(as_mapping, entries)):
@@ -46,14 +47,14 @@ class InertIgnoreDifferences(Rule):
                 groups = held.get(unit.id, {}).get(kind, {})
                 if not groups or unit.opaque is not None or any(fnmatchcase(each, group) for each in groups):
                     continue
-                other, example = sorted(groups.items())[0]
+                other, example = min(groups.items())
                 told = f"{unit.id} ignores differences of {kind} in {group or 'the core group'}, and holds them in {other or 'the core group'} only"
                 yield self.finding(
                     f"{told}; name that group",
                     entries.place(index),
                     unit.id,
-                    other=example,
-                    related=[Related(str(example), next(each.resource.place for each in context.cluster.resources if each.resource.id == example))],
+                    other=example.id,
+                    related=[Related(str(example.id), example.place)],
                     field="spec.ignoreDifferences",
                     cause="ignoreDifferences for groups that are not there",
                 )
