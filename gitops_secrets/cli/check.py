@@ -77,9 +77,7 @@ def check(
     accepted = None if baseline is None else _accepted(baseline)
 
     def checked_in(repository: Repository, analysis: Analysis) -> Checked:
-        if accepted is not None:
-            return _beside_baseline(repository, analysis, accepted, everything=everything)
-        return _checked(repository, analysis, call, base, merge_base, everything=everything, with_changes=with_changes)
+        return _checked(repository, analysis, call, accepted, base, merge_base, everything=everything, with_changes=with_changes)
 
     def question(checkout: Checkout) -> tuple[Hashable, ...]:
         return ("check", format_, limit, everything, base and checkout.parted_from(base, merge_base=merge_base))
@@ -109,25 +107,27 @@ def _accepted(baseline: Path) -> tuple[Finding, ...]:
     return read_baseline(baseline)
 
 
-def _beside_baseline(repository: Repository, analysis: Analysis, accepted: Sequence[Finding], *, everything: bool) -> Checked:
-    """The findings beside those that a team has accepted."""
+def _checked(
+    repository: Repository,
+    analysis: Analysis,
+    call: Call,
+    accepted: Sequence[Finding] | None,
+    base: str | None,
+    merge_base: bool,
+    *,
+    everything: bool,
+    with_changes: bool,
+) -> Checked:
+    """The findings, beside those accepted or those of an earlier state if there are such, and what changed since if it is to be shown."""
     from gitops_secrets.pipeline.check import check as run_rules
     from gitops_secrets.pipeline.check import with_fixes
-    from gitops_secrets.pipeline.compare import compared
-
-    result = compared(run_rules(repository, analysis, fixes=False), accepted, everything=everything)
-    return Checked(with_fixes(result, repository), repository, analysis, None)
-
-
-def _checked(repository: Repository, analysis: Analysis, call: Call, base: str | None, merge_base: bool, *, everything: bool, with_changes: bool) -> Checked:
-    """The findings, beside those of an earlier state if there is one, and what changed since if it is to be shown."""
-    from gitops_secrets.pipeline.check import check as run_rules
-    from gitops_secrets.pipeline.check import with_fixes
-    from gitops_secrets.pipeline.compare import check_since
+    from gitops_secrets.pipeline.compare import check_since, compared
     from gitops_secrets.pipeline.diff import diff
     from gitops_secrets.pipeline.scan import analyse_base, at_revision
 
     result, changes = run_rules(repository, analysis, fixes=False), None
+    if accepted is not None:
+        result = compared(result, accepted, everything=everything)
     if base is not None:
         with progress_bar(call) as progress:
             earlier = at_revision(repository, base, merge_base=merge_base)
