@@ -524,7 +524,7 @@ class RegeneratedSecret(Rule):
                 continue
             for index, entry in enumerate(as_sequence(spec.get("dataFrom"))):
                 reference = as_mapping(as_mapping(as_mapping(entry).get("sourceRef")).get("generatorRef"))
-                if reference.get("kind") in _RANDOM:
+                if as_text(reference.get("kind")) in _RANDOM:
                     message = (
                         f"{resource.id} takes a new value from {reference['kind']} {reference.get('name')} at each refresh; set refreshPolicy: CreatedOnce"
                     )

@@ -265,6 +265,12 @@ NAMES = (
             "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: 123, namespace: true}\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: 2024-01-02, namespace: 1.5}\n---\napiVersion: 1\nkind: 2\nmetadata: {name: null, namespace: [], labels: 3}\n"
         ),
     ),
+    Case(
+        "a generator whose kind is a list",
+        one(
+            "apiVersion: external-secrets.io/v1\nkind: ExternalSecret\nmetadata: {name: e, namespace: neighbour}\nspec:\n  target: {name: x}\n  dataFrom: [{sourceRef: {generatorRef: {apiVersion: generators.external-secrets.io/v1alpha1, kind: [Password], name: p}}}]\n"
+        ),
+    ),
     Case("names that are lists and mappings", one("apiVersion: [v1]\nkind: {a: b}\nmetadata: {name: [a], namespace: {}}\n")),
     Case(
         "no name at all",
