@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from gitops_secrets.graph.graph import ResourceEdge, Unmet
+from gitops_secrets.model.durations import duration
 from gitops_secrets.model.facts import Effect, Healing, KindNeed, ObjectNeed, Requirement
 from gitops_secrets.model.ids import ResourceId, crd_id, kind_text
 from gitops_secrets.model.results import Related, Unit
@@ -116,17 +117,6 @@ def _retry(unit: Unit | None) -> str:
 def _default_timeout(unit: Unit) -> float:
     # kustomize-controller: the interval less 30 s, at least 30 s.
     return max(30.0, (unit.interval or 600.0) - 30.0)
-
-
-def duration(value: float) -> str:
-    """Seconds as people write them.
-
-    >>> duration(600), duration(90), duration(3600)
-    ('10m', '1m30s', '1h')
-    """
-    total = int(value)
-    parts = [(total // 3600, "h"), (total % 3600 // 60, "m"), (total % 60, "s")]
-    return "".join(f"{amount}{unit}" for amount, unit in parts if amount) or "0s"
 
 
 def asker(requirement: Requirement) -> ResourceId | str:

@@ -7,8 +7,9 @@ from typing import Final
 
 from gitops_secrets.checks import remedies
 from gitops_secrets.checks.base import Context, Rule, manifests, reached
-from gitops_secrets.checks.evidence import duration, evidence, sentence
+from gitops_secrets.checks.evidence import evidence, sentence
 from gitops_secrets.graph.graph import ResourceEdge
+from gitops_secrets.model.durations import duration
 from gitops_secrets.model.facts import Confidence, Effect, Healing, KindNeed, ObjectNeed, Resource, When
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import Place

@@ -11,7 +11,7 @@ from typing import Final, TypeVar
 from gitops_secrets.cluster.argo import project_of
 from gitops_secrets.cluster.live import Live, live_id, mapping
 from gitops_secrets.cluster.port import ControlPlane, ForbiddenError, SecretFacts
-from gitops_secrets.cluster.verify import EXTERNAL_SECRET, Observed, children_of, secret_of, secrets_in_environment, wishes_of
+from gitops_secrets.cluster.verify import EXTERNAL_SECRET, Observed, children_of, secret_of, secrets_in_environments, wishes_of
 from gitops_secrets.graph.graph import Graph
 from gitops_secrets.kinds.table import KindTable
 from gitops_secrets.model.ids import ResourceId
@@ -19,7 +19,8 @@ from gitops_secrets.model.workloads import WORKLOADS
 
 Value = TypeVar("Value")
 
-_WORKERS: Final = 16
+# Each costs a handshake, and so many keep a server busy that is near.
+_WORKERS: Final = 8
 # From so many objects of a kind on, one list is less work than a request for each.
 _WORTH_A_LIST: Final = 8
 
@@ -34,7 +35,7 @@ def observe(plane: ControlPlane, graph: Graph, table: KindTable, *, read_secrets
             made = (secret_of(id, live) for id, live in look.live.items() if id[:2] == EXTERNAL_SECRET)
             sealed = (ResourceId("", "Secret", id.namespace, id.name) for id in look.live if id.kind == "SealedSecret")
             look.at_secrets({*wishes_of(graph), *(secret for secret in made if secret is not None), *sealed})
-        look.at_pods(id for id in look.live if id[:2] in WORKLOADS and secrets_in_environment(graph, id))
+        look.at_pods(id for id in secrets_in_environments(graph) if id[:2] in WORKLOADS and id in look.live)
         return Observed(datetime.now(UTC), look.live, look.secrets if read_secrets else None, look.pods, look.unreadable, look.unknown)
 
 

@@ -106,6 +106,12 @@ class Judge:
         self.observed = observed
         self.wanted = wanted
         self.wishes = wishes_of(graph)
+        self.makes: dict[ResourceId, list[ResourceId]] = {}  # wished Secrets, by who makes them
+        for secret in self.wishes:
+            for provision in graph.provisions.get(secret, ()):
+                self.makes.setdefault(provision.resource, []).append(secret)
+        self.readers = {consumer for wish in self.wishes.values() for consumer in wish.consumers}
+        self.environments = secrets_in_environments(graph)
         self.places = {applied.resource.id: applied.resource.place for applied in graph.cluster.resources} | {
             unit.id: unit.place for unit in graph.units.values()
         }
@@ -138,11 +144,11 @@ class Judge:
             if applied.unit in self.remote or id in self.graph.units:
                 continue
             if row is not None and row.readiness is not None:
-                made.update(self._secrets_made_by(id))
+                made.update(self.makes.get(id, ()))
                 yield self._verdict(id, self._maker(id))
                 if id.kind == "ClusterExternalSecret" and id in self.observed.live:
                     yield from (self._verdict(child, self._maker(child), id) for child in children_of(self.observed.live[id]))
-            elif id[:2] in WORKLOADS and any(id in wish.consumers for wish in self._wishes_by_namespace(id.namespace)):
+            elif id[:2] in WORKLOADS and id in self.readers:
                 yield self._workload(id)
         for secret, wish in self.wishes.items():
             if secret not in made and self.observed.secrets is not None and not all(self._is_remote(consumer) for consumer in wish.consumers):
@@ -151,9 +157,6 @@ class Judge:
             if id.kind == "HelmRepository":
                 # It is only looked at to explain what hangs on it.
                 yield Verdict(id, (), (f"it can't be read: {message}",), self.graph.unit_of.get(id), self.places.get(id))
-
-    def _wishes_by_namespace(self, namespace: str) -> Iterable[Wishes]:
-        return (wish for secret, wish in self.wishes.items() if secret.namespace == namespace)
 
     def _is_remote(self, id: ResourceId) -> bool:
         return self.graph.unit_of.get(id) in self.remote
@@ -218,11 +221,6 @@ class Judge:
             yield Complaint("not-ready", status.words or "it is not ready")
 
     # Makers of Secrets
-
-    def _secrets_made_by(self, id: ResourceId) -> Iterator[ResourceId]:
-        for secret in self.wishes:
-            if any(provision.resource == id for provision in self.graph.provisions.get(secret, ())):
-                yield secret
 
     def _maker(self, id: ResourceId) -> Iterator[Complaint]:
         yield from self._ready(id)
@@ -291,7 +289,7 @@ class Judge:
         started = [found for pod in pods if (found := moment(text(pod, "status", "startTime"))) is not None]
         if not started or self.observed.secrets is None:
             return
-        for secret in secrets_in_environment(self.graph, id):
+        for secret in self.environments.get(id, ()):
             facts = self.observed.secrets.get(secret)
             # No container starts without its Secret, so the first version of one is in every pod, however early that was made.
             if facts is None or facts.changed is None or facts.created is None or facts.changed - facts.created < _FIRST_WRITES:
@@ -300,14 +298,14 @@ class Judge:
                 yield f"{secret} was written at {facts.changed:%H:%M:%S}, after its pods started"
 
 
-def secrets_in_environment(graph: Graph, workload: ResourceId) -> tuple[ResourceId, ...]:
-    """What a workload reads into its environment at start, and never again; sorted."""
-    found = set()
+def secrets_in_environments(graph: Graph) -> dict[ResourceId, tuple[ResourceId, ...]]:
+    """What each workload reads into its environment at start, and never again; sorted."""
+    found: dict[ResourceId, set[ResourceId]] = {}
     for edge in graph.resource_edges:
         requirement = edge.requirement
-        if requirement.resource == workload and requirement.reason == "secret" and ".env" in requirement.field and isinstance(requirement.need, ObjectNeed):
-            found.add(requirement.need.id)
-    return tuple(sorted(found))
+        if requirement.reason == "secret" and ".env" in requirement.field and isinstance(requirement.need, ObjectNeed):
+            found.setdefault(requirement.resource, set()).add(requirement.need.id)
+    return {workload: tuple(sorted(found[workload])) for workload in sorted(found)}
 
 
 def _short(revision: str) -> str:

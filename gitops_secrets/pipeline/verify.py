@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 
-from gitops_secrets.cluster.diagnose import Diagnosis, Evidence, events_wanted, kinds_in_question
 from gitops_secrets.cluster.live import LiveEvent
 from gitops_secrets.cluster.observe import observe
 from gitops_secrets.cluster.port import ControlPlane, ForbiddenError
@@ -42,6 +41,8 @@ def verify(plan: Plan, table: KindTable, plane: ControlPlane, wanted: Wanted, *,
 
 def diagnose(plan: Plan, table: KindTable, plane: ControlPlane, observed: Observed, verdicts: tuple[Verdict, ...]) -> tuple[Cause, ...]:
     """The roots of what is wrong, with the events that tell of them."""
+    from gitops_secrets.cluster.diagnose import Diagnosis, Evidence, events_wanted, kinds_in_question
+
     first = Diagnosis(plan, table, Evidence(observed, verdicts))
     served = {kind: found.version for kind in kinds_in_question(first) if (found := plane.served(*kind)) is not None}
     events, unread = _events(plane, events_wanted(first, observed))

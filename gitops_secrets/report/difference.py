@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
-from gitops_secrets.checks.evidence import duration
 from gitops_secrets.graph.difference import Difference, EdgeChange, Fate, ObjectChange, SecretChange
 from gitops_secrets.graph.fields import FieldChange
 from gitops_secrets.graph.restarts import Effects
+from gitops_secrets.model.durations import duration
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.ordering.difference import PlanDifference
 from gitops_secrets.ordering.teardown import Hold

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from gitops_secrets.checks.evidence import duration
+from gitops_secrets.model.durations import duration
 from gitops_secrets.model.ids import ResourceId, kind_text
 from gitops_secrets.ordering.delay import Delay, planned_delay, present_delay
 from gitops_secrets.ordering.gates import Gate, GateKind

@@ -6,7 +6,7 @@ import textwrap
 from dataclasses import dataclass
 from typing import Final
 
-from gitops_secrets.checks.evidence import duration
+from gitops_secrets.model.durations import duration
 from gitops_secrets.model.results import Severity
 
 RESET: Final = "\x1b[0m"
