@@ -127,6 +127,7 @@ class Difference:
     waiting: tuple[ResourceId, ...]  # units that depend on those that are touched
     impacts: tuple[Impact, ...]
     prunes: tuple[Prune, ...]
+    held: frozenset[ResourceId]  # units of before whose objects stay as they are, since they or what applies them can't be built any more
 
     @property
     def cluster(self) -> Cluster:
@@ -223,6 +224,20 @@ class _Difference:
         self.before, self.after = _Side(before), _Side(after)
         self.changed_files = changed_files
 
+    @cached_property
+    def held(self) -> frozenset[ResourceId]:
+        """See `Difference.held`."""
+        held = {unit for unit in self.before.units if unit in self.after.broken}
+        below: dict[ResourceId | None, list[ResourceId]] = {}
+        for unit in self.before.units.keys() - self.after.units.keys():
+            below.setdefault(self.before.unit_of.get(unit), []).append(unit)
+        pending = list(held)
+        while pending:
+            found = [unit for unit in below.get(pending.pop(), ()) if unit not in held]
+            held.update(found)
+            pending.extend(found)
+        return frozenset(held)
+
     def difference(self) -> Difference:
         objects = {change.id: change for change in self._objects() if not self._is_untold(change)}
         units = tuple(change for id, change in sorted(objects.items()) if self._is_unit(id))
@@ -243,6 +258,7 @@ class _Difference:
             waiting=self._waiting({entry.unit for entry in touched}),
             impacts=impacts,
             prunes=tuple(self._prunes()),
+            held=self.held,
         )
 
     def _is_untold(self, change: ObjectChange) -> bool:
@@ -250,7 +266,7 @@ class _Difference:
         unit = change.moved_from or change.unit
         if change.fate is Fate.ADDED:
             return unit in self.before.broken and change.id not in self.after.units
-        return change.fate is Fate.REMOVED and unit in self.after.broken
+        return change.fate is Fate.REMOVED and unit in self.held
 
     def _is_unit(self, id: ResourceId) -> bool:
         return id in self.after.units or id in self.before.units
@@ -306,10 +322,17 @@ class _Difference:
             old, new = self.before.edges.get(pair), self.after.edges.get(pair)
             written = (old is not None and old.declared is not None, new is not None and new.declared is not None)
             needed = (old is not None and bool(old.reasons), new is not None and bool(new.reasons))
+            if self._is_held(pair, written, needed):
+                continue
             if old is None or new is None or written[0] != written[1] or needed[0] != needed[1]:
                 fate = Fate.ADDED if old is None else Fate.REMOVED if new is None else Fate.CHANGED
                 words = _words(old) ^ _words(new)
                 yield EdgeChange(*pair, fate, written, needed, tuple(sorted(words)))
+
+    def _is_held(self, pair: tuple[ResourceId, ResourceId], written: tuple[bool, bool], needed: tuple[bool, bool]) -> bool:
+        """Does an edge go only as far as one of its ends can't be built any more?"""
+        said = written[0] == written[1] or (written[0] and pair[0] in self.held)
+        return said and needed != (False, True) and not self.held.isdisjoint(pair) and (True, False) in (written, needed)
 
     # Secrets
 
@@ -334,6 +357,8 @@ class _Difference:
         old, new = self.before.secrets, self.after.secrets
         for id in sorted(old.keys() | new.keys()):
             owners = (old[id][0] if id in old else (), new[id][0] if id in new else ())
+            if id not in new and any(self._holds(owner) for owner in owners[0]):
+                continue
             if id not in old or id not in new:
                 yield SecretChange(id, Fate.ADDED if id in new else Fate.REMOVED, owners)
                 continue
@@ -347,6 +372,8 @@ class _Difference:
         for fate, there, other in ((Fate.ADDED, self.after.remote, self.before.remote), (Fate.REMOVED, self.before.remote, self.after.remote)):
             for need in sorted(there.keys() - other.keys(), key=lambda need: (str(need), str(need.store))):
                 readers = there[need]
+                if fate is Fate.REMOVED and any(self._holds(reader.resource) for reader in readers):
+                    continue
                 yield RemoteKeyChange(need, fate, tuple(sorted({reader.resource for reader in readers})), readers[0].place)
 
     # How far it reaches
@@ -438,10 +465,14 @@ class _Difference:
             possible = None if None in doubts[thing, name, provider] else doubts[thing, name, provider][0]
             yield Prune(thing, name, provider, self.before.unit_of.get(provider), tuple(requirements.values()), possible)
 
+    def _holds(self, id: ResourceId) -> bool:
+        """Does an object of before stay because its unit can't be built any more?"""
+        return id not in self.after.resources and self.before.unit_of.get(id, id) in self.held
+
     def _stays(self, id: ResourceId) -> bool:
         """Does it stay in the cluster when it is gone from the repository?"""
         applied_by = self.before.unit_of.get(id, id)
-        if applied_by in self.after.broken:
+        if applied_by in self.held:
             return True
         resource, unit = self.before.resources.get(id), self.before.units.get(applied_by)
         annotations = as_mapping(as_mapping(resource.data.get("metadata") if resource is not None else None).get("annotations"))

@@ -56,7 +56,9 @@ def plan_difference(before: Plan | None, after: Plan | None, table: KindTable, c
     found = difference(before.graph if before is not None else None, after.graph if after is not None else None, changed_files)
     holds = tuple(_holds(before, after, found, table))
     unwritten = frozenset((edge.consumer, edge.provider) for edge in _unwritten(after))
-    return PlanDifference(found, _removal(found, before, holds), holds, (_delay(before), _delay(after)), _ordering(before) | _ordering(after), unwritten)
+    # What can't be built any more runs on as it was, and nobody waits less for it.
+    delays = (_delay(before), _delay(before if found.held else after))
+    return PlanDifference(found, _removal(found, before, holds), holds, delays, _ordering(before) | _ordering(after), unwritten)
 
 
 def _ordering(plan: Plan | None) -> frozenset[Pair]:

@@ -470,11 +470,22 @@ def _is_shallow(root: Path) -> bool:
 
 
 def _not_there(root: Path, revision: str) -> str:
-    branch = revision.removeprefix("origin/")
+    branch = revision.removeprefix("origin/") if _BRANCH.fullmatch(revision) else None
     if not _is_shallow(root):
-        return f"revision {revision!r} is not in this repository\nif it is a branch of a remote, fetch it first: git fetch origin {branch}"
-    fetch = f"git fetch --depth={_FIRST_DEPTH} origin {branch}:refs/remotes/origin/{branch}"
+        advice = "" if branch is None else f"\nif it is a branch of a remote, fetch it first: git fetch origin {branch}"
+        return f"revision {revision!r} is not in this repository{advice}"
+    if branch is None:
+        fetch = f"git fetch --deepen={_FIRST_DEPTH}"
+    elif _COMMIT.fullmatch(branch):
+        fetch = f"git fetch --depth={_FIRST_DEPTH} origin {branch}"
+    else:
+        fetch = f"git fetch --depth={_FIRST_DEPTH} origin {branch}:refs/remotes/origin/{branch}"
     return f"revision {revision!r} is not in this repository, which is a shallow clone\nfetch it with its history: {fetch}\n{_IN_CI}"
+
+
+# What can name a branch (git help check-ref-format): not an ancestor like HEAD~1, nor an option.
+_BRANCH = re.compile(r"(?!-)(?!HEAD\b)[^\s~^:?*\[\\@{]+")
+_COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 def _too_shallow(root: Path, revision: str, tip: str) -> str:

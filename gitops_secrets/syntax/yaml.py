@@ -136,6 +136,8 @@ def parse(text: str | bytes, file: str, limits: Limits = DEFAULT_LIMITS) -> Pars
         if conflict is None:
             builder.problems.append(YamlProblem(problem, mark.line + 1 if mark else 1, mark.column + 1 if mark else 1))
         else:
+            # A marker in a line of its own is text to YAML, and may be taken for a document.
+            builder.documents = [document for document in builder.documents if not isinstance(document, str)]
             builder.problems.append(YamlProblem("a merge conflict that nobody has resolved", conflict, 1))
     except _Stop as stop:
         builder.problems.append(YamlProblem(str(stop), stop.mark.line + 1, stop.mark.column + 1))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -166,6 +167,14 @@ def test_an_unknown_revision_is_wrong_usage(checkout: Path, run: Run) -> None:
     assert "git fetch origin nowhere" in result.stderr
 
 
+@pytest.mark.parametrize("revision", ["HEAD~99", "main^{tree}", "--all"])
+def test_nobody_is_told_to_fetch_what_names_no_branch(checkout: Path, run: Run, revision: str) -> None:
+    result = run("check", "--base", revision)
+
+    assert result.exit_code == 2
+    assert result.stderr == f"error: revision {revision!r} is not in this repository\n"
+
+
 @pytest.mark.parametrize("options", [(), ("--no-merge-base",)])
 def test_a_folder_without_git_has_no_base(repository: Path, run: Run, options: tuple[str, ...]) -> None:
     result = run("check", "--base", "main", *options)
@@ -213,14 +222,17 @@ def test_a_shallow_clone_is_told_what_to_fetch_until_it_can_compare(checkout: Pa
     assert run("check", "--base", "origin/main").stdout.startswith("nothing new")
 
 
+@pytest.mark.parametrize("revision", ["origin/main", "HEAD~1", "the commit before"])
 def test_the_base_that_a_shallow_clone_lacks_is_there_after_the_fetch_it_is_told(
-    checkout: Path, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    checkout: Path, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, revision: str
 ) -> None:
     clone = shallow(checkout, tmp_path)
+    if revision == "the commit before":
+        revision = subprocess.run(["git", "-C", checkout, "rev-parse", "change~1"], capture_output=True, text=True, check=True).stdout.strip()
     monkeypatch.chdir(clone)
-    git(clone, *advice(run("check", "--base", "origin/main").stderr))
+    git(clone, *advice(run("check", "--base", revision).stderr))
 
-    assert run("check", "--base", "origin/main", "--no-merge-base").stdout.startswith("nothing new")
+    assert run("check", "--base", revision, "--no-merge-base").stdout.startswith("nothing new")
 
 
 # Lists of what is accepted
