@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gitops_secrets.checks import RULES
+from gitops_secrets.checks.health import DependencyNotGated, MisreadHealthCheck
 from gitops_secrets.checks.order import MissingDependsOn
 from gitops_secrets.config import Configuration
 from gitops_secrets.errors import UsageError
@@ -87,7 +88,8 @@ def compared(
     """
     moved = [_moved(finding, _names(renamed)) for finding in earlier] if renamed else list(earlier)
     pairs = _matched(result.findings, moved)
-    findings = tuple(replace(finding, change=_change(finding, pairs.get(number), unwritten)) for number, finding in enumerate(result.findings))
+    faults = {(_fault(finding), finding.severity) for finding in moved if finding.rule in _OF_PROVIDER}
+    findings = tuple(replace(finding, change=_change(finding, pairs.get(number), unwritten, faults)) for number, finding in enumerate(result.findings))
     kept = tuple(finding for finding in findings if everything or finding.change is not Change.KNOWN)
     matched = set(map(id, pairs.values()))
     resolved = tuple(before for before, after in zip(earlier, moved, strict=True) if id(after) not in matched)
@@ -117,9 +119,19 @@ def _matched(findings: Sequence[Finding], earlier: Sequence[Finding]) -> dict[in
     return pairs
 
 
-def _change(finding: Finding, before: Finding | None, unwritten: Collection[tuple[str, str | None]]) -> Change:
+# What is wrong stands in the provider, and is mended there: one more consumer brings nothing new.
+_OF_PROVIDER = frozenset({DependencyNotGated.id, MisreadHealthCheck.id})
+
+
+def _fault(finding: Finding) -> Hashable:
+    """What a finding says of the provider, whoever the consumer is."""
+    return finding.rule, finding.other, finding.message.replace(finding.subject, "")
+
+
+def _change(finding: Finding, before: Finding | None, unwritten: Collection[tuple[str, str | None]], faults: Collection[tuple[Hashable, Severity]]) -> Change:
     if before is None:
-        return Change.KNOWN if finding.rule == MissingDependsOn.id and (finding.subject, finding.other) in unwritten else Change.NEW
+        was_unwritten = finding.rule == MissingDependsOn.id and (finding.subject, finding.other) in unwritten
+        return Change.KNOWN if was_unwritten or (_fault(finding), finding.severity) in faults else Change.NEW
     graver = finding.severity.rank < before.severity.rank
     surer = before.confidence is Confidence.POSSIBLE and finding.confidence is not Confidence.POSSIBLE
     # A renamed cluster is no further one.

@@ -48,6 +48,19 @@ def test_an_order_that_was_missing_and_implied_by_others_is_known_when_they_are_
     assert (result.findings, result.known) == ((replace(FINDING, change=Change.NEW),), 1)
 
 
+def test_what_is_wrong_with_a_provider_is_not_new_for_its_next_consumer() -> None:
+    provider, first, second = "Kustomization/flux-system/stores", "Kustomization/flux-system/apps", "Kustomization/flux-system/web"
+    before = replace(FINDING, rule="dependency-not-gated", subject=first, other=provider, message=f"{provider} is Ready before {first} can use it: no wait")
+    now = replace(before, subject=second, message=f"{provider} is Ready before {second} can use it: no wait", fingerprint="f2")
+
+    assert changes([before, now], [before]) == ["known", "known"]
+    assert changes([now], [before]) == ["known", "gone"]
+    assert changes([now], []) == ["new"]
+    assert changes([replace(now, severity=Severity.ERROR)], [before]) == ["new", "gone"]
+    assert changes([replace(now, message=f"{now.message} for long")], [before]) == ["new", "gone"]
+    assert changes([replace(now, rule="missing-depends-on")], [replace(before, rule="missing-depends-on")]) == ["new", "gone"]
+
+
 def test_what_is_no_longer_there_is_gone() -> None:
     assert changes([], [FINDING]) == ["gone"]
 
