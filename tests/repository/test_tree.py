@@ -253,7 +253,7 @@ def test_a_bare_repository_has_no_files_without_a_revision(checkout: Path, tmp_p
 
 @pytest.mark.parametrize("revision", ["nowhere", "", "HEAD~5", "--help", "main:a.yaml", "a b"])
 def test_a_revision_that_is_not_there_is_named(checkout: Path, revision: str) -> None:
-    with pytest.raises(UsageError, match=f"(?s)revision '{revision}' is not in this repository.*git fetch"):
+    with pytest.raises(UsageError, match=f"revision '{revision}' is not in this repository"):
         RevisionTree(checkout, revision)
 
 
