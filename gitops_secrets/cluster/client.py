@@ -16,7 +16,8 @@ from gitops_secrets.cluster.api import Api
 from gitops_secrets.cluster.session import PATIENCE, Response, Session
 from gitops_secrets.errors import UsageError
 
-_SERVICE_ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
+# Where the kubelet projects token and certificate of a pod's service account.
+SERVICE_ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 _CONNECTIONS: Final = 64
 _CONNECT_TIMEOUT: Final = 10.0
 _CREDENTIALS_KEPT: Final = 1.0
@@ -24,12 +25,13 @@ _CREDENTIALS_KEPT: Final = 1.0
 
 @contextmanager
 def _as_os_errors() -> Iterator[None]:
-    """Errors of urllib3 as those of the network, in few words: its own show objects."""
+    """Errors of urllib3, and of credentials that can't be read for a moment, as those of the network, in few words: its own show objects."""
+    from kubernetes.config import ConfigException
     from urllib3.exceptions import HTTPError
 
     try:
         yield
-    except (HTTPError, OSError) as error:
+    except (HTTPError, ConfigException, OSError) as error:
         cause: BaseException = error
         while cause.__cause__ is not None:
             cause = cause.__cause__
@@ -73,7 +75,8 @@ class _Connection:
         # The package sets itself up anew each time that it is asked whether a token has to be renewed: a third of what a request takes.
         now = time.monotonic()
         if now >= self._headers_until:
-            settings = self._configuration.auth_settings().values()
+            with _as_os_errors():
+                settings = self._configuration.auth_settings().values()
             self._headers = {setting["key"]: setting["value"] for setting in settings if setting["in"] == "header" and setting["value"]}
             self._headers_until = now + _CREDENTIALS_KEPT
         return self._headers
@@ -89,7 +92,7 @@ class _Connection:
         self._pool.clear()
 
 
-def connect(kubeconfig: Path | None = None, context: str | None = None, patience: float = PATIENCE) -> Api:
+def connect(kubeconfig: Path | None = None, context: str | None = None, patience: float = PATIENCE, service_account: Path = SERVICE_ACCOUNT) -> Api:
     """A cluster as kubectl would find it: the kubeconfig given, else KUBECONFIG, else ~/.kube/config; inside of a pod its service account.
 
     A server that does not answer is waited for as long as `patience`. Raises `UsageError` where there is no configuration that can be used.
@@ -97,8 +100,9 @@ def connect(kubeconfig: Path | None = None, context: str | None = None, patience
     from kubernetes import config
 
     try:
-        if kubeconfig is None and context is None and not _default_files() and _SERVICE_ACCOUNT.is_file():
-            return Api(Session(_loading(lambda made: config.load_incluster_config(made)), "in-cluster", patience))
+        if kubeconfig is None and context is None and not _default_files() and (service_account / "token").is_file():
+            in_pod = config.incluster_config.InClusterConfigLoader(str(service_account / "token"), str(service_account / "ca.crt"))
+            return Api(Session(_loading(in_pod.load_and_set), "in-cluster", patience))
         files = os.pathsep.join([str(kubeconfig)] if kubeconfig is not None else _default_files())
         if not files:
             raise UsageError("there is no kubeconfig\ngive --kubeconfig, or set KUBECONFIG")
@@ -114,7 +118,8 @@ def _loading(load: Callable[[Any], Any]) -> Callable[[], _Connection]:
     def connection() -> _Connection:
         made = client.Configuration()
         made.connection_pool_maxsize = _CONNECTIONS
-        load(made)
+        with _as_os_errors():
+            load(made)
         return _Connection(client.ApiClient(made))
 
     return connection
