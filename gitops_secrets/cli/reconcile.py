@@ -117,7 +117,10 @@ def _show_preview(found: Preview, call: Call) -> int:
     for id in found.untried:
         note(f"can't be tried before what it needs is there: {id}", call)
     for id in found.unknown:
-        note(f"not shown, for values of Secrets or variables that only the cluster knows: {id}", call)
+        if id in found.keys:
+            note(f"values of Secrets are not read, so what would change of this one is not shown: {id} (keys: {', '.join(found.keys[id]) or 'none'})", call)
+        else:
+            note(f"not shown, for values of Secrets or variables that only the cluster knows: {id}", call)
     changed = sum(change.is_needed for change in found.changes)
     note(f"{changed} objects would change, {len(found.asked)} be asked as soon as what they need is ready", call)
     return NOT_WELL if found.refused else 0

@@ -12,7 +12,7 @@ from urllib.parse import quote, urlencode
 
 from gitops_secrets.cluster.kinds import Kinds
 from gitops_secrets.cluster.live import Live, LiveEvent, at, items, live_id, mapping, moment, slim, text
-from gitops_secrets.cluster.port import FIELD_MANAGER, RefusedError, SecretFacts, Served, Sink
+from gitops_secrets.cluster.port import FIELD_MANAGER, ConflictError, ForbiddenError, RefusedError, SecretFacts, Served, Sink
 from gitops_secrets.cluster.session import Session
 from gitops_secrets.cluster.watch import Watch, pages
 from gitops_secrets.model.ids import ResourceId, split_api_version
@@ -92,9 +92,17 @@ class Api:
         answer = self._session.request("PATCH", f"{path}?fieldManager={FIELD_MANAGER}", json.dumps(patch), content="application/merge-patch+json")
         self._session.checked(*answer, subject=id)
 
-    def apply(self, manifest: Mapping[str, Any], *, status: bool = False) -> Live:
+    def apply(self, manifest: Mapping[str, Any], *, status: bool = False, confidential: bool = False) -> Live:
         """Server-side apply; fields of others that the manifest names become ours, as with Flux."""
-        return self._apply(manifest, {"fieldManager": FIELD_MANAGER}, "/status" if status else "")
+        try:
+            found = self._apply(manifest, {"fieldManager": FIELD_MANAGER}, "/status" if status else "")
+        except (ForbiddenError, ConflictError):
+            raise
+        except RefusedError:
+            if not confidential:
+                raise
+            raise RefusedError(f"{live_id(manifest)}: the API server refuses it; what it says is not shown, since it may quote a value") from None
+        return _without_values(found)
 
     def dry_run(self, manifest: Mapping[str, Any], manager: str = FIELD_MANAGER) -> Live:
         """What server-side apply by a field manager would make of an object. Refuses Secrets, whose values would be in the answer."""
@@ -147,6 +155,14 @@ class Api:
     def _path(self, id: ResourceId) -> str | None:
         served = self.served(id.group, id.kind)
         return None if served is None else served.path(quote(id.namespace), quote(id.name))
+
+
+def _without_values(live: Live) -> Live:
+    """Any object but a Secret as it is; of that what names it."""
+    if live_id(live)[:2] != _SECRET:
+        return live
+    metadata = {key: value for key, value in mapping(live, "metadata").items() if key != "annotations"}
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata}
 
 
 def _facts_of(secret: Live) -> SecretFacts:

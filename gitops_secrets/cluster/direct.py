@@ -7,10 +7,8 @@ from collections.abc import Iterable, Iterator
 from gitops_secrets.cluster.reconciliation import Nudge, Target
 from gitops_secrets.graph.graph import Graph, ResourceEdge, shortest_cycles
 from gitops_secrets.kinds.table import KindTable
-from gitops_secrets.manifests.secrets import REDACTED
 from gitops_secrets.model.facts import Effect, KindNeed, ObjectNeed
 from gitops_secrets.model.ids import ResourceId, crd_id
-from gitops_secrets.model.nodes import as_mapping
 
 
 def direct_targets(graph: Graph, table: KindTable) -> tuple[Target, ...]:
@@ -53,5 +51,3 @@ def refusals(graph: Graph) -> Iterable[str]:
             yield f"{id}: it is Flux that makes something of it"
         elif "sops" in data:
             yield f"{id}: it is encrypted, and only Flux decrypts it"
-        elif id[:2] == ("", "Secret") and any(REDACTED in map(str, as_mapping(data.get(field)).values()) for field in ("data", "stringData")):
-            yield f"{id}: values of Secrets are never read from a repository; apply it by hand, or make an ExternalSecret or SealedSecret of it"

@@ -154,8 +154,11 @@ class ControlPlane(Watches, Protocol):
         """Sets the fields of `patch`, and no others; with `metadata.resourceVersion` only where the object is still at that version."""
         ...
 
-    def apply(self, manifest: Mapping[str, Any], *, status: bool = False) -> Live:
-        """Applies an object from the server's side, as our one field manager; or only its status."""
+    def apply(self, manifest: Mapping[str, Any], *, status: bool = False, confidential: bool = False) -> Live:
+        """Applies an object from the server's side, as our one field manager; or only its status.
+
+        Of a Secret only what names it comes back. Why a `confidential` one is refused is not told: the server's words may quote a value.
+        """
         ...
 
     def create(self, manifest: Mapping[str, Any]) -> Live:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import queue
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +19,7 @@ from gitops_secrets.cluster.targets import kinds_of
 from gitops_secrets.model.ids import ResourceId
 
 FORCE_SYNC: Final = "force-sync"
+_SECRET: Final = ("", "Secret")
 _WORKERS: Final = 16
 # Whether a run can go on at all is a question about the whole graph: it is asked when nothing happens.
 _IDLE: Final = 0.5
@@ -93,12 +94,20 @@ class _Failed:
 
 
 class Runner:
-    """One run. `manifests` are of the targets that it applies."""
+    """One run. `manifests` are of the targets that it applies; those in `confidential` hold values of Secrets."""
 
-    def __init__(self, plane: ControlPlane, machine: Reconciliation, manifests: Mapping[ResourceId, Mapping[str, Any]], interrupt: Interrupt) -> None:
+    def __init__(
+        self,
+        plane: ControlPlane,
+        machine: Reconciliation,
+        manifests: Mapping[ResourceId, Mapping[str, Any]],
+        interrupt: Interrupt,
+        confidential: Set[ResourceId] = frozenset(),
+    ) -> None:
         self._plane = plane
         self._machine = machine
         self._manifests = manifests
+        self._confidential = confidential
         self._interrupt = interrupt
         self._notices = interrupt._notices
         self._shown: dict[ResourceId, View] = {}
@@ -115,7 +124,17 @@ class Runner:
         """Starts to watch all that the run is about, by watches of its own unless others are given."""
         targets = self._machine.targets
         definitions = frozenset(target.id.name for target in targets if target.id.kind == "CustomResourceDefinition")
-        (watches or self._plane).follow(kinds_of(targets), self._interrupt.sink, definitions)
+        (watches or self._plane).follow([kind for kind in kinds_of(targets) if kind != _SECRET], self._interrupt.sink, definitions)
+        for target in targets:
+            if target.id[:2] == _SECRET:
+                self._notices.put(self._looked_at(target.id))
+
+    def _looked_at(self, secret: ResourceId) -> Notice:
+        """Secrets are read one by one, by name, and not watched."""
+        facts = self._plane.secret(secret.namespace, secret.name)
+        if facts is None:
+            return Vanished(secret)
+        return Appeared({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": secret.name, "namespace": secret.namespace, "labels": facts.labels}})
 
     def run(self, timeout: float, report: Report) -> End:
         """Until all is ready, nothing can go on, time is up, or somebody interrupts. Raises `ClusterError` where the cluster refuses for good."""
@@ -197,7 +216,8 @@ class Runner:
     def _do(self, action: Action) -> None:
         try:
             if action.nudge is Nudge.APPLY:
-                self._notices.put(Appeared(self._plane.apply(_asked(self._manifests[action.id], action))))
+                manifest = _asked(self._manifests[action.id], action)
+                self._notices.put(Appeared(self._plane.apply(manifest, confidential=action.id in self._confidential)))
             elif action.nudge in (Nudge.SYNC, Nudge.END):
                 self._plane.merge(action.id, action.patch)
             else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from gitops_secrets.model.nodes import MappingNode, SequenceNode, as_mapping, as_sequence
@@ -34,6 +35,11 @@ def redact(document: Any) -> Any:
     elif kind is not None and isinstance(document.get("items"), SequenceNode):
         redact(document["items"])
     return document
+
+
+def is_cut(manifest: Any) -> bool:
+    """Was a value cut from an object, be it only one that a replacement took out of a Secret?"""
+    return REDACTED in json.dumps(manifest)
 
 
 def _redact_templates(spec: MappingNode) -> None:

@@ -10,13 +10,13 @@ from typing import Any, Final
 
 from gitops_secrets.cluster.apply import FLUX_FIELD_MANAGER, as_applied, as_flux_applies, comparable, inventory, is_left_alone
 from gitops_secrets.cluster.direct import direct_targets
-from gitops_secrets.cluster.live import Live, at
+from gitops_secrets.cluster.live import Live, at, mapping
 from gitops_secrets.cluster.port import FIELD_MANAGER, ControlPlane, ForbiddenError, RefusedError
 from gitops_secrets.cluster.reconciliation import Nudge, is_applied_by_engine
 from gitops_secrets.generate.changes import FileChange
 from gitops_secrets.graph.graph import Graph
 from gitops_secrets.manifests.load import Loader
-from gitops_secrets.manifests.secrets import REDACTED
+from gitops_secrets.manifests.secrets import is_cut
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.pipeline.cluster import the_cluster
 from gitops_secrets.pipeline.reconcile import Engine, Job
@@ -37,6 +37,7 @@ class Preview:
     refused: tuple[str, ...]
     untried: tuple[ResourceId, ...]  # can't be tried before something else of the run is there
     unknown: tuple[ResourceId, ...]  # holds values of Secrets, or variables that only the cluster knows
+    keys: Mapping[ResourceId, tuple[str, ...]]  # of those that are Secrets
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ def preview(repository: Repository, job: Job, plane: ControlPlane) -> Preview:
         nudges = {target.id: target.nudge for target in job.targets}
         own = [id for id in job.manifests if _is_own(nudges[id], before[id])]
         attempts = [_Attempt(id, job.manifests[id]) for id in own] + list(_of_flux(graph, job, set(own), before))
-        unknown = {attempt.id for attempt in attempts if not _is_known(attempt.manifest)}
+        unknown = {attempt.id: attempt.manifest for attempt in attempts if not _is_known(attempt.manifest)}
         known = [attempt for attempt in attempts if attempt.id not in unknown]
         outcomes = list(zip(known, executor.map(lambda attempt: _tried(plane, attempt), known), strict=True))
         removed = list(executor.map(lambda id: FileChange(str(id), _removed(plane, id), None), _superfluous(graph, job, before)))
@@ -71,6 +72,7 @@ def preview(repository: Repository, job: Job, plane: ControlPlane) -> Preview:
         tuple(message for id, message in sorted(refused.items()) if id not in untried),
         tuple(sorted(untried)),
         tuple(sorted(unknown)),
+        {id: _keys(manifest) for id, manifest in unknown.items() if id[:2] == _SECRET},
     )
 
 
@@ -127,8 +129,11 @@ def _removed(plane: ControlPlane, id: ResourceId) -> str | None:
 
 
 def _is_known(manifest: Mapping[str, Any]) -> bool:
-    written = json.dumps(manifest)
-    return manifest.get("kind") != "Secret" and REDACTED not in written and "${" not in written
+    return manifest.get("kind") != "Secret" and not is_cut(manifest) and "${" not in json.dumps(manifest)
+
+
+def _keys(secret: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(sorted({*mapping(secret, "data"), *mapping(secret, "stringData")}))
 
 
 def _tried(plane: ControlPlane, attempt: _Attempt) -> Live | str:

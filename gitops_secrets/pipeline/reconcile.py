@@ -25,6 +25,7 @@ from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.verdicts import RunSummary, Verification
 from gitops_secrets.ordering.order import Plan
 from gitops_secrets.pipeline.cluster import the_cluster
+from gitops_secrets.pipeline.plain_secrets import read_again
 from gitops_secrets.pipeline.scan import ClusterAnalysis, Repository, analyse
 from gitops_secrets.pipeline.verify import verify
 from gitops_secrets.syntax.budget import Budget
@@ -132,7 +133,8 @@ def reconcile(repository: Repository, job: Job, plane: ControlPlane, wanted: Wan
     started = datetime.now(UTC)
     machine = Reconciliation(job.targets, wanted, run_token(started), started)
     counter = _Counter(report)
-    runner = Runner(plane, machine, job.manifests, interrupt)
+    confidential = read_again(repository, job.plan.graph, job.manifests) if job.engine is Engine.DIRECT else {}
+    runner = Runner(plane, machine, {**job.manifests, **confidential}, interrupt, confidential.keys())
     runner.follow()
     end = runner.run(options.timeout, counter)
     verification = None

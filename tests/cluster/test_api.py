@@ -13,7 +13,7 @@ import pytest
 
 from gitops_secrets.cluster.api import EVENT_REPORTER, Api
 from gitops_secrets.cluster.client import connect
-from gitops_secrets.cluster.port import ConflictError
+from gitops_secrets.cluster.port import ConflictError, RefusedError
 from gitops_secrets.model.ids import ResourceId
 
 UNIT = ResourceId("kustomize.toolkit.fluxcd.io", "Kustomization", "flux-system", "stores")
@@ -38,7 +38,7 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
                 self.end_headers()
                 self.wfile.write(content)
 
-            do_GET = do_POST = do_PUT = answer  # noqa: N815  the names that http.server looks for
+            do_GET = do_POST = do_PUT = do_PATCH = answer  # noqa: N815  the names that http.server looks for
 
             def log_message(self, format: str, *args: object) -> None:
                 pass
@@ -87,3 +87,24 @@ def test_who_comes_second_is_told(serve: Serve, write: str) -> None:
 
     with pytest.raises(ConflictError, match="Lease/b/a: the object has been modified"):
         getattr(plane, write)(LEASE)
+
+
+SECRET = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "a", "namespace": "b"}, "data": {"key": "canary"}}
+CORE = {("GET", "/api/v1"): (200, {"resources": [{"name": "secrets", "kind": "Secret", "namespaced": True}]})}
+
+
+def test_of_a_secret_that_was_applied_nothing_comes_back_but_what_names_it(serve: Serve) -> None:
+    answer = {**SECRET, "metadata": {"name": "a", "namespace": "b", "uid": "1", "annotations": {"last": "canary"}}}
+    plane = serve({**CORE, ("PATCH", "/api/v1/namespaces/b/secrets/a"): (200, answer)})
+
+    assert plane.apply(SECRET, confidential=True) == {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "a", "namespace": "b", "uid": "1"}}
+
+
+def test_why_an_object_with_values_is_refused_is_not_quoted(serve: Serve) -> None:
+    plane = serve({**CORE, ("PATCH", "/api/v1/namespaces/b/secrets/a"): (422, {"message": "data.key: Invalid value: canary"})})
+
+    with pytest.raises(RefusedError) as refused:
+        plane.apply(SECRET, confidential=True)
+
+    assert str(refused.value) == "Secret/b/a: the API server refuses it; what it says is not shown, since it may quote a value"
+    assert refused.value.__cause__ is None

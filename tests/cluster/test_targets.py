@@ -123,7 +123,6 @@ def test_without_an_engine_every_object_waits_for_what_it_needs() -> None:
     ("text", "says"),
     [
         (sample.FILES["operator/all.yaml"], "it is Flux that makes something of it"),
-        ("apiVersion: v1\nkind: Secret\nmetadata: {name: a, namespace: b}\nstringData: {password: value}", "values of Secrets are never read"),
         ("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, namespace: b}\ndata: {a: b}\nsops: {version: 3.8.1}", "it is encrypted"),
     ],
 )

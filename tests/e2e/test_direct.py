@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import os
+import secrets
 from pathlib import Path
 
 import pytest
 import yaml
 
-from tests.e2e.bed import tool
+from tests.e2e.bed import canary, tool
 from tests.e2e.bed.api import SECRET, Object
 from tests.e2e.bed.bed import Bed
 from tests.e2e.bed.operators import install_external_secrets
@@ -60,6 +63,12 @@ apiVersion: v1
 kind: Namespace
 metadata: {name: direct}
 """
+PLAIN = """
+apiVersion: v1
+kind: Secret
+metadata: {{name: made, namespace: direct}}
+stringData: {{value: {value}}}
+"""
 RELEASE = """
 apiVersion: helm.toolkit.fluxcd.io/v2
 kind: HelmRelease
@@ -95,6 +104,41 @@ def test_without_an_engine_an_overlay_is_applied_in_order_and_applied_again_with
     assert bed.api.get(SECRET, "direct", "made") is not None
     assert things(bed)[0]["spec"] == {"size": 3}
     assert [thing["metadata"]["resourceVersion"] for thing in things(bed)] == versions
+
+
+def with_kustomize(bed: Bed, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Puts the kustomize that kubectl holds on PATH."""
+    kustomize = folder / "kustomize"
+    kustomize.write_text(f'#!/bin/sh\nshift\nexec {bed.programs.binary("kubernetes", "kubectl")} kustomize "$@"\n')
+    kustomize.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+
+
+@pytest.mark.full
+def test_without_an_engine_secrets_of_the_repository_are_applied_and_their_values_shown_nowhere(
+    bed: Bed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    value, folder = secrets.token_hex(16), tmp_path / "overlay"
+    folder.mkdir()
+    with_kustomize(bed, tmp_path, monkeypatch)
+    overlay(folder, namespace=PLATFORM.rpartition("---\n")[2], plain=PLAIN.format(value=value), reader=PLATFORM.partition("---\n")[0])
+    kustomization = yaml.safe_load((folder / "kustomization.yaml").read_text())
+    kustomization["secretGenerator"] = [{"name": "generated", "namespace": "direct", "literals": [f"key={value}"]}]
+    (folder / "kustomization.yaml").write_text(yaml.safe_dump(kustomization))
+    with canary.in_arguments(value) as seen:
+        runs = [
+            tool.run("reconcile", "--engine", "direct", "--debug", "-v", *more, directory=folder, kubeconfig=bed.kubeconfig)
+            for more in (["--dry-run"], ["--format", "json"], [])
+        ]
+    found = {secret["metadata"]["name"]: secret["data"] for secret in bed.api.list(SECRET, "direct")}
+    (generated,) = (name for name in found if name.startswith("generated-"))
+    shown = [text for run in runs for text in (run.output, run.errors)]
+
+    assert [run.status for run in runs] == [0, 0, 0], "".join(shown)
+    assert "values of Secrets are not read, so what would change of this one is not shown: Secret/direct/made (keys: value)" in runs[0].errors
+    assert [base64.b64decode(data).decode() for data in (found["made"]["value"], found[generated]["key"])] == [value, value]
+    assert [text for text in shown if value in text or base64.b64encode(value.encode()).decode() in text] == []
+    assert seen == []
 
 
 @pytest.mark.full
