@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gitops_secrets.checks import RULES
+from gitops_secrets.checks.definitions import MissingCustomResourceDefinition
 from gitops_secrets.checks.health import DependencyNotGated, MisreadHealthCheck
 from gitops_secrets.checks.order import MissingDependsOn
 from gitops_secrets.config import Configuration
@@ -31,17 +32,31 @@ def check_since(result: CheckResult, repository: Repository, after: Analysis, ba
     """What has become of the findings since `base`, an earlier revision of `repository`, of which `before` is the analysis: see `compared`."""
     earlier = check(base, before, fixes=False).findings
     unwritten = {(str(edge.consumer), str(edge.provider)) for cluster in before.clusters for edge in cluster.plan.unwritten}
-    first = compared(result, earlier, everything=everything, unwritten=unwritten)
+    excuses = _poor_excuses(repository, before, after)
+    first = compared(result, earlier, everything=everything, unwritten=unwritten, excuses=excuses)
     if first.resolved and any(finding.change is Change.NEW for finding in first.findings):
         # Only what moved can be on both sides.
         renamed = renames(repository.root, base.revision or "", repository.revision)
-        first = compared(result, earlier, everything=everything, renamed=renamed, unwritten=unwritten)
+        first = compared(result, earlier, everything=everything, renamed=renamed, unwritten=unwritten, excuses=excuses)
     if any(finding.change is not Change.KNOWN for finding in first.findings):
         taken = _taken(diff(base, before, repository, after).clusters)
         first = replace(first, findings=tuple(_taken_away(finding, taken, repository.configuration) for finding in first.findings))
     # Entries of today's configuration that were of no use then: they have come into use.
     entries = {entry.place for entry in repository.configuration.ignore}
     return replace(first, base=base.revision, resolved=tuple(finding for finding in first.resolved if finding.place not in entries))
+
+
+def _poor_excuses(repository: Repository, before: Analysis, after: Analysis) -> frozenset[tuple[str, str]]:
+    """Clusters and groups of kinds that the catalogue knows a chart for: that some other chart goes makes it no surer that nobody brings them."""
+    left = {cluster.graph.cluster.name: {opaque.thing for opaque in cluster.graph.opaque} for cluster in after.clusters}
+    excused = set()
+    for cluster in before.clusters:
+        name = cluster.graph.cluster.name
+        gone = {opaque.thing for opaque in cluster.graph.opaque} - left.get(name, set())
+        if all(thing.startswith("HelmRelease/") for thing in gone):
+            excused.add(name)
+    groups = {kind.group for chart in repository.catalogue.charts for kind in chart.provides}
+    return frozenset((name, group) for name in excused for group in groups)
 
 
 def _taken(clusters: Iterable[PlanDifference]) -> dict[tuple[str, str], ResourceId]:
@@ -80,15 +95,18 @@ def compared(
     everything: bool = False,
     renamed: Mapping[str, str] | None = None,
     unwritten: Collection[tuple[str, str | None]] = (),
+    excuses: Collection[tuple[str, str]] = (),
 ) -> CheckResult:
     """A result beside the findings of an earlier state: what is new or worse, what is gone; with `everything` also what was there before.
 
     `renamed` has the new paths of files: what was found about one is found about it still. `unwritten` are the pairs of units that lacked an order before; of
-    those that others implied nothing was found then.
+    those that others implied nothing was found then. `excuses` are clusters and groups of kinds: a definition of such a group was as missing there as now,
+    though only possibly so.
     """
     moved = [_moved(finding, _names(renamed)) for finding in earlier] if renamed else list(earlier)
+    moved = [_unexcused(finding, excuses) for finding in moved] if excuses else moved
     pairs = _matched(result.findings, moved)
-    faults = {(_fault(finding), finding.severity) for finding in moved if finding.rule in _OF_PROVIDER}
+    faults = frozenset[Hashable]().union(*map(_faults, moved))
     findings = tuple(replace(finding, change=_change(finding, pairs.get(number), unwritten, faults)) for number, finding in enumerate(result.findings))
     kept = tuple(finding for finding in findings if everything or finding.change is not Change.KNOWN)
     matched = set(map(id, pairs.values()))
@@ -123,20 +141,45 @@ def _matched(findings: Sequence[Finding], earlier: Sequence[Finding]) -> dict[in
 _OF_PROVIDER = frozenset({DependencyNotGated.id, MisreadHealthCheck.id})
 
 
-def _fault(finding: Finding) -> Hashable:
-    """What a finding says of the provider, whoever the consumer is."""
-    return finding.rule, finding.other, finding.message.replace(finding.subject, "")
+def _faults(finding: Finding) -> frozenset[Hashable]:
+    """What is wrong in each cluster whoever the consumer is, and so is nothing new for one more of them; nothing where each has a fault of its own.
+
+    What people may have made by hand others did without before: the cluster runs with it.
+    """
+    if finding.rule in _OF_PROVIDER:
+        said = finding.message.replace(finding.subject, "")
+    elif finding.rule in BY_HAND and finding.severity is not Severity.ERROR:
+        said = ""
+    else:
+        return frozenset()
+    is_possible = finding.confidence is Confidence.POSSIBLE
+    return frozenset((finding.rule, finding.other, said, finding.severity, is_possible, cluster) for cluster in finding.clusters)
 
 
-def _change(finding: Finding, before: Finding | None, unwritten: Collection[tuple[str, str | None]], faults: Collection[tuple[Hashable, Severity]]) -> Change:
+def _is_one_of(finding: Finding, faults: Collection[Hashable]) -> bool:
+    own = _faults(finding)
+    return bool(own) and all(fault in faults for fault in own)
+
+
+def _change(finding: Finding, before: Finding | None, unwritten: Collection[tuple[str, str | None]], faults: Collection[Hashable]) -> Change:
     if before is None:
         was_unwritten = finding.rule == MissingDependsOn.id and (finding.subject, finding.other) in unwritten
-        return Change.KNOWN if was_unwritten or (_fault(finding), finding.severity) in faults else Change.NEW
+        return Change.KNOWN if was_unwritten or _is_one_of(finding, faults) else Change.NEW
     graver = finding.severity.rank < before.severity.rank
     surer = before.confidence is Confidence.POSSIBLE and finding.confidence is not Confidence.POSSIBLE
     # A renamed cluster is no further one.
     wider = len(finding.clusters) > len(before.clusters) and before.clusters != ()
     return Change.WORSENED if graver or surer or wider else Change.KNOWN
+
+
+def _unexcused(finding: Finding, excuses: Collection[tuple[str, str]]) -> Finding:
+    """A finding as it would have been without the doubt."""
+    if finding.rule != MissingCustomResourceDefinition.id or finding.confidence is not Confidence.POSSIBLE:
+        return finding
+    group = (finding.other or "").partition(".")[2]
+    if not all((cluster, group) in excuses for cluster in finding.clusters):
+        return finding
+    return replace(finding, severity=Severity.ERROR, confidence=Confidence.LIKELY)
 
 
 def _names(renamed: Mapping[str, str]) -> dict[str, str]:

@@ -401,6 +401,22 @@ def test_a_chart_that_nobody_knows_may_bring_the_definition_that_goes_when_it_co
     assert (result.exit_code, definitions(result)) == (0, {("note", "possible")})
 
 
+@pytest.mark.parametrize(
+    ("kind", "changes"),
+    [("external-secrets.io/v1\nkind: ClusterSecretStore", []), ("example.org/v1\nkind: Cluster", ["worsened"])],
+    ids=["a kind that another chart is known for", "a kind that no chart is known for"],
+)
+def test_that_a_chart_goes_makes_it_no_surer_that_nobody_brings_a_kind_of_another(checkout: Path, run: Run, kind: str, changes: list[str]) -> None:
+    (checkout / "stores/crd.yaml").unlink()
+    (checkout / "stores/object.yaml").write_text(f"apiVersion: {kind}\nmetadata: {{name: some}}\n")
+    (checkout / "stores/web.yaml").write_text(UNKNOWN_CHART)
+    git(checkout, "branch", "--force", "main", commit(checkout))
+    (checkout / "stores/web.yaml").unlink()
+    found = json.loads(run("check", "--base", "main", "--format", "json").stdout)["findings"]
+
+    assert [finding["change"] for finding in found if finding["rule"] == "missing-custom-resource-definition"] == changes
+
+
 def test_a_secret_that_loses_a_key_is_still_there(checkout: Path, run: Run) -> None:
     deployment = checkout / "apps/deployment.yaml"
     deployment.write_text(

@@ -18,7 +18,7 @@ from gitops_secrets.pipeline.compare import compared, read_baseline
 from gitops_secrets.report.documents import check_document
 
 FINDING = Finding(
-    "missing-secret",
+    "missing-store",
     Severity.WARNING,
     Confidence.CERTAIN,
     "Secret/web/a is not there",
@@ -59,6 +59,18 @@ def test_what_is_wrong_with_a_provider_is_not_new_for_its_next_consumer() -> Non
     assert changes([replace(now, severity=Severity.ERROR)], [before]) == ["new", "gone"]
     assert changes([replace(now, message=f"{now.message} for long")], [before]) == ["new", "gone"]
     assert changes([replace(now, rule="missing-depends-on")], [replace(before, rule="missing-depends-on")]) == ["new", "gone"]
+
+
+def test_what_people_may_make_by_hand_is_not_new_where_others_need_it_already() -> None:
+    before = replace(FINDING, rule="missing-secret")
+    now = replace(before, subject="Deployment/web/other", message="Secret/web/a is not there for another one", fingerprint="f2")
+    error = replace(now, severity=Severity.ERROR)
+
+    assert changes([before, now], [before]) == ["known", "known"]
+    assert changes([before, replace(now, clusters=("west",))], [before]) == ["known", "new"]
+    assert changes([before, replace(now, other="Secret/web/b")], [before]) == ["known", "new"]
+    assert changes([before, error], [replace(before, severity=Severity.ERROR)]) == ["known", "new"]
+    assert changes([before, now], [replace(before, confidence=Confidence.POSSIBLE)]) == ["worsened", "new"]
 
 
 def test_what_is_no_longer_there_is_gone() -> None:
