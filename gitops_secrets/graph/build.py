@@ -47,6 +47,7 @@ class _Build:
         for applied in cluster.resources:
             self.unit_of.setdefault(applied.resource.id, applied.unit)
         self.objects: dict[ResourceId, list[tuple[Provision, ResourceId | None]]] = {}
+        self.of_kind: dict[tuple[str, str], list[ResourceId]] = {}  # the keys of `objects`
         self.kinds: dict[tuple[str, str], list[tuple[Provision, ResourceId | None]]] = {}
         self.opaque: list[Opaque] = list(cluster.opaque)
         for provision in before:
@@ -92,6 +93,8 @@ class _Build:
     def _add(self, provision: Provision, unit: ResourceId | None) -> None:
         provides = provision.provides
         if isinstance(provides, ObjectNeed):
+            if provides.id not in self.objects:
+                self.of_kind.setdefault((provides.id.group, provides.id.kind), []).append(provides.id)
             self.objects.setdefault(provides.id, []).append((provision, unit))
         else:
             self.kinds.setdefault((provides.group, provides.kind), []).append((provision, unit))
@@ -172,7 +175,9 @@ class _Build:
             serving = [item for item in found if _serves(item[0], need)]
             return serving, [] if serving else found
         if isinstance(need, SelectionNeed):
-            return [item for target, items in self.objects.items() if _selects(need, target) for item in items if set(need.labels) <= set(item[0].labels)], []
+            wanted = set(need.labels)
+            targets = (target for target in self.of_kind.get((need.group, need.kind), ()) if need.namespace in (None, target.namespace))
+            return [item for target in targets for item in self.objects[target] if wanted.issubset(item[0].labels)], []
         return [], []
 
     def _rank(self, candidate: tuple[Provision, ResourceId | None], requirement: Requirement, unit: ResourceId) -> tuple[int, ResourceId, ResourceId]:
@@ -270,10 +275,6 @@ def _for_consumer(requirement: Requirement, consumer: ResourceId) -> Requirement
     if isinstance(need, ObjectNeed):
         need = ObjectNeed(need.id._replace(namespace=consumer.namespace), need.key)
     return replace(requirement, resource=consumer, need=need)
-
-
-def _selects(need: SelectionNeed, target: ResourceId) -> bool:
-    return (target.group, target.kind) == (need.group, need.kind) and need.namespace in (None, target.namespace)
 
 
 def _position(requirement: Requirement) -> tuple[ResourceId, Place, str, tuple[str, ...]]:

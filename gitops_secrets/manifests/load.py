@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Hashable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 from gitops_secrets.manifests.secrets import redact
 from gitops_secrets.model.facts import Problem
 from gitops_secrets.model.limits import DEFAULT_LIMITS, Limits
 from gitops_secrets.model.nodes import MappingNode, Place, as_mapping, as_sequence
 from gitops_secrets.repository.tree import Tree, UnreadableError
-from gitops_secrets.syntax.budget import CHARACTERS, Budget, BudgetError
+from gitops_secrets.syntax.budget import CHARACTERS, Budget, BudgetError, Spent
 from gitops_secrets.syntax.yaml import parse
+
+T = TypeVar("T")
 
 _STEP = 50  # files
 YAML_SUFFIXES = (".yaml", ".yml", ".json")
@@ -32,6 +35,19 @@ class Documents:
     # May it hold a value that kustomize writes differently: folded text, a whole number with a fraction or an exponent, a date?
     may_be_respelt: bool = True
     may_suppress: bool = False  # may a comment in it suppress findings?
+
+
+class _Reading:
+    """What a piece of work reads, and what it takes."""
+
+    def __init__(self, files: tuple[str, ...], spent: Spent) -> None:
+        self.files = files  # all that there are
+        self.parsed: set[str] = set()
+        self.read: set[str] = set()  # as text
+        self.words: dict[tuple[str, bytes], bool] = {}  # what is looked for in files, and whether it is there
+        self.taken: set[str] = set()
+        self.within: list[Problem] = []
+        self.spent = spent  # at first what was taken before
 
 
 class Loader:
@@ -56,9 +72,54 @@ class Loader:
         self.taken: set[str] = set()  # files whose bytes went into something made of them
         self._within: dict[Problem, None] = {}  # of texts within files
         self.on_load: Callable[[int], None] | None = None  # told now and then how many files were loaded
+        self._kept: dict[Hashable, tuple[_Reading, Any]] = {}
+        self._reading: _Reading | None = None
+
+    def kept(self, name: Hashable, work: Callable[[], T]) -> T:
+        """What a piece of work comes to that rests on nothing but this loader; or what it came to beside, if all that it read there is the same here.
+
+        It is known by `name`, and must not be changed.
+        """
+        known: tuple[_Reading, T] | None = None if self._beside is None else self._beside._kept.get(name)
+        if known is not None and self._reads_the_same(known[0]):
+            self._read_again(known[0])
+        else:
+            reading = self._reading = _Reading(tuple(self.tree.files), self.budget.spent)
+            try:
+                known = reading, work()
+            finally:
+                self._reading = None
+            reading.spent = self.budget.spent.since(reading.spent)
+        self._kept[name] = known
+        return known[1]
+
+    def leave(self) -> None:
+        """Forgets the state beside this one."""
+        self._beside = None
+
+    def _reads_the_same(self, known: _Reading) -> bool:
+        if known.files != tuple(self.tree.files) or not all(map(self.is_same_beside, known.read | known.parsed)) or not self.budget.allows(known.spent):
+            return False
+        return all(self.is_same_beside(path) or self.holds(path, word) is found for (path, word), found in known.words.items())
+
+    def _read_again(self, known: _Reading) -> None:
+        for path in known.parsed:
+            self.load(path)
+        self.taken |= known.taken
+        self._within.update(dict.fromkeys(known.within))
+        self.budget.spend_all(known.spent)
 
     def text(self, path: str) -> bytes:
         """The bytes of a file, for who wants to look before it is parsed; none of one that can't be read. Raises `FileNotFoundError` for what is no file."""
+        if self._reading is not None:
+            self._reading.read.add(path)
+        return self._text(path)
+
+    def content_of(self, path: str) -> str:
+        """The text of a file, for who goes on without it: with what is no UTF-8 replaced, empty where it can't be read."""
+        return self.text(path).decode(errors="replace") if self.tree.is_file(path) else ""
+
+    def _text(self, path: str) -> bytes:
         text = self._texts.get(path)
         if text is None:
             try:
@@ -79,11 +140,15 @@ class Loader:
         if found is None:
             there = self._same_beside(path)
             found = None if there is None else there._words.get(word, {}).get(path)
-            found = known[path] = word in self.text(path) if found is None else found
+            found = known[path] = word in self._text(path) if found is None else found
+        if self._reading is not None:
+            self._reading.words[path, word] = found
         return found
 
     def load(self, path: str) -> Documents:
         """The documents of `path`, without the values of Secrets and SOPS files. Raises `FileNotFoundError`."""
+        if self._reading is not None:
+            self._reading.parsed.add(path)
         known = self._loaded.get(path)
         if known is None:
             known = self._loaded[path] = self._parse(path)
@@ -94,6 +159,9 @@ class Loader:
     def content(self, path: str) -> bytes:
         """The bytes of a file, for what is made of them. Raises `FileNotFoundError`."""
         self.taken.add(self.origin_of(path))
+        if self._reading is not None:
+            self._reading.read.add(path)
+            self._reading.taken.add(self.origin_of(path))
         return self.tree.read(path)
 
     @property
@@ -104,7 +172,10 @@ class Loader:
     def parse_values(self, text: str, path: str) -> Documents:
         """As `parse`, for a text that must be YAML: where it is none, that is a problem of the repository."""
         documents = self.parse(text, path)
-        self._within.update((problem, None) for problem in documents.problems if problem.rule == "invalid-yaml")
+        problems = [problem for problem in documents.problems if problem.rule == "invalid-yaml"]
+        self._within.update(dict.fromkeys(problems))
+        if self._reading is not None:
+            self._reading.within += problems
         return documents
 
     def parse(self, text: str | bytes, path: str) -> Documents:
@@ -120,7 +191,11 @@ class Loader:
         return self._same_beside(path) is not None
 
     def _read(self, path: str) -> bytes:
-        return (self._same_beside(path) or self).tree.read(path)
+        there = self._same_beside(path)
+        if there is None:
+            return self.tree.read(path)
+        known = there._texts.get(path)
+        return there.tree.read(path) if known is None else known
 
     def _same_beside(self, path: str) -> Loader | None:
         """The loader beside this one, if the file is the same there."""
@@ -152,6 +227,7 @@ class Loader:
         """The same documents for a tree with fewer files."""
         other = Loader(tree, whole=self.whole, beside=self._beside, budget=self.budget)
         other._loaded, other._within, other.taken, other.on_load = self._loaded, self._within, self.taken, self.on_load
+        other._kept = self._kept
         return other
 
     def after(self, tree: Tree, changed: Collection[str]) -> Loader:

@@ -127,5 +127,18 @@ def as_text(value: Any) -> str:
     return value if isinstance(value, str) else ""
 
 
+def is_same_node(one: Any, other: Any) -> bool:
+    """Do two values say the same, at the same places?"""
+    if one is other:
+        return True
+    if isinstance(one, MappingNode) and isinstance(other, MappingNode):
+        alike = list(one) == list(other) and (one.file, one.mark, one.marks) == (other.file, other.mark, other.marks)
+        return alike and all(is_same_node(value, other[key]) for key, value in one.items())
+    if isinstance(one, SequenceNode) and isinstance(other, SequenceNode):
+        alike = len(one) == len(other) and (one.file, one.mark, one.marks) == (other.file, other.mark, other.marks)
+        return alike and all(map(is_same_node, one, other))
+    return type(one) is type(other) and bool(one == other)
+
+
 EMPTY_MAPPING = MappingNode()
 EMPTY_SEQUENCE = SequenceNode()

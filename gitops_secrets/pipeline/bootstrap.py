@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 from gitops_secrets.config import Bootstrap
 from gitops_secrets.kinds.catalogue import Catalogue, bundle_facts, release_facts
@@ -14,7 +15,15 @@ from gitops_secrets.model.facts import KindNeed, ObjectNeed, Provision, Release,
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import EMPTY_MAPPING, MappingNode, as_mapping, as_text
 from gitops_secrets.model.scopes import built_in_group
-from gitops_secrets.rendering.bootstrap import BootstrapManifest, Scripts, bootstrap_objects, bootstrap_releases, bootstrap_remotes
+from gitops_secrets.rendering.bootstrap import (
+    BootstrapManifest,
+    Scripts,
+    bootstrap_directories,
+    bootstrap_objects,
+    bootstrap_releases,
+    bootstrap_remotes,
+    read_scripts,
+)
 from gitops_secrets.rendering.flux import build_directory
 from gitops_secrets.rendering.helmfile import DEFINITIONS_ONLY
 from gitops_secrets.rendering.inflation import inflated_release
@@ -23,10 +32,23 @@ from gitops_secrets.rendering.objects import to_resource
 from gitops_secrets.rendering.units import KUSTOMIZE_GROUP
 
 
-def bootstrap_provisions(
+class Bootstrapped(NamedTuple):
+    """What is there before the engine starts: what scripts apply, and everything that is brought, each with a note that says by what."""
+
+    manifests: tuple[BootstrapManifest, ...]
+    provisions: tuple[Provision, ...]
+
+
+def read_bootstrap(loader: Loader, settings: Bootstrap, table: KindTable, catalogue: Catalogue) -> Bootstrapped:
+    """What scripts, helmfiles, Terraform and machine configurations of a tree install, and what `settings` name."""
+    scripts = read_scripts(loader)
+    manifests = bootstrap_directories(loader, scripts, [(path.text, path.place) for path in settings.paths])
+    return Bootstrapped(manifests, tuple(_provisions(loader, scripts, manifests, settings, table, catalogue)))
+
+
+def _provisions(
     loader: Loader, scripts: Scripts, directories: Sequence[BootstrapManifest], settings: Bootstrap, table: KindTable, catalogue: Catalogue
-) -> tuple[Provision, ...]:
-    """Everything that is installed before the engine starts, each with a note that says by what."""
+) -> list[Provision]:
     found: list[Provision] = []
     for release in (*bootstrap_releases(loader, scripts, [path.text for path in settings.paths]), *_configured_releases(settings)):
         only_definitions = "only" in release.extra
@@ -56,7 +78,7 @@ def bootstrap_provisions(
         group, kind = _kind(named.text)
         source = ResourceId("", "Configuration", "", named.place.file)
         found.append(Provision(source, KindNeed(group, kind, "", table.plural(group, kind)), When.BEFORE, named.place, note=str(named.place)))
-    return tuple(found)
+    return found
 
 
 def _configured_releases(settings: Bootstrap) -> Iterable[Release]:

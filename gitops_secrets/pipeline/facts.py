@@ -22,7 +22,7 @@ from gitops_secrets.kinds.table import KindTable
 from gitops_secrets.kinds.webhooks import served_webhooks
 from gitops_secrets.model.facts import Effect, Facts, Healing, ObjectNeed, Opaque, Provision, Release, Resource, When
 from gitops_secrets.model.ids import ResourceId
-from gitops_secrets.model.nodes import as_mapping, as_sequence, as_text
+from gitops_secrets.model.nodes import as_mapping, as_sequence, as_text, is_same_node
 from gitops_secrets.model.results import Cluster, Unit
 from gitops_secrets.pipeline.given import FLUX_MANIFESTS, used_namespaces
 from gitops_secrets.rendering.units import is_source
@@ -55,24 +55,45 @@ def _names_of(bundle: Chart) -> tuple[str, ...]:
 
 
 class KnownFacts:
-    """The facts of resources, each worked out once, also where several clusters or another state of the repository share it."""
+    """The facts of resources and releases, each worked out once, also where several clusters or another state of the repository share it."""
 
-    def __init__(self, table: KindTable, beside: KnownFacts | None = None) -> None:
+    def __init__(self, table: KindTable, catalogue: Catalogue, beside: KnownFacts | None = None) -> None:
         self.table = table
-        self._known: dict[int, tuple[Resource, Facts]] = {} if beside is None else beside._known
+        self.catalogue = catalogue
+        self._beside = beside
+        # Kept with its facts, a resource keeps its id.
+        self._of_resources: dict[int, tuple[Resource, Facts]] = {}
+        self._of_releases: dict[ResourceId, list[tuple[Release, Facts]]] = {}
 
     def of(self, resource: Resource) -> Facts:
         """What a resource requires and provides: see `facts_of`."""
-        # Kept with its facts, a resource keeps its id.
-        known = self._known.get(id(resource))
+        known = self._of_resources.get(id(resource))
         if known is None:
-            known = self._known[id(resource)] = (resource, facts_of(resource, self.table))
+            known = None if self._beside is None else self._beside._of_resources.get(id(resource))
+            known = self._of_resources[id(resource)] = known or (resource, facts_of(resource, self.table))
         return known[1]
 
+    def of_release(self, release: Release) -> Facts:
+        """What installing a release requires and provides: see `release_facts`."""
+        known = self._known_release(release)
+        if known is None:
+            known = None if self._beside is None else self._beside._known_release(release)
+            known = known or (release, release_facts(release, self.catalogue, self.table))
+            self._of_releases.setdefault(release.resource, []).append(known)
+        return known[1]
 
-def cluster_facts(cluster: Cluster, known: KnownFacts, catalogue: Catalogue) -> Iterable[tuple[ResourceId, Facts]]:
+    def leave(self) -> None:
+        """Forgets the other state."""
+        self._beside = None
+
+    def _known_release(self, release: Release) -> tuple[Release, Facts] | None:
+        candidates = self._of_releases.get(release.resource, ())
+        return next((known for known in candidates if known[0] == release and is_same_node(known[0].values, release.values)), None)
+
+
+def cluster_facts(cluster: Cluster, known: KnownFacts) -> Iterable[tuple[ResourceId, Facts]]:
     """What each resource and release of a cluster requires and provides, with the unit that applies it."""
-    table = known.table
+    table, catalogue = known.table, known.catalogue
     unit_of = {applied.resource.id: applied.unit for applied in cluster.resources}
     served = {webhook.configuration.id: webhook for webhook in served_webhooks(applied.resource for applied in cluster.resources)}
     written = {group: id for id, webhook in served.items() for group in sorted(webhook.groups)}
@@ -114,7 +135,7 @@ def cluster_facts(cluster: Cluster, known: KnownFacts, catalogue: Catalogue) -> 
     used, retried = used_namespaces(cluster), _retried(cluster)
     for release in cluster.releases:
         unit = release.unit or unit_of.get(release.resource, release.resource)
-        facts = release_facts(release, catalogue, table)
+        facts = known.of_release(release)
         yield unit, _healing(facts) if release.resource in retried else facts
         yield unit, Facts(provisions=(*_bundled(release, table), *distributed_objects(release, used, catalogue)))
 

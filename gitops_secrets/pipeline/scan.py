@@ -23,16 +23,15 @@ from gitops_secrets.model.facts import Problem, Provision, When
 from gitops_secrets.model.limits import DEFAULT_LIMITS, Limits
 from gitops_secrets.model.results import Cluster, Destination
 from gitops_secrets.ordering.order import Plan, plan
-from gitops_secrets.pipeline.bootstrap import bootstrap_provisions
+from gitops_secrets.pipeline.bootstrap import read_bootstrap
 from gitops_secrets.pipeline.checkout import Checkout, open_checkout
 from gitops_secrets.pipeline.facts import KnownFacts, cluster_facts, known_remotes
 from gitops_secrets.pipeline.given import given_provisions
 from gitops_secrets.rendering.artifacts import folder_loader
-from gitops_secrets.rendering.bootstrap import bootstrap_directories, read_scripts
 from gitops_secrets.rendering.entry_points import find_clusters
 from gitops_secrets.rendering.renderings import Renderings
 from gitops_secrets.repository.ignore import FilteredTree, ignored, ignored_by_default, overfull
-from gitops_secrets.repository.tree import JoinedTree, MemoryTree, RevisionTree, Tree, UnreadableError, WorkingTree, base_commit, top_level
+from gitops_secrets.repository.tree import GitObjects, JoinedTree, MemoryTree, RevisionTree, Tree, UnreadableError, WorkingTree, base_commit, top_level
 from gitops_secrets.syntax.budget import Budget
 
 CONFIGURATION_FILE = ".gitops-secrets.yaml"
@@ -81,12 +80,19 @@ class Repository:
     urls: tuple[str, ...] = ()  # under which this repository is known
     is_whole: bool = True  # False: it reads folders beside its own files
     unread: Mapping[str, str] = field(default_factory=dict)  # files that could not be read so far, and why; grows while others are
+    objects: GitObjects | None = None  # that all states of it share
     around: Loader | None = None  # reads the scripts as well that sources leave out; None: `loader` reads everything
 
     @property
     def table(self) -> KindTable:
         """The kinds that are known, those of the configuration among them."""
         return self.facts.table
+
+    def leave(self) -> None:
+        """Forgets the state that it was read beside, which takes memory."""
+        for part in (self.loader, self.around, self.facts, self.renderings):
+            if part is not None:
+                part.leave()
 
     @property
     def taken(self) -> set[str]:
@@ -105,25 +111,32 @@ def open_repository(path: Path, *, revision: str | None = None, config: Path | N
 def repository_at(checkout: Checkout, *, config: Path | None = None, limits: Limits = DEFAULT_LIMITS) -> Repository:
     """The repository of a checkout. Raises `UsageError` for a configuration that is not there or not right."""
     repository = _read(checkout.tree, checkout.root, configuration_of(checkout.tree, config), limits)
-    return replace(repository, revision=checkout.revision, scope=checkout.scope, urls=checkout.urls, unread=checkout.tree.unread)
+    objects = checkout.tree.objects if isinstance(checkout.tree, RevisionTree) else GitObjects(checkout.root)
+    return replace(repository, revision=checkout.revision, scope=checkout.scope, urls=checkout.urls, unread=checkout.tree.unread, objects=objects)
 
 
 def at_revision(repository: Repository, revision: str, *, merge_base: bool = True) -> Repository:
-    """An earlier state of a repository: where `revision` and what is read parted, or `revision` itself.
+    """An earlier state of a repository: where `revision` and what is read parted, or `revision` itself; see `at_commit`.
 
-    It is read as the configuration of today says, but for clusters and checkouts that were not there yet: one yardstick for both. Raises `UsageError` for a
-    revision that is not there, and for a clone too shallow to tell where they parted.
+    Raises `UsageError` for a revision that is not there, and for a clone too shallow to tell where they parted.
+    """
+    return at_commit(repository, base_commit(repository.root, revision, repository.revision, merge_base=merge_base), beside=repository)
+
+
+def at_commit(repository: Repository, commit: str, *, beside: Repository | None = None) -> Repository:
+    """Another state of a repository, read beside one that has been analysed.
+
+    It is read as the configuration of today says, but for clusters and checkouts that were not there yet: one yardstick for both.
     """
     limits = repository.loader.limits
-    commit = base_commit(repository.root, revision, repository.revision, merge_base=merge_base)
-    found = RevisionTree(repository.root, commit, limits)
+    found = RevisionTree(repository.root, commit, limits, repository.objects)
     configuration = repository.configuration
     clusters = {name: setting for name, setting in configuration.clusters.items() if found.is_file(setting.path) or found.is_directory(setting.path)}
     sources = {name: source for name, source in configuration.sources.items() if _is_there(_checkout_folder(name, source), found, repository.root)}
     # Where all that is configured is new, nothing was there: to discover other clusters would compare different things.
     tree = found if clusters or not configuration.clusters else MemoryTree({})
-    earlier = _read(tree, repository.root, replace(configuration, clusters=clusters, sources=sources), limits, beside=repository)
-    return replace(earlier, revision=found.commit, scope=repository.scope, urls=repository.urls, unread=found.unread)
+    earlier = _read(tree, repository.root, replace(configuration, clusters=clusters, sources=sources), limits, beside)
+    return replace(earlier, revision=found.commit, scope=repository.scope, urls=repository.urls, unread=found.unread, objects=found.objects)
 
 
 def _is_there(folder: str | None, tree: Tree, root: Path) -> bool:
@@ -145,10 +158,10 @@ def repository_of(tree: Tree, configuration: Configuration | None = None, beside
     """A repository of files that are at hand already, without git."""
     configuration = configuration or load_configuration(None, CONFIGURATION_FILE)
     if beside is None:
-        facts = KnownFacts(table_with(configuration.kinds) if configuration.kinds else default_table())
+        facts = KnownFacts(table_with(configuration.kinds) if configuration.kinds else default_table(), default_catalogue())
         loader = Loader(tree, budget=Budget(limits))
     else:
-        facts = KnownFacts(beside.table, beside.facts)
+        facts = KnownFacts(beside.table, beside.catalogue, beside.facts)
         loader = Loader(tree, beside=beside.loader, budget=Budget(limits))
     renderings = Renderings(loader, None if beside is None else beside.renderings)
     return Repository(Path(), tree, loader, configuration, None, "", facts, renderings, default_catalogue())
@@ -183,17 +196,15 @@ def analyse(repository: Repository, *, cluster: str | None = None, progress: Pro
     settings = repository.configuration.bootstrap
     # Scripts are for people: `.sourceignore` often leaves them out of what Flux reads.
     around = loader if repository.around is None else _without(repository.around, checkouts.values())
-    scripts = read_scripts(around)
-    directories = bootstrap_directories(around, scripts, [(path.text, path.place) for path in settings.paths])
     # First, since it looks at texts, and the files that are parsed are not kept as text.
-    before = bootstrap_provisions(around, scripts, directories, settings, repository.table, repository.catalogue)
+    bootstrapped = around.kept("bootstrap", lambda: read_bootstrap(around, settings, repository.table, repository.catalogue))
     found = find_clusters(
         loader,
         scope_of,
         repository.urls,
         external_sources=[name for name, source in repository.configuration.sources.items() if source.external],
         # Flux builds whatever lies below a directory without a kustomization.
-        not_overlays=[f"{directory.path}/" if directory.synced else directory.path for directory in directories if directory.is_kustomization],
+        not_overlays=[f"{directory.path}/" if directory.synced else directory.path for directory in bootstrapped.manifests if directory.is_kustomization],
         checkouts={name: folder_loader(repository.loader, folder) for name, folder in checkouts.items()},
         settings=repository.configuration.clusters,
         provisions_of=lambda resource: facts_of(resource, repository.table).provisions,
@@ -209,7 +220,7 @@ def analyse(repository: Repository, *, cluster: str | None = None, progress: Pro
     analyses = []
     for number, entry in enumerate(clusters):
         report("ordering", number, len(clusters))
-        analyses.append(analyse_cluster(entry, repository, before))
+        analyses.append(analyse_cluster(entry, repository, bootstrapped.provisions))
     unread = {problem for entry in clusters for problem in entry.problems if problem.rule in _UNREAD}
     problems = unread.union(repository.loader.problems, (unreadable(path, why) for path, why in repository.unread.items()))
     ordered = tuple(sorted(problems, key=lambda problem: (problem.place, problem.message, problem.subject)))
@@ -294,5 +305,5 @@ def analyse_cluster(cluster: Cluster, repository: Repository, before: Sequence[P
         *network_definitions(cluster.releases, repository.catalogue, table),
         *before,
     ]
-    graph = build(cluster, [*cluster_facts(cluster, repository.facts, repository.catalogue), *remote], there)
+    graph = build(cluster, [*cluster_facts(cluster, repository.facts), *remote], there)
     return ClusterAnalysis(graph, plan(graph, table), tuple(before))

@@ -32,7 +32,6 @@ from gitops_secrets.rendering.helmfile import DEFINITIONS_ONLY, is_helmfile_path
 from gitops_secrets.rendering.objects import placed
 from gitops_secrets.rendering.templated import UNKNOWN, known, neutralised, read_templated
 from gitops_secrets.rendering.terraform import Terraform, read_terraform
-from gitops_secrets.repository.tree import Tree
 
 KUSTOMIZATION_FILES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 _INTERPOLATED = re.compile(r"\$\{[^{}]*\}")
@@ -73,7 +72,7 @@ class Scripts(NamedTuple):
 
 def read_scripts(loader: Loader) -> Scripts:
     """The commands of all scripts of the tree, and its Terraform."""
-    return Scripts(tuple(_script_commands(loader.tree)), read_terraform(loader))
+    return Scripts(tuple(_script_commands(loader)), read_terraform(loader))
 
 
 def bootstrap_releases(loader: Loader, scripts: Scripts, paths: Iterable[str] = ()) -> tuple[Release, ...]:
@@ -129,10 +128,10 @@ def bootstrap_objects(loader: Loader, scripts: Scripts) -> tuple[BootstrapObject
             found += _created(loader, replace(command, place=local.place))
     for path in loader.tree.files:
         if path.endswith((".yaml", ".yml")) and loader.holds(path, b"create secret"):
-            for command in _commented(loader.text(path).decode(errors="replace"), path):
+            for command in _commented(loader.content_of(path), path):
                 found += _created(loader, command)
-        elif path.endswith(_PAGES) and b"kubectl" in (text := loader.text(path)):
-            for command in commands_in(text.decode(errors="replace"), path, {}):
+        elif path.endswith(_PAGES) and loader.holds(path, b"kubectl"):
+            for command in commands_in(loader.content_of(path), path, {}):
                 found += _created(loader, command)
     for path in loader.tree.files:
         if path.endswith((".yaml", ".yml")) and "talos" in path.lower() and loader.holds(path, b"inlineManifests"):
@@ -161,8 +160,8 @@ def bootstrap_remotes(loader: Loader, scripts: Scripts) -> tuple[tuple[str, Plac
             paths = [*options_of(command, ("-f", "--filename", "-k", "--kustomize")), *_named_elsewhere(loader, command)]
             found += [(path, command.place) for path in paths if "://" in path or path.startswith("github.com/")]
     for path in loader.tree.files:
-        if "talos" in path.lower() and path.endswith((".yaml", ".yml", ".tf", *_TEMPLATES)) and b"extraManifests:" in (text := loader.text(path)):
-            found += _extra_manifests(text.decode(errors="replace"), path)
+        if "talos" in path.lower() and path.endswith((".yaml", ".yml", ".tf", *_TEMPLATES)) and loader.holds(path, b"extraManifests:"):
+            found += _extra_manifests(loader.content_of(path), path)
     return tuple(found)
 
 
@@ -186,8 +185,8 @@ def _commented(text: str, path: str) -> Iterator[Command]:
     return commands_in("\n".join(comments), path, {})
 
 
-def _script_commands(tree: Tree) -> Iterator[Command]:
-    texts = {path: script_text(tree, path) for path in tree.files if is_script_path(path)}
+def _script_commands(loader: Loader) -> Iterator[Command]:
+    texts = {path: script_text(loader, path) for path in loader.tree.files if is_script_path(path)}
     # Task files of sub-directories see what those above them set.
     everywhere = {name: value for path in sorted(texts, key=lambda path: -path.count("/")) for name, value in variables_in(texts[path]).items()}
     for path, text in texts.items():
@@ -235,7 +234,7 @@ def _named_elsewhere(loader: Loader, command: Command) -> list[str]:
     # `sops exec-file FILE 'kubectl apply -f {}'` puts the file there.
     if not {UNKNOWN, "{}"}.intersection((*given, *piped)):
         return []
-    return manifests_named_in(script_text(loader.tree, command.place.file))
+    return manifests_named_in(script_text(loader, command.place.file))
 
 
 def _synced(loader: Loader, command: Command) -> Iterator[BootstrapManifest]:
@@ -311,7 +310,7 @@ def _listed(loader: Loader, command: Command) -> list[str]:
     """What the script of a command goes through: directories that are called as their namespaces are."""
     tree = loader.tree
     found = []
-    for path in listed_directories_in(script_text(tree, command.place.file)):
+    for path in listed_directories_in(script_text(loader, command.place.file)):
         directory = resolve(tree, path, command.place.file)
         if directory is not None:
             found += [name for name in tree.children(directory) if tree.is_directory(f"{directory}/{name}")]

@@ -11,9 +11,10 @@ import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from gitops_secrets.manifests.load import Loader
 from gitops_secrets.model.nodes import Place
 from gitops_secrets.rendering.templated import UNKNOWN
-from gitops_secrets.repository.tree import Tree, content_of, join
+from gitops_secrets.repository.tree import Tree, join
 
 _NAMES = frozenset({"makefile", "gnumakefile", "justfile", ".justfile", "mise.toml", ".mise.toml", "taskfile.yaml", "taskfile.yml", "taskfile.dist.yaml"})
 _SUFFIXES = (".sh", ".bash", ".just", ".mk")
@@ -45,9 +46,9 @@ MAX_SCRIPT = 1 << 17
 MAX_LINE = 2048
 
 
-def script_text(tree: Tree, path: str) -> str:
+def script_text(loader: Loader, path: str) -> str:
     """The text of a script, as far as it is looked at; its lines stay where they are."""
-    return "\n".join(line[:MAX_LINE] for line in content_of(tree, path)[:MAX_SCRIPT].split("\n"))
+    return "\n".join(line[:MAX_LINE] for line in loader.content_of(path)[:MAX_SCRIPT].split("\n"))
 
 
 def is_script_path(path: str) -> bool:

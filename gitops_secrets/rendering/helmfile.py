@@ -15,7 +15,7 @@ from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import EMPTY_MAPPING, MappingNode, Place, as_mapping, as_sequence, as_text
 from gitops_secrets.rendering.commands import resolve
 from gitops_secrets.rendering.templated import UNKNOWN, known, read_templated, with_release
-from gitops_secrets.repository.tree import content_of, join
+from gitops_secrets.repository.tree import join
 
 MAX_INCLUDES = 20
 DEFINITIONS_ONLY = "CustomResourceDefinition"
@@ -108,7 +108,7 @@ class _Reader:
         directory = posixpath.dirname(path)
         own = tuple(as_mapping(document) for document in read_templated(self.loader, path))
         documents: list[MappingNode] = []
-        texts = [content_of(self.tree, path)]
+        texts = [self.loader.content_of(path)]
         for base in [base for document in own for base in as_sequence(document.get("bases"))]:
             target = join(directory, known(base)) if known(base) else None
             if target is not None and self.tree.is_file(target) and target not in above and len(above) < MAX_INCLUDES:
@@ -246,7 +246,7 @@ class _Reader:
             template = join(state.directory, reference) if reference.endswith(".gotmpl") else None
             if template is None or not self.tree.is_file(template):
                 continue
-            text = content_of(self.tree, template)
+            text = self.loader.content_of(template)
             for path in _paths_in(text, name, namespace, labels):
                 yield from self.objects(path, (state.directory, posixpath.dirname(template)))
 

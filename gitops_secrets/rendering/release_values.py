@@ -14,7 +14,7 @@ from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import EMPTY_MAPPING, MappingNode, Place, as_mapping, as_sequence, as_text
 from gitops_secrets.rendering.helmfile import merge
 from gitops_secrets.rendering.objects import placed
-from gitops_secrets.repository.tree import content_of, join
+from gitops_secrets.repository.tree import join
 from gitops_secrets.syntax.yaml import parse_scalar
 
 _DEFAULT_KEY = "values.yaml"
@@ -92,7 +92,7 @@ def _block_indent(place: Place, loader: Loader) -> str | None:
     """What stands before the lines of the literal block (`key: |`) at `place`; None for other styles."""
     if not loader.tree.is_file(place.file):
         return None
-    lines = content_of(loader.tree, place.file).splitlines()[place.line - 1 :]
+    lines = loader.content_of(place.file).splitlines()[place.line - 1 :]
     if not lines or not _BLOCK.search(lines[0]):
         return None
     first = next((line for line in lines[1:] if line.strip()), "")

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from gitops_secrets.manifests.load import Loader
 from gitops_secrets.model.facts import Problem, Resource
+from gitops_secrets.model.ids import ResourceId
+from gitops_secrets.model.nodes import Place, is_same_node
 from gitops_secrets.rendering.kustomize import Build
 from gitops_secrets.repository.tree import Tree
 from gitops_secrets.syntax.budget import Spent
@@ -34,14 +36,14 @@ class Rendering:
 class Renderings:
     """The renderings of the tree of `loader`; those of `beside`, of the state that is beside it for the loader too, stand for what is the same there.
 
-    Units are told apart by their manifest as a node, which both states share where they share the file.
+    Units are told apart by who they are and where they are written.
     """
 
     def __init__(self, loader: Loader, beside: Renderings | None = None, part: Hashable = None) -> None:
         self._loader = loader
         self._beside = beside
         self._part = part
-        self._known: dict[tuple[Hashable, str, int], Rendering] = {}
+        self._known: dict[tuple[Hashable, str, ResourceId, Place], Rendering] = {}
         self._same: dict[str, bool] = {}  # directories: do they have the same files beside?
 
     def part(self, part: Hashable) -> Renderings:
@@ -53,15 +55,22 @@ class Renderings:
     def remember(self, path: str, rendering: Rendering) -> None:
         """Keeps what a unit that builds `path` came to. What went wrong may go better in another state, whatever it read."""
         if not (rendering.build.problems or rendering.build.opaque or rendering.build.failed):
-            self._known[self._part, path, id(rendering.unit.data)] = rendering
+            unit = rendering.unit
+            self._known[self._part, path, unit.id, unit.place] = rendering
 
     def recall(self, path: str, unit: Resource) -> Rendering | None:
         """What the same unit came to in the other state, if all that its build read is the same here."""
         there = self._beside
         if there is None:
             return None
-        known = there._known.get((self._part, path, id(unit.data)))
-        return known if known is not None and known.unit.id == unit.id and all(self._is_same(there, each) for each in known.inputs) else None
+        known = there._known.get((self._part, path, unit.id, unit.place))
+        if known is None or not is_same_node(known.unit.data, unit.data):
+            return None
+        return known if all(self._is_same(there, each) for each in known.inputs) else None
+
+    def leave(self) -> None:
+        """Forgets the other state."""
+        self._beside = None
 
     def _is_same(self, there: Renderings, path: str) -> bool:
         if not path.endswith("/"):

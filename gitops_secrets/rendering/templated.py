@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 
 from gitops_secrets.manifests.load import Loader
-from gitops_secrets.repository.tree import content_of
 
 # Characters of the private use area, which YAML allows and nobody writes.
 UNKNOWN = "\ue000"
@@ -46,10 +45,11 @@ def neutralised(text: str) -> str:
 
 def read_templated(loader: Loader, path: str) -> tuple[object, ...]:
     """The documents of a file that may be a template; none where it can't be read as YAML. Secret values are cut, as ever."""
-    text = content_of(loader.tree, path)
-    if "{{" not in text and "{%" not in text and path.endswith((".yaml", ".yml")):
+    if not loader.tree.is_file(path):
+        return ()
+    if path.endswith((".yaml", ".yml")) and not loader.holds(path, b"{{") and not loader.holds(path, b"{%"):
         return loader.load(path).documents
-    return loader.parse(neutralised(text), path).documents
+    return loader.parse(neutralised(loader.content_of(path)), path).documents
 
 
 def known(value: object) -> str:

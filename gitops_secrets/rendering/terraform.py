@@ -81,7 +81,7 @@ def read_terraform(loader: Loader) -> Terraform:
     releases: list[Release] = []
     commands: list[LocalCommand] = []
     texts: list[tuple[str, Place]] = []
-    modules = {directory: _Module({path: script_text(loader.tree, path) for path in sorted(paths)}) for directory, paths in sorted(directories.items())}
+    modules = {directory: _Module({path: script_text(loader, path) for path in sorted(paths)}) for directory, paths in sorted(directories.items())}
     for directory, module in modules.items():
         for source, given in module.calls():
             called = modules.get(join(directory, source) or "")

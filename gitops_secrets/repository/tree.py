@@ -271,27 +271,50 @@ def _content_of(path: str, flags: int, limits: Limits) -> bytes:
 _CHUNK = 2**16
 
 
+class GitObjects:
+    """The objects of the git repository at `root`, read through one process of git for all who ask."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._git: git.Repo | None = None
+
+    def content(self, object_id: str, limits: Limits) -> bytes:
+        """The content of a blob. Raises `UnreadableError` for one that is not there, or too large."""
+        from git.exc import ODBError
+
+        if self._git is None:
+            self._git = _open(self.root)
+        try:
+            stream = self._git.odb.stream(bytes.fromhex(object_id))
+        except (ODBError, ValueError) as error:
+            raise UnreadableError("git does not have its content: the clone is not complete") from error
+        if stream.size > limits.file_size:
+            raise UnreadableError(f"too large; {limits.more('file_size')} bytes")
+        content: bytes = stream.read()
+        return content
+
+
 class RevisionTree(_Index):
     """A commit, read from git objects: no checkout, bare repositories too."""
 
-    def __init__(self, root: Path, revision: str, limits: Limits = DEFAULT_LIMITS) -> None:
+    def __init__(self, root: Path, revision: str, limits: Limits = DEFAULT_LIMITS, objects: GitObjects | None = None) -> None:
         if top_level(root) is None:
             raise UsageError(f"{root} is not in a git repository, so there is no revision {revision!r}\nleave out --rev to read the folder itself")
         self.root = root
         self.unread: dict[str, str] = {}
         self._limits = limits
         self.commit = resolve(root, revision)
-        self._git: git.Repo | None = None
-        self._objects: dict[str, str] = {}
+        self.objects = objects or GitObjects(root)
+        self._ids: dict[str, str] = {}
         links: dict[str, str] = {}
         for entry in _run(root, "ls-tree", "-r", "-z", "--full-tree", self.commit).split("\0"):
             if entry:
                 meta, _, path = entry.partition("\t")
                 mode, kind, object_id = meta.split(" ")
                 if kind == "blob":
-                    (links if mode == "120000" else self._objects)[path] = object_id
-        self._objects.update(self._linked(links))
-        super().__init__(self._objects)
+                    (links if mode == "120000" else self._ids)[path] = object_id
+        self._ids.update(self._linked(links))
+        super().__init__(self._ids)
 
     def _linked(self, links: Mapping[str, str]) -> dict[str, str]:
         """The files that links lead to, as on disk: within the tree, and through other links."""
@@ -302,42 +325,28 @@ class RevisionTree(_Index):
             while target in targets and target not in seen:
                 seen.add(target)
                 target = targets[target]
-            if target in self._objects:
-                found[path] = self._objects[target]
+            if target in self._ids:
+                found[path] = self._ids[target]
         return found
 
     def _target(self, object_id: str) -> str:
         try:
-            return os.fsdecode(self._content(object_id))
+            return os.fsdecode(self.objects.content(object_id, self._limits))
         except UnreadableError:
             return "/"
 
     def read(self, path: str) -> bytes:
         try:
-            return self._content(self.identity(path))
+            return self.objects.content(self.identity(path), self._limits)
         except UnreadableError as error:
             self.unread[path] = str(error)
             raise
 
     def identity(self, path: str) -> str:
-        object_id = self._objects.get(path)
+        object_id = self._ids.get(path)
         if object_id is None:
             raise FileNotFoundError(path)
         return object_id
-
-    def _content(self, object_id: str) -> bytes:
-        from git.exc import ODBError
-
-        if self._git is None:
-            self._git = _open(self.root)
-        try:
-            stream = self._git.odb.stream(bytes.fromhex(object_id))
-        except (ODBError, ValueError) as error:
-            raise UnreadableError("git does not have its content: the clone is not complete") from error
-        if stream.size > self._limits.file_size:
-            raise UnreadableError(f"too large; {self._limits.more('file_size')} bytes")
-        content: bytes = stream.read()
-        return content
 
 
 def content_of(tree: Tree, path: str) -> str:
@@ -436,6 +445,28 @@ def base_commit(root: Path, revision: str, head: str | None = None, *, merge_bas
         if _is_shallow(root):
             raise UsageError(_too_shallow(root, revision, tip)) from error
         raise UsageError(f"{head or 'HEAD'} and {revision} have no commit in common\nto compare them all the same, add --no-merge-base") from error
+
+
+class Commit(NamedTuple):
+    """A commit, the first of its parents, and the first line of what it says."""
+
+    id: str
+    parent: str
+    subject: str
+
+
+def commits_since(root: Path, base: str, head: str) -> tuple[Commit, ...]:
+    """The commits after `base` up to `head`, along first parents, as the branch saw them; the oldest first. Raises `UsageError` where the clone ends."""
+    order = ("--first-parent", "--reverse", "--format=%H%n%P%n%s")
+    listing = _run(root, "-c", "log.showSignature=false", "log", "-z", *order, f"{base}..{head}", "--")
+    commits = []
+    for entry in filter(None, listing.split("\0")):
+        commit, parents, subject = entry.split("\n", 2)
+        if not parents:
+            fetch = f"this clone is shallow; fetch more: git fetch --deepen={_FIRST_DEPTH} origin\n{_IN_CI}" if _is_shallow(root) else "it begins a history"
+            raise UsageError(f"commit {commit[:12]} has no parent to compare it with\n{fetch}")
+        commits.append(Commit(commit, parents.split(" ")[0], subject))
+    return tuple(commits)
 
 
 def renames(root: Path, base: str, head: str | None = None) -> dict[str, str]:
