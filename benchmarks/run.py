@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 
@@ -147,15 +147,11 @@ def change(file: Path, old: str, new: str) -> Callable[[], None]:
 
 def history(repository: Path, commits: int) -> str:
     """What `diff` takes for a commit, over the last ones of a real repository, against a cold scan of it."""
-    git = ("git", "-C", str(repository), "rev-list", "--first-parent", f"--max-count={commits}", "HEAD")
-    found = subprocess.run(git, check=True, capture_output=True, text=True).stdout.split()
-    diffs = []
-    for each in found:
-        command = (*TOOL, "diff", f"{each}~1", each, "--no-progress")
-        diffs.append(measure(("env", "-C", str(repository), *command)))
+    whole = measure(("env", "-C", str(repository), *TOOL, "diff", f"HEAD~{commits}", "HEAD", "--each", "--no-progress"))
     scans = [measure((*SCAN, COLD, str(repository))) for _ in range(3)]
-    ratio = median(run.cpu for run in diffs) / median(run.cpu for run in scans)
-    return line(f"diff over the last {len(found)} commits of {repository.resolve().name}, for each", "cold scan of it", ratio, 0.2, diffs, scans)
+    each = replace(whole, cpu=whole.cpu / commits, wall=whole.wall / commits)
+    ratio = each.cpu / median(run.cpu for run in scans)
+    return line(f"diff over the last {commits} commits of {repository.resolve().name}, for each", "cold scan of it", ratio, 0.2, [each], scans)
 
 
 def comparisons(directory: Path, applications: int, manifests: int, repository: Path | None) -> list[Comparison]:
@@ -198,7 +194,7 @@ def main() -> None:
     parser.add_argument("--applications", type=int, default=1000, metavar="N", help="Kustomizations of the generated repository (default %(default)s)")
     parser.add_argument("--manifests", type=int, default=8, metavar="M", help="manifests in each of them (default %(default)s)")
     parser.add_argument("--repository", type=Path, metavar="PATH", help="a checkout to scan as well")
-    parser.add_argument("--commits", type=int, default=20, metavar="N", help="the last commits of that checkout to diff (default %(default)s)")
+    parser.add_argument("--commits", type=int, default=200, metavar="N", help="the last commits of that checkout to diff (default %(default)s)")
     parser.add_argument("--repeat", type=int, default=3, help="runs of each command (default %(default)s)")
     parser.add_argument("--small", action="store_true", help="leave out the repository of 100,000 manifests, which takes minutes")
     parser.add_argument("--write", action="store_true", help="keep the table in benchmarks/results/<version>.md")

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from gitops_secrets.graph.graph import Graph
 from gitops_secrets.model.facts import Problem
 from gitops_secrets.ordering.difference import PlanDifference, plan_difference
 from gitops_secrets.ordering.order import Plan
-from gitops_secrets.pipeline.scan import Analysis, Repository
-from gitops_secrets.repository.tree import Tree
+from gitops_secrets.pipeline.scan import Analysis, Progress, Repository, analyse_base, at_commit
+from gitops_secrets.repository.tree import Commit, Tree
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,24 @@ def diff(base: Repository, before: Analysis, repository: Repository, after: Anal
     found = (plan_difference(old, new, repository.table, changed) for old, new in _paired(_plans(before), _plans(after)))
     clusters = sorted((each for each in found if not each.is_empty), key=lambda each: (each.graph.cluster.name, each.graph.cluster.entry_point))
     return RepositoryDifference(tuple(clusters), before.revision, after.revision, before.problems, after.problems)
+
+
+def diff_each(
+    repository: Repository, commits: Sequence[Commit], *, cluster: str | None = None, progress: Progress | None = None
+) -> Iterator[tuple[Commit, RepositoryDifference]]:
+    """What each of several commits does that follow one another, the oldest first. All are read as the configuration of `repository` says."""
+    base: Repository | None = None
+    for number, commit in enumerate(commits):
+        if progress is not None:
+            progress("commits", number, len(commits))
+        if base is None:
+            base = at_commit(repository, commit.parent)
+            before = analyse_base(base, cluster=cluster)
+        state = at_commit(repository, commit.id, beside=base)
+        after = analyse_base(state, cluster=cluster)
+        yield commit, diff(base, before, state, after)
+        state.leave()
+        base, before = state, after
 
 
 def _plans(analysis: Analysis) -> list[Plan]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from typing import Final
 
@@ -24,11 +25,16 @@ def diff_document(
     after: Iterable[Problem],
     *,
     full: bool = False,
+    is_line: bool = False,
 ) -> str:
-    """The clusters that something happens to. `full` has every field of changed objects, else those that are references, names or keys."""
+    """The clusters that something happens to. `full` has every field of changed objects, else those that are references, names or keys.
+
+    With `is_line` all of it in one line, as of several documents.
+    """
     clusters = [_cluster(change, full) for change in changes]
-    document = {"schema": DIFF_SCHEMA, "base": base, "revision": revision, "clusters": clusters}
-    return json_text({**document, "problems": {"base": problems_json(before), "head": problems_json(after)}})
+    document: Json = {"schema": DIFF_SCHEMA, "base": base, "revision": revision, "clusters": clusters}
+    document["problems"] = {"base": problems_json(before), "head": problems_json(after)}
+    return f"{json.dumps(document)}\n" if is_line else json_text(document)
 
 
 def _cluster(change: PlanDifference, full: bool) -> Json:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator, Sequence
 from typing import Final
 
@@ -21,6 +22,11 @@ def diff_text(changes: Sequence[PlanDifference], base: str | None, style: Style,
     if not blocks:
         blocks = [f"nothing changes in any cluster{f' since {base[:12]}' if base else ''}"]
     return "\n\n".join(blocks) + "\n"
+
+
+def commit_text(commit: str, subject: str, text: str, style: Style) -> str:
+    """What one commit of several does, under its name; `text` as `diff_text` makes it."""
+    return f"{style.paint(f'commit {commit[:12]}', YELLOW)}  {visible(subject)}\n\n{textwrap.indent(text, '  ')}\n"
 
 
 def _cluster(change: PlanDifference, style: Style, full: bool) -> Iterator[str]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +100,67 @@ def test_a_comment_on_a_pull_request_tells_what_is_wrong_and_what_changes(checko
 
     assert shown.startswith("<!-- gitops-secrets check -->\n")
     assert "`Secret/weather/weather-api-secrets`: key token is new; key apiKey is gone" in shown
+
+
+def history(checkout: Path, *messages: str) -> list[str]:
+    """A commit for each message, with another image each; from that which they come after."""
+    commits = [git(checkout, "rev-parse", "HEAD")]
+    file = checkout / "apps" / "deployment.yaml"
+    for number, message in enumerate(messages):
+        file.write_text(re.sub(r"weather:\d+", f"weather:{number + 2}", file.read_text()))
+        commits.append(commit(checkout, message))
+    return commits
+
+
+def test_each_commit_is_told_of_by_itself_as_if_it_were_the_only_one(checkout: Path, run: Run) -> None:
+    commits = history(checkout, "One", "Another")
+    rename_key(checkout)
+    commits.append(commit(checkout))
+    lines = [json.loads(line) for line in run("diff", "main", "--each", "--format", "json").stdout.splitlines()]
+
+    assert len(lines) == 3
+    assert lines == [json.loads(run("diff", *pair, "--no-merge-base", "--format", "json").stdout) for pair in pairwise(commits)]
+
+
+def test_commits_are_shown_the_oldest_first_under_what_they_say(checkout: Path, run: Run) -> None:
+    history(checkout, "One \x1b[31mred", "Another")
+    shown = [line for line in run("diff", "main", "--each").stdout.splitlines() if line.startswith("commit ")]
+
+    assert [line.split("  ", 1)[1] for line in shown] == ["One \\x1b[31mred", "Another"]
+
+
+def test_what_was_merged_counts_as_one_commit(checkout: Path, run: Run) -> None:
+    history(checkout, "One", "Another")
+    git(checkout, "checkout", "--quiet", "main")
+    git(checkout, "merge", "--quiet", "--no-ff", "--message", "Merged", "change")
+    lines = run("diff", "HEAD~1", "--each", "--format", "json").stdout.splitlines()
+
+    assert [json.loads(line)["revision"] for line in lines] == [git(checkout, "rev-parse", "HEAD")]
+
+
+def test_where_no_commit_is_there_is_none_to_show(checkout: Path, run: Run) -> None:
+    result = run("diff", "main", "main", "--each")
+
+    assert (result.exit_code, result.stdout) == (0, "no commit leads from main to main\n")
+
+
+def test_a_comment_is_on_one_change(checkout: Path, run: Run) -> None:
+    result = run("diff", "main", "--each", "--format", "markdown")
+
+    assert (result.exit_code, result.stdout) == (2, "")
+
+
+def test_a_shallow_clone_says_where_it_ends(checkout: Path, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    history(checkout, "One", "Another", "A third")
+    clone = tmp_path / "shallow"
+    git(checkout, "clone", "--quiet", "--depth", "2", "--branch", "change", f"file://{checkout}", str(clone))
+    git(clone, "fetch", "--quiet", "--depth=1", "origin", "main:refs/remotes/origin/main")
+    monkeypatch.chdir(clone)
+    result = run("diff", "origin/main", "--no-merge-base", "--each")
+
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "has no parent to compare it with" in result.stderr
+    assert "git fetch --deepen=" in result.stderr
 
 
 CANARY = Path(__file__).parents[1] / "repositories" / "secrets-canary"
