@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -56,12 +57,12 @@ def _each(base: str, format_: str, merge_base: bool, full: bool, call: Call) -> 
     from pathlib import Path
 
     from gitops_secrets.pipeline.diff import diff_each
-    from gitops_secrets.pipeline.scan import open_repository
     from gitops_secrets.report.diff_text import commit_text
     from gitops_secrets.repository.tree import base_commit, commits_since, resolve
 
-    repository = open_repository(Path(), revision=call.revision, config=call.config, limits=call.limits)
-    head = resolve(repository.root, call.revision or "HEAD")
+    repository, _ = open_and_analyse(Path(), call)
+    gc.enable()  # one analysis can do without it, hundreds can't: they leave a MiB each
+    head = repository.revision or resolve(repository.root, "HEAD")
     commits = commits_since(repository.root, base_commit(repository.root, base, head, merge_base=merge_base), head)
     if not commits and format_ == "text":
         yield f"no commit leads from {base} to {call.revision}\n"

@@ -38,18 +38,18 @@ def diff(base: Repository, before: Analysis, repository: Repository, after: Anal
 def diff_each(
     repository: Repository, commits: Sequence[Commit], *, cluster: str | None = None, progress: Progress | None = None
 ) -> Iterator[tuple[Commit, RepositoryDifference]]:
-    """What each of several commits does that follow one another, the oldest first. All are read as the configuration of `repository` says."""
-    base: Repository | None = None
+    """What each of several commits does that follow one another, the oldest first. `repository`, which is analysed, says how all of them are read."""
+    if not commits:
+        return
+    base = at_commit(repository, commits[0].parent, beside=repository)
+    before = analyse_base(base, cluster=cluster)
     for number, commit in enumerate(commits):
         if progress is not None:
             progress("commits", number, len(commits))
-        if base is None:
-            base = at_commit(repository, commit.parent)
-            before = analyse_base(base, cluster=cluster)
+        base.leave()
         state = at_commit(repository, commit.id, beside=base)
         after = analyse_base(state, cluster=cluster)
         yield commit, diff(base, before, state, after)
-        state.leave()
         base, before = state, after
 
 

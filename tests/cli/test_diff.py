@@ -138,6 +138,14 @@ def test_what_was_merged_counts_as_one_commit(checkout: Path, run: Run) -> None:
     assert [json.loads(line)["revision"] for line in lines] == [git(checkout, "rev-parse", "HEAD")]
 
 
+def test_a_cluster_that_is_not_there_is_wrong_usage_for_each_commit_too(checkout: Path, run: Run) -> None:
+    history(checkout, "One")
+    result = run("diff", "main", "--each", "--cluster", "nowhere")
+
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "there is no cluster 'nowhere'" in result.stderr
+
+
 def test_where_no_commit_is_there_is_none_to_show(checkout: Path, run: Run) -> None:
     result = run("diff", "main", "main", "--each")
 
