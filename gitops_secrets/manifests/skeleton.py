@@ -60,12 +60,17 @@ def _idle_values(manifest: MappingNode) -> Iterator[_Found]:
         for container in (as_mapping(each) for field in ("initContainers", "containers") for each in as_sequence(pod.get(field))):
             if "image" in container:
                 yield container, "image", _IMAGE
-            for amounts in map(as_mapping, as_mapping(container.get("resources")).values()):
-                yield from ((amounts, key, _QUANTITY) for key in ("cpu", "memory") if key in amounts)
+            yield from _amounts(container.get("resources"))
+
+
+def _amounts(resources: Any) -> Iterator[_Found]:
+    """Shares of CPU and memory that a container asks for, or may have at most."""
+    for amounts in map(as_mapping, as_mapping(resources).values()):
+        yield from ((amounts, key, _QUANTITY) for key in ("cpu", "memory") if key in amounts)
 
 
 def _idle_in_values(values: Any) -> Iterator[_Found]:
-    """The tags below `image` in the values of a chart; not those for all of it, which say what version it installs."""
+    """The tags below `image` and what is below `resources` in the values of a chart; not those for all of it, which say what version it installs."""
     if isinstance(values, SequenceNode):
         for value in values:
             yield from _idle_in_values(value)
@@ -73,5 +78,7 @@ def _idle_in_values(values: Any) -> Iterator[_Found]:
         for key, value in values.items():
             if key == "image" and isinstance(value, MappingNode):
                 yield from ((value, field, pattern) for field, pattern in (("tag", _TAG), ("digest", _DIGEST)) if field in value)
+            elif key == "resources":
+                yield from _amounts(value)
             elif key != "global":
                 yield from _idle_in_values(value)

@@ -89,6 +89,12 @@ def test_the_tag_of_an_image_in_values_is_left_out_and_that_of_a_whole_chart_is_
     assert skeleton(RELEASE.encode()).decode() == RELEASE.replace(f"1.27.1@sha256:{'0' * 64}", "")
 
 
+def test_what_the_pods_of_a_chart_may_take_is_left_out() -> None:
+    text = "kind: HelmRelease\nspec:\n  values:\n    cpu: 1\n    web:\n      resources:\n        limits:\n          memory: 1Gi\n          cpu: {a: b}\n"
+
+    assert skeleton(text.encode()).decode() == text.replace("1Gi", "")
+
+
 def test_where_a_value_comes_from_at_the_provider_is_left_out_and_what_is_made_of_it_is_not() -> None:
     left = skeleton(EXTERNAL_SECRET.encode()).decode()
 
