@@ -56,21 +56,23 @@ def verify(
     from gitops_secrets.pipeline.verify import verify as look
 
     with acting(path, source, kubeconfig, context_name, call) as scene:
-        end = _watched(scene, timeout, call) if watch else None
-        verification = look(scene.cluster.plan, scene.repository.table, scene.plane, scene.wanted, read_secrets=not no_read_secrets)
+        end, verification = _watched(scene, timeout, not no_read_secrets, call) if watch else (NOT_WELL, None)
+        if verification is None:
+            verification = look(scene.cluster.plan, scene.repository.table, scene.plane, scene.wanted, read_secrets=not no_read_secrets)
     write(verification_report(format_, verification, call), call)
-    context.exit(0 if verification.is_well else end or NOT_WELL)
+    context.exit(0 if verification.is_well else end)
 
 
-def _watched(scene: Scene, timeout: float, call: Call) -> int:
-    """Waits; the exit status of a wait that was not long enough, else 0."""
+def _watched(scene: Scene, timeout: float, read_secrets: bool, call: Call) -> tuple[int, Verification | None]:
+    """Waits; the exit status if it is not well after that, and how it is unless somebody has ended the wait."""
     from gitops_secrets.cli.run_progress import interruptible, progress_of
     from gitops_secrets.cluster.runner import End, Interrupt
     from gitops_secrets.pipeline.reconcile import Options, watch
 
     with interruptible(Interrupt()) as interrupt, progress_of(call) as report:
-        end = watch(scene.repository, scene.cluster, scene.plane, scene.wanted, Options(timeout=timeout), interrupt, report)
-    return {End.TIMEOUT: TIME_LIMIT, End.INTERRUPTED: INTERRUPTED}.get(end, 0)
+        options = Options(timeout=timeout, read_secrets=read_secrets)
+        end, verification = watch(scene.repository, scene.cluster, scene.plane, scene.wanted, options, interrupt, report)
+    return {End.TIMEOUT: TIME_LIMIT, End.INTERRUPTED: INTERRUPTED}.get(end, NOT_WELL), verification
 
 
 class Scene(NamedTuple):

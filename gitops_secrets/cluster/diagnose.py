@@ -19,7 +19,7 @@ from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.verdicts import Cause, Verdict
 from gitops_secrets.ordering.order import Plan
 
-_CHECKING: Final = re.compile(r"Running health checks")
+_CHECKING: Final = re.compile(r"Running health checks(?: for revision (?P<revision>\S+))?(?: with a timeout of (?P<timeout>\S+))?")
 # kustomize-controller's default for --concurrent.
 _WORKERS: Final = 4
 _NO_MATCH: Final = re.compile(r'no matches for kind "(?P<kind>[^"]+)" in version "(?P<version>[^"]+)"')
@@ -271,7 +271,20 @@ class Diagnosis:
             return self._unseen(root, live)
         if root.kind == "Kustomization" and not self._was_tried(root):
             return self._queued(root)
-        return None
+        return self._stuck(live)
+
+    def _stuck(self, live: Live) -> Words | None:
+        """A unit that waits for what its own status does not name."""
+        reconciling = condition(live, "Reconciling")
+        checking = _CHECKING.search(reconciling.message) if reconciling is not None and reconciling.status == "True" else None
+        if checking is None or checking["revision"] is None:
+            return None
+        branch, _, commit = checking["revision"].rpartition(":")
+        return Words(
+            f"it waits for its health checks at revision {branch}:{commit[:12]}",
+            f"it takes up no newer revision before they have passed or its timeout of {checking['timeout'] or '5m'} is over, also one that repairs them",
+            "look at what its wait or healthChecks name; a shorter timeout ends such a wait sooner",
+        )
 
     def _absent(self, root: ResourceId) -> Words:
         unit = self.graph.unit_of.get(root)

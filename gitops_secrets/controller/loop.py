@@ -274,7 +274,7 @@ class Controller:
             return
         now = time.monotonic()
         self._metrics.verified(now - started)
-        settling = run.standing.end is End.READY and is_settling(verification)
+        settling = run.standing.end is End.READY and is_settling(verification, followed.plan.graph)
         if not run.attention.looked(started, now, is_well=verification.is_well, is_settling=settling):
             return
         self._failures = 0

@@ -5,10 +5,11 @@ from __future__ import annotations
 import secrets
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import Enum
+from functools import partial
 from typing import Any, Final
 
 from gitops_secrets.cluster.apply import as_applied
@@ -136,19 +137,25 @@ def reconcile(repository: Repository, job: Job, plane: ControlPlane, wanted: Wan
     confidential = read_again(repository, job.plan.graph, job.manifests) if job.engine is Engine.DIRECT else {}
     runner = Runner(plane, machine, {**job.manifests, **confidential}, interrupt, confidential.keys())
     runner.follow()
-    end = runner.run(options.timeout, counter)
-    verification = None
-    until = min(runner.after + _SETTLING, options.timeout)
-    while end is not End.INTERRUPTED:
-        verification = verify(job.plan, repository.table, plane, wanted, read_secrets=options.read_secrets)
-        # A unit that was asked while its engine was at it already is looked at a second time, and is in the middle of that for a moment.
-        if end is not End.READY or not is_settling(verification) or runner.after > until:
-            break
-        time.sleep(_PAUSE)
-        end = runner.run(options.timeout, counter)
+    about = None if options.only is None else frozenset(target.id for target in job.targets)
+    look = partial(verify, job.plan, repository.table, plane, wanted, read_secrets=options.read_secrets, about=about)
+    end, verification = _run_and_verified(runner, options.timeout, counter, look, job.plan.graph)
     applied, requested, refreshed, synced = (counter.done[nudge] for nudge in (Nudge.APPLY, Nudge.REQUEST, Nudge.REFRESH, Nudge.SYNC))
     summary = RunSummary(end.value, job.engine.value, runner.after, applied, requested, refreshed, tuple(counter.withheld), synced)
-    return Outcome(end, summary, None if end is End.INTERRUPTED else verification)
+    return Outcome(end, summary, verification)
+
+
+def _run_and_verified(runner: Runner, timeout: float, report: Report, look: Callable[[], Verification], graph: Graph) -> tuple[End, Verification | None]:
+    """How a run ends, and how the cluster is then; no word of that where somebody has interrupted it."""
+    end = runner.run(timeout, report)
+    until = min(runner.after + _SETTLING, timeout)
+    while end is not End.INTERRUPTED:
+        verification = look()
+        if end is not End.READY or not is_settling(verification, graph) or runner.after > until:
+            return end, verification
+        time.sleep(_PAUSE)
+        end = runner.run(timeout, report)
+    return end, None
 
 
 def run_token(started: datetime) -> str:
@@ -156,18 +163,32 @@ def run_token(started: datetime) -> str:
     return f"{started.isoformat()}-{secrets.token_hex(3)}"
 
 
-def is_settling(verification: Verification) -> bool:
-    """Is all that is wrong that something is not ready at this moment?"""
-    words = {complaint.word for verdict in verification.verdicts for complaint in verdict.complaints}
-    return words == {"not-ready"}
+def is_settling(verification: Verification, graph: Graph) -> bool:
+    """Is all that is wrong of a kind that passes in a moment?
+
+    A unit that was asked while its engine was at it already is looked at a second time, and not ready in the middle of that. What a ClusterExternalSecret makes
+    is there some time after that says that it is ready.
+    """
+    unwell = [verdict for verdict in verification.verdicts if not verdict.is_well]
+    passing = ([complaint.word for complaint in verdict.complaints] == ["not-ready"] or _is_made_for_all(verdict.id, graph) for verdict in unwell)
+    return bool(unwell) and all(passing)
 
 
-def watch(repository: Repository, cluster: ClusterAnalysis, plane: ControlPlane, wanted: Wanted, options: Options, interrupt: Interrupt, report: Report) -> End:
+def _is_made_for_all(id: ResourceId, graph: Graph) -> bool:
+    """Does a ClusterExternalSecret make it, or an ExternalSecret of one?"""
+    is_child = id.kind == "ExternalSecret" and id not in graph.unit_of
+    return is_child or any(provision.resource.kind == "ClusterExternalSecret" for provision in graph.provisions.get(id, ()))
+
+
+def watch(
+    repository: Repository, cluster: ClusterAnalysis, plane: ControlPlane, wanted: Wanted, options: Options, interrupt: Interrupt, report: Report
+) -> tuple[End, Verification | None]:
     """Waits until all is ready, and changes nothing. Raises `ClusterError` where the cluster refuses."""
     targets = only_watched(targets_of(cluster.plan, repository.table))
     runner = Runner(plane, Reconciliation(targets, wanted, ""), {}, interrupt)
     runner.follow()
-    return runner.run(options.timeout, report)
+    look = partial(verify, cluster.plan, repository.table, plane, wanted, read_secrets=options.read_secrets)
+    return _run_and_verified(runner, options.timeout, report, look, cluster.graph)
 
 
 def superfluous(job: Job, plane: ControlPlane) -> Levels:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from concurrent.futures import ThreadPoolExecutor
 
 from gitops_secrets.cluster.live import LiveEvent
@@ -22,21 +22,32 @@ _ANOTHER_LOOK = 10.0
 _PAUSE = 0.5
 
 
-def verify(plan: Plan, table: KindTable, plane: ControlPlane, wanted: Wanted, *, read_secrets: bool = True) -> Verification:
-    """Judges everything; where something is wrong, says what it comes from. Raises `ClusterError` where the cluster can't be asked.
+def verify(
+    plan: Plan, table: KindTable, plane: ControlPlane, wanted: Wanted, *, read_secrets: bool = True, about: Set[ResourceId] | None = None
+) -> Verification:
+    """Judges everything, or what `about` names and holds; where something is wrong, says what it comes from.
+
+    Raises `ClusterError` where the cluster can't be asked.
 
     A controller takes the readiness of a unit back for the time of each look at it. If all that is wrong is that, what the look comes to is waited for.
     """
     until = time.monotonic() + _ANOTHER_LOOK
     while True:
         observed = observe(plane, plan.graph, table, read_secrets=read_secrets)
-        verdicts = Judge(plan.graph, table, observed, wanted).verdicts()
+        judge = Judge(plan.graph, table, observed, wanted)
+        verdicts = tuple(verdict for verdict in judge.verdicts() if about is None or _is_about(verdict, about, judge))
         unwell = [verdict for verdict in verdicts if not verdict.is_well]
         if not unwell or time.monotonic() > until or not all(is_only_looked_at(verdict, observed) for verdict in unwell):
             break
         time.sleep(_PAUSE)
     causes = () if not unwell else diagnose(plan, table, plane, observed, verdicts)
     return Verification(plan.graph.cluster.name, plane.context, plane.server, wanted.commit, verdicts, causes)
+
+
+def _is_about(verdict: Verdict, about: Set[ResourceId], judge: Judge) -> bool:
+    """Is it on one of these, on what one of them applies, or on a Secret that something of that reads?"""
+    readers = judge.wishes[verdict.id].consumers if verdict.id in judge.wishes else ()
+    return any(id in about or judge.graph.unit_of.get(id) in about for id in (verdict.id, *readers)) or verdict.unit in about
 
 
 def diagnose(plan: Plan, table: KindTable, plane: ControlPlane, observed: Observed, verdicts: tuple[Verdict, ...]) -> tuple[Cause, ...]:

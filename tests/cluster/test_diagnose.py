@@ -298,6 +298,18 @@ CASES = {
         RELEASE,
         "Secret a/vals, which its values come from, is not there",
     ),
+    "a unit that waits at a revision": Broken(
+        observed(
+            live(
+                kustomization("weather"),
+                condition("Ready", "Unknown", "Progressing", "Reconciliation in progress"),
+                condition("Reconciling", "True", "Progressing", CHECKING),
+                observedGeneration=-1,
+            )
+        ),
+        kustomization("weather"),
+        "it waits for its health checks at revision main@sha1:x",
+    ),
     "what may not be read": Broken(
         replace(observed(without=[STORE]), unreadable={STORE: 'cannot get resource "clustersecretstores"'}),
         STORE,

@@ -277,6 +277,26 @@ def commit_beside_a_cycle(case: Scenario) -> None:
     case.bed.api.poke(GIT_REPOSITORY, case.name, case.name)
 
 
+def patch_invalid(case: Scenario) -> None:
+    case.unit("app", case.config_map("c"), patches=[{"target": {"kind": "ConfigMap"}, "patch": '[{"op": "add", "path": "/data/added", "value": [1]}]'}])
+
+
+def waits_for_what_never_comes(case: Scenario) -> None:
+    never = {"apiVersion": "v1", "kind": "ConfigMap", "name": "never", "namespace": case.name}
+    case.unit("app", case.config_map("first"), healthChecks=[never], timeout="10m")
+
+
+def repair_while_it_waits(case: Scenario) -> None:
+    """Commits what the unit does not take up before it has stopped to wait."""
+    wait_until(
+        lambda: "Running health checks" in ready_condition(case.bed.api.get(KUSTOMIZATION, case.name, "app") or {}, "Reconciling").get("message", ""),
+        "the unit waits",
+    )
+    case.files("app", {"0.yaml": case.config_map("first", repaired="yes")})
+    case.commit()
+    case.bed.api.poke(GIT_REPOSITORY, case.name, case.name)
+
+
 BREAKAGES = (
     Breakage("a key that the provider does not have", missing_key, "ExternalSecret/{0}/app", "the provider has no secret diagnosis/nowhere"),
     Breakage("a property that the provider's secret does not have", missing_property, "ExternalSecret/{0}/app", "no property nowhere"),
@@ -326,6 +346,15 @@ BREAKAGES = (
         "ExternalSecret/{0}/[abc]",
         "the provider denies .* the right to",
         fault=faults.access_denied("arn:aws:secretsmanager:eu-west-1:1:secret:any"),
+    ),
+    Breakage("a patch that makes an object invalid", patch_invalid, "Kustomization/{0}/app", "invalid"),
+    Breakage(
+        "a revision that is stuck",
+        waits_for_what_never_comes,
+        "Kustomization/{0}/app",
+        "waits for its health checks at revision",
+        repair_while_it_waits,
+        ready=(),
     ),
     Breakage("a provider that throttles", readable, "ExternalSecret/{0}/[abc]", "throttles", fault=faults.throttled()),
 )

@@ -1,4 +1,4 @@
-"""`verify` on many objects: no slower than asking for them one by one, and small."""
+"""`verify` on every kind that has to do with Secrets; and on many objects: no slower than asking for them one by one, and small."""
 
 from __future__ import annotations
 
@@ -65,3 +65,56 @@ def test_a_thousand_external_secrets_are_verified_as_fast_as_they_are_asked_for(
     assert [run.status for run, _ in rounds] == [0, 0, 0], rounds[0][0].output
     assert took <= 1.25 * raw
     assert memory < MEMORY
+
+
+def every_kind(bed: Bed) -> Scenario:
+    """An ExternalSecret that a ClusterExternalSecret makes, a Secret that goes to the provider, and a reader."""
+    case = Scenario(bed, "kinds")
+    case.provider.put_secret("kinds/shared", "x")
+    shared = case.external_secret("shared", "kinds", "kinds/shared")
+    selector = {"matchLabels": {"kubernetes.io/metadata.name": "kinds"}}
+    made = {"externalSecretName": "shared", "namespaceSelectors": [selector], "externalSecretSpec": shared["spec"]}
+    for_all = {"apiVersion": shared["apiVersion"], "kind": "ClusterExternalSecret", "metadata": {"name": "kinds"}, "spec": made}
+    pushed = {
+        "refreshInterval": "1h",
+        "secretStoreRefs": [{"kind": "ClusterSecretStore", "name": "kinds"}],
+        "selector": {"secret": {"name": "credential"}},
+        "data": [{"match": {"secretKey": "access-key", "remoteRef": {"remoteKey": "kinds/pushed"}}}],
+    }
+    push = {"apiVersion": "external-secrets.io/v1alpha1", "kind": "PushSecret", "metadata": {"name": "pushed", "namespace": "kinds"}, "spec": pushed}
+    case.unit("store", case.credential(), case.store("kinds"))
+    case.unit("app", for_all, push, case.deployment("reader", secret="shared", key="value"), dependsOn=[{"name": "store"}])
+    return case
+
+
+def complaints(run: tool.Result) -> dict[str, list[str]]:
+    """What is wrong with what, in a word."""
+    return {thing["id"]: [each["complaint"] for each in thing["complaints"]] for thing in run.document["objects"] if not thing["well"]}
+
+
+@pytest.mark.full
+def test_every_kind_that_makes_takes_or_reads_a_secret_is_judged(bed: Bed) -> None:
+    install_external_secrets(bed)
+    case = every_kind(bed)
+    case.apply()
+    watched = case.run("verify", "--watch", "--format", "json")
+    bed.kubelet.hold("external-secrets")
+    bed.api.delete(SECRET, "kinds", "shared")
+    gone = case.run("verify", "--format", "json")
+    unread = case.run("verify", "--no-read-secrets", "--format", "json")
+
+    assert watched.status == 0, watched.output + watched.errors
+    assert {thing["id"] for thing in watched.document["objects"]} == {
+        "ClusterExternalSecret//kinds",
+        "ClusterSecretStore//kinds",
+        "Deployment/kinds/reader",
+        "ExternalSecret/kinds/shared",
+        "GitRepository/kinds/kinds",
+        "Kustomization/kinds/app",
+        "Kustomization/kinds/store",
+        "PushSecret/kinds/pushed",
+        "Secret/kinds/credential",
+        "Secret/kinds/shared",
+    }
+    assert (gone.status, unread.status) == (1, 0), gone.output + unread.output
+    assert complaints(gone) == {"ExternalSecret/kinds/shared": ["secret-missing"], "Secret/kinds/shared": ["secret-missing"]}
