@@ -52,9 +52,10 @@ def check(repository: Repository, analysis: Analysis, *, fixes: bool = True) -> 
     if not analysis.is_limited:
         unused = (_graded(finding, repository.configuration, stray=False) for finding in suppressions.unused())
         merged += [finding for finding in unused if finding is not None]
-    merged.sort(key=lambda finding: (finding.severity.rank, finding.place, finding.rule, finding.subject, finding.other or "", finding.field))
+    merged.sort(key=lambda finding: (finding.place, finding.rule, finding.subject, finding.other or "", finding.field))
     hidden = set(map(id, suppressed))
     kept = [named for finding, named in zip(merged, _fingerprinted(merged), strict=True) if id(finding) not in hidden]
+    kept.sort(key=lambda finding: finding.severity.rank)
     problems = {*analysis.problems, *suppressions.problems()}
     ordered = tuple(sorted(problems, key=lambda problem: (problem.place, problem.message, problem.subject)))
     shown = [cluster.graph.cluster for cluster in analysis.clusters if not (bootstrapped and cluster.graph.cluster.stray)]
@@ -131,7 +132,7 @@ def _merge(entries: list[tuple[str, Finding]]) -> Finding:
 
 
 def _fingerprinted(findings: Iterable[Finding]) -> Iterable[Finding]:
-    """Each with an identity that survives moved lines and renamed files."""
+    """Each with an identity that survives moved lines, renamed files and other severities."""
     seen: dict[str, int] = {}
     for finding in findings:
         identity = "\0".join((finding.rule, finding.subject, finding.other or "", _INDEX.sub("[]", finding.field)))

@@ -119,6 +119,8 @@ _KEYS: tuple[Callable[[Finding], Hashable], ...] = (
     lambda finding: (finding.rule, finding.subject, finding.other, finding.message, finding.place.file),
     lambda finding: (finding.rule, finding.subject, finding.other, finding.message),
     lambda finding: finding.fingerprint,
+    # Of several of one identity, some may have become graver, and others be gone.
+    lambda finding: (finding.rule, finding.subject, finding.other),
 )
 
 

@@ -31,7 +31,8 @@ def check_junit(result: CheckResult, rules: Sequence[type[Rule]]) -> str:
     failures = sum(map(_fails, result.findings))
     suite.set("tests", str(len(suite)))
     suite.set("failures", str(failures))
-    suites = Element("testsuites", name=_NAME, tests=str(len(suite)), failures=str(failures))
+    suite.set("errors", "0")
+    suites = Element("testsuites", name=_NAME, tests=str(len(suite)), failures=str(failures), errors="0")
     suites.append(suite)
     indent(suites)
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{tostring(suites, encoding="unicode")}\n'

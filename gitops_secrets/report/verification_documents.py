@@ -89,6 +89,7 @@ def verification_junit(verification: Verification) -> str:
             failure.text = "\n".join(visible(f"{cause.title}: {cause.explanation}; do: {cause.advice}") for cause in roots)
     suite.set("tests", str(len(suite)))
     suite.set("failures", str(sum(not verdict.is_well for verdict in verification.verdicts)))
+    suite.set("errors", "0")
     indent(suite)
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{tostring(suite, encoding="unicode")}\n'
 

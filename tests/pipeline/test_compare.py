@@ -112,6 +112,13 @@ def test_of_two_alike_the_one_that_is_added_is_new_whichever_comes_first() -> No
     assert (result.known, result.resolved) == (1, ())
 
 
+def test_one_of_two_alike_that_becomes_worse_is_not_new() -> None:
+    elsewhere = replace(AGAIN, clusters=("west",), message="Secret/web/a is not there, unless a chart brings it", confidence=Confidence.POSSIBLE)
+    now = replace(elsewhere, message=FINDING.message, confidence=Confidence.CERTAIN, fingerprint="f0")
+
+    assert changes([now, replace(FINDING, fingerprint="f1")], [FINDING, elsewhere]) == ["worsened", "known"]
+
+
 def test_what_is_about_a_file_follows_its_new_name() -> None:
     before = replace(FINDING, subject="old/sync.yaml", message="old/sync.yaml can't be read", fingerprint="a")
     now = replace(FINDING, subject="new/sync.yaml", message="new/sync.yaml can't be read", fingerprint="b")
