@@ -68,6 +68,10 @@ apiVersion: v1
 kind: Secret
 metadata: {{name: made, namespace: direct}}
 stringData: {{value: {value}}}
+---
+apiVersion: v1
+kind: Secret
+metadata: {{name: filled-by-others, namespace: direct}}
 """
 RELEASE = """
 apiVersion: helm.toolkit.fluxcd.io/v2
@@ -130,7 +134,7 @@ def test_without_an_engine_secrets_of_the_repository_are_applied_and_their_value
             tool.run("reconcile", "--engine", "direct", "--debug", "-v", *more, directory=folder, kubeconfig=bed.kubeconfig)
             for more in (["--dry-run"], ["--format", "json"], [])
         ]
-    found = {secret["metadata"]["name"]: secret["data"] for secret in bed.api.list(SECRET, "direct")}
+    found = {secret["metadata"]["name"]: secret.get("data", {}) for secret in bed.api.list(SECRET, "direct")}
     (generated,) = (name for name in found if name.startswith("generated-"))
     shown = [text for run in runs for text in (run.output, run.errors)]
 
@@ -138,6 +142,7 @@ def test_without_an_engine_secrets_of_the_repository_are_applied_and_their_value
     assert "values of Secrets are not read, so what would change of this one is not shown: Secret/direct/made (keys: value)" in runs[0].errors
     assert [base64.b64decode(data).decode() for data in (found["made"]["value"], found[generated]["key"])] == [value, value]
     assert [text for text in shown if value in text or base64.b64encode(value.encode()).decode() in text] == []
+    assert found["filled-by-others"] == {}
     assert seen == []
 
 
