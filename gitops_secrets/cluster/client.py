@@ -31,7 +31,9 @@ def _as_os_errors() -> Iterator[None]:
 
     try:
         yield
-    except (HTTPError, ConfigException, OSError) as error:
+    except ConfigException as error:
+        raise ConnectionError(str(error)) from error
+    except (HTTPError, OSError) as error:
         cause: BaseException = error
         while cause.__cause__ is not None:
             cause = cause.__cause__
@@ -113,13 +115,15 @@ def connect(kubeconfig: Path | None = None, context: str | None = None, patience
 
 
 def _loading(load: Callable[[Any], Any]) -> Callable[[], _Connection]:
-    from kubernetes import client
+    from kubernetes import client, config
 
     def connection() -> _Connection:
         made = client.Configuration()
         made.connection_pool_maxsize = _CONNECTIONS
-        with _as_os_errors():
+        try:
             load(made)
+        except config.ConfigException as error:
+            raise ConnectionError(str(error)) from error
         return _Connection(client.ApiClient(made))
 
     return connection

@@ -7,6 +7,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any, Final, Protocol
 
 from gitops_secrets.cluster.live import text
@@ -121,10 +122,11 @@ class Session:
         return None if status == 404 else self.checked(status, answer)
 
     def renew(self) -> None:
-        """Reads credentials anew, at most once a second."""
-        with self._lock:
+        """Reads credentials anew, at most once a second; keeps what there is where they can't be read."""
+        with self._lock, suppress(OSError):
             if time.monotonic() - self._renewed > 1.0:
-                self._connection, self._renewed = self._connect(), time.monotonic()
+                self._renewed = time.monotonic()
+                self._connection = self._connect()
 
     def checked(self, status: int, body: bytes, subject: ResourceId | None = None) -> dict[str, Any]:
         """The JSON of a response that is well; raises `ClusterError` in the words of the server for any other."""

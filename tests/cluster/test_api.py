@@ -13,7 +13,8 @@ import pytest
 
 from gitops_secrets.cluster.api import EVENT_REPORTER, Api
 from gitops_secrets.cluster.client import connect
-from gitops_secrets.cluster.port import ConflictError, RefusedError
+from gitops_secrets.cluster.port import ClusterError, ConflictError, RefusedError
+from gitops_secrets.cluster.session import Session
 from gitops_secrets.model.ids import ResourceId
 
 UNIT = ResourceId("kustomize.toolkit.fluxcd.io", "Kustomization", "flux-system", "stores")
@@ -108,3 +109,32 @@ def test_why_an_object_with_values_is_refused_is_not_quoted(serve: Serve) -> Non
 
     assert str(refused.value) == "Secret/b/a: the API server refuses it; what it says is not shown, since it may quote a value"
     assert refused.value.__cause__ is None
+
+
+def test_credentials_that_cannot_be_read_for_a_moment_are_no_end() -> None:
+    attempts = []
+
+    class Refusing:
+        host = "https://here"
+
+        def headers(self) -> dict[str, str]:
+            return {}
+
+        def send(self, *request: Any) -> Any:
+            return type("Unauthorized", (), {"status": 401, "headers": {}, "read": lambda self: b'{"message": "Unauthorized"}'})()
+
+        def close(self) -> None:
+            pass
+
+    def connecting() -> Refusing:
+        attempts.append(1)
+        if len(attempts) > 1:
+            raise ConnectionError("Token file exists but empty.")
+        return Refusing()
+
+    session = Session(connecting, "here", patience=1.3)
+
+    with pytest.raises(ClusterError, match="does not accept the credentials of context 'here': Unauthorized"):
+        session.json("/api/v1")
+
+    assert len(attempts) > 1
