@@ -85,6 +85,16 @@ def children_of(live: Live) -> Iterator[ResourceId]:
             yield ResourceId(*EXTERNAL_SECRET, namespace, name)
 
 
+def names_made_for_all(graph: Graph) -> frozenset[str]:
+    """The names of Secrets that ClusterExternalSecrets make, each in namespaces that only the cluster knows."""
+    found = set()
+    for applied in graph.cluster.resources:
+        if applied.resource.id.kind == "ClusterExternalSecret":
+            spec = mapping(applied.resource.data, "spec")
+            found.add(text(spec, "externalSecretSpec", "target", "name") or text(spec, "externalSecretName") or applied.resource.id.name)
+    return frozenset(found)
+
+
 def is_only_looked_at(verdict: Verdict, observed: Observed) -> bool:
     """Is nothing wrong but that a controller is looking at the object anew? It may be as well after it as it was before."""
     live = observed.live.get(verdict.id)
@@ -147,7 +157,9 @@ class Judge:
                 made.update(self.makes.get(id, ()))
                 yield self._verdict(id, self._maker(id))
                 if id.kind == "ClusterExternalSecret" and id in self.observed.live:
-                    yield from (self._verdict(child, self._maker(child), id) for child in children_of(self.observed.live[id]))
+                    for child in children_of(self.observed.live[id]):
+                        made.update(self._secret_of_child(child))
+                        yield self._verdict(child, self._maker(child), id)
             elif id[:2] in WORKLOADS and id in self.readers:
                 yield self._workload(id)
         for secret, wish in self.wishes.items():
@@ -221,6 +233,12 @@ class Judge:
             yield Complaint("not-ready", status.words or "it is not ready")
 
     # Makers of Secrets
+
+    def _secret_of_child(self, id: ResourceId) -> Iterator[ResourceId]:
+        live = self.observed.live.get(id)
+        secret = secret_of(id, live) if live is not None else None
+        if secret is not None:
+            yield secret
 
     def _maker(self, id: ResourceId) -> Iterator[Complaint]:
         yield from self._ready(id)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import Enum
@@ -19,6 +19,7 @@ from gitops_secrets.cluster.prune import Levels, labelled, stale
 from gitops_secrets.cluster.reconciliation import Nudge, Reconciliation, Target, Wanted
 from gitops_secrets.cluster.runner import Did, End, Interrupt, Report, Runner, Step, Withheld
 from gitops_secrets.cluster.targets import only_watched, targets_of
+from gitops_secrets.cluster.verify import names_made_for_all
 from gitops_secrets.errors import UsageError
 from gitops_secrets.graph.graph import Graph
 from gitops_secrets.manifests.load import Loader
@@ -170,14 +171,13 @@ def is_settling(verification: Verification, graph: Graph) -> bool:
     is there some time after that says that it is ready.
     """
     unwell = [verdict for verdict in verification.verdicts if not verdict.is_well]
-    passing = ([complaint.word for complaint in verdict.complaints] == ["not-ready"] or _is_made_for_all(verdict.id, graph) for verdict in unwell)
-    return bool(unwell) and all(passing)
+    names = names_made_for_all(graph)
+    return bool(unwell) and all([each.word for each in verdict.complaints] == ["not-ready"] or _is_made_for_all(verdict.id, graph, names) for verdict in unwell)
 
 
-def _is_made_for_all(id: ResourceId, graph: Graph) -> bool:
+def _is_made_for_all(id: ResourceId, graph: Graph, names: Set[str]) -> bool:
     """Does a ClusterExternalSecret make it, or an ExternalSecret of one?"""
-    is_child = id.kind == "ExternalSecret" and id not in graph.unit_of
-    return is_child or any(provision.resource.kind == "ClusterExternalSecret" for provision in graph.provisions.get(id, ()))
+    return id not in graph.unit_of and (id.kind == "ExternalSecret" or (id.kind == "Secret" and id.name in names))
 
 
 def watch(

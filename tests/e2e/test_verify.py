@@ -114,7 +114,7 @@ def test_every_kind_that_makes_takes_or_reads_a_secret_is_judged(bed: Bed) -> No
         "Kustomization/kinds/store",
         "PushSecret/kinds/pushed",
         "Secret/kinds/credential",
-        "Secret/kinds/shared",
     }
+    assert [cause["subject"] for cause in gone.document["causes"]] == ["ExternalSecret/kinds/shared"]
     assert (gone.status, unread.status) == (1, 0), gone.output + unread.output
-    assert complaints(gone) == {"ExternalSecret/kinds/shared": ["secret-missing"], "Secret/kinds/shared": ["secret-missing"]}
+    assert complaints(gone) == {"ExternalSecret/kinds/shared": ["secret-missing"]}
