@@ -150,8 +150,7 @@ def test_each_finding_has_at_most_one_earlier_one(now: list[Finding], before: li
     result = compared(CheckResult(tuple(now)), before)
 
     assert len(result.findings) + result.known == len(now)
-    # Those that are known for what others showed have none of their own.
-    assert len(now) - sum(finding.change is Change.NEW for finding in result.findings) >= len(before) - len(result.resolved)
+    assert len(now) - sum(finding.change is Change.NEW for finding in result.findings) == len(before) - len(result.resolved)
 
 
 @given(FINDINGS)
