@@ -243,7 +243,7 @@ class _Difference:
         units = tuple(change for id, change in sorted(objects.items()) if self._is_unit(id))
         resources = tuple(change for id, change in sorted(objects.items()) if not self._is_unit(id))
         contents = self._contents(objects)
-        secrets = tuple(self._secrets(contents))
+        secrets = tuple(self._secrets(contents, {change.id: change.earlier for change in objects.values() if change.earlier is not None}))
         impacts = tuple(sorted(set(self._impacts(objects, contents)), key=lambda impact: (impact.id, impact.effect.value, impact.cause or impact.id)))
         touched = self._touched(objects, contents)
         return Difference(
@@ -353,18 +353,21 @@ class _Difference:
                     found[target] = f"{makers[0]} changes"
         return found
 
-    def _secrets(self, contents: Mapping[ResourceId, str]) -> Iterator[SecretChange]:
+    def _secrets(self, contents: Mapping[ResourceId, str], renamed: Mapping[ResourceId, ResourceId]) -> Iterator[SecretChange]:
+        """What consumers find changed. `renamed` are the earlier names of those whose content stands in the name, as a hash."""
         old, new = self.before.secrets, self.after.secrets
-        for id in sorted(old.keys() | new.keys()):
+        for id, earlier in sorted(renamed.items()):
+            if id in new and earlier in old:
+                added, removed = _key_changes(old[earlier][1], new[id][1])
+                yield SecretChange(id, Fate.CHANGED, (new[id][0], new[id][0]), added, removed, f"the hash in its name does, it was {earlier.name}")
+        for id in sorted((old.keys() - renamed.values()) | (new.keys() - renamed.keys())):
             owners = (old[id][0] if id in old else (), new[id][0] if id in new else ())
             if id not in new and any(self._holds(owner) for owner in owners[0]):
                 continue
             if id not in old or id not in new:
                 yield SecretChange(id, Fate.ADDED if id in new else Fate.REMOVED, owners)
                 continue
-            before, after = old[id][1], new[id][1]
-            added = tuple(sorted(after - before)) if before is not None and after is not None else ()
-            removed = tuple(sorted(before - after)) if before is not None and after is not None else ()
+            added, removed = _key_changes(old[id][1], new[id][1])
             if added or removed or owners[0] != owners[1] or id in contents:
                 yield SecretChange(id, Fate.CHANGED, owners, added, removed, contents.get(id, ""))
 
@@ -478,6 +481,13 @@ class _Difference:
         annotations = as_mapping(as_mapping(resource.data.get("metadata") if resource is not None else None).get("annotations"))
         kept = annotations.get("kustomize.toolkit.fluxcd.io/prune") == "disabled"
         return kept or (unit is not None and as_mapping(unit.data.get("spec")).get("prune") is False)
+
+
+def _key_changes(before: frozenset[str] | None, after: frozenset[str] | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The keys that came and those that went, as far as both sides are known."""
+    if before is None or after is None:
+        return (), ()
+    return tuple(sorted(after - before)), tuple(sorted(before - after))
 
 
 def _unhashed(id: ResourceId) -> ResourceId:

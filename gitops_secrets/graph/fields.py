@@ -14,7 +14,9 @@ from gitops_secrets.model.nodes import EMPTY_MAPPING, MappingNode, Place, Sequen
 # Longer ones are texts of their own: scripts, patches, certificates.
 _LONGEST: Final = 200
 # What stands under such a name is as good as a password, wherever it is.
-_PRIVATE: Final = re.compile(r"(?:pass(?:word|phrase|wd)?|secret|token|(?:api|private|access|secret|client)[-_]?key(?:[-_]?id)?|credentials?|dsn)$", re.I)
+_PRIVATE: Final = re.compile(r"(?:pass(?:word|phrase|wd)?|pwd?|secret|token|(?:api|private|access|secret|client)[-_]?key(?:[-_]?id)?|credentials?|dsn)$", re.I)
+# https://www.rfc-editor.org/rfc/rfc3986#section-3.2.1
+_WITH_PASSWORD: Final = re.compile(r"://[^/\s:@]*:[^/\s@]+@")
 # By what people tell the items of a list apart.
 _NAMES: Final = ("name", "secretKey", "key", "mountPath", "containerPort")
 
@@ -115,18 +117,29 @@ def _shown(value: Any, way: Way, parent: Any) -> str | None:
     if value is _ABSENT:
         return None
     text = _written(value)
-    return REDACTED if isinstance(value, str) and (len(text) > _LONGEST or "\n" in text or _is_private(way, parent)) else text
+    if isinstance(value, str) and (len(text) > _LONGEST or "\n" in text or _WITH_PASSWORD.search(text) or _is_private(way, parent)):
+        return REDACTED
+    return text
 
 
 def _is_private(way: Way, parent: Any) -> bool:
     step = way[1] if way is not None else ""
     siblings = parent if isinstance(parent, MappingNode) else EMPTY_MAPPING
+    if _steps_above(way) == ("template", "data"):
+        return True  # what a Secret is made of, by an ExternalSecret or a SealedSecret
     if step == "value":
         # Of a variable; or of a patch, which may be one of a Secret.
         return bool(_PRIVATE.search(str(siblings.get("name", ""))) or "op" in siblings)
     if step == "secretKey" and ("remoteRef" in siblings or "sourceRef" in siblings):
         return False  # the name of a key of an ExternalSecret
     return step == "patch" or (isinstance(step, str) and _PRIVATE.search(step) is not None)
+
+
+def _steps_above(way: Way) -> tuple[str | int | None, str | int | None]:
+    """The last but one and the last step before a field."""
+    above = way[0] if way is not None else None
+    further = above[0] if above is not None else None
+    return further[1] if further is not None else None, above[1] if above is not None else None
 
 
 def _written(value: Any) -> str:
