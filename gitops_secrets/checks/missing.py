@@ -8,10 +8,11 @@ from dataclasses import replace
 from typing import Final
 
 from gitops_secrets.checks import remedies
+from gitops_secrets.checks.absence import alike, is_proven
 from gitops_secrets.checks.base import Context, Rule, closest, did_you_mean, doubt_before, namesakes, same_kind
 from gitops_secrets.checks.evidence import also, asker, consequence, consumers
-from gitops_secrets.graph.graph import Graph, Unmet
-from gitops_secrets.model.facts import Confidence, ObjectNeed, Requirement, When
+from gitops_secrets.graph.graph import Unmet
+from gitops_secrets.model.facts import Confidence, ObjectNeed, Requirement
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.results import Finding, Related, Remedy, Severity
 
@@ -31,7 +32,7 @@ class _MissingObject(Rule):
     severity = Severity.ERROR
     reasons: frozenset[str] = frozenset()
     kinds: frozenset[tuple[str, str]] = frozenset()
-    by_hand: bool = False  # do people make such objects by hand where a repository holds none of them?
+    made_elsewhere: str = _BY_PEOPLE  # what to do where somebody else makes it
 
     def check(self, context: Context) -> Iterator[Finding]:
         found: dict[tuple[ResourceId | str, ResourceId], list[Unmet]] = {}
@@ -61,19 +62,20 @@ class _MissingObject(Rule):
             confidence, doubts = Confidence.POSSIBLE, f", unless it is there before the engine starts ({readers} Kustomizations take variables from it)"
         ending = "; it has to be there before the engine starts" if by_hand else ""
         hint = self._hint(context, target)
+        proven = confidence is not Confidence.POSSIBLE and self._is_proven(context, target)
         if confidence is Confidence.POSSIBLE and not by_hand and self._is_slip(context, target):
             # Something of nearly that name is there: a slip of the pen is likelier than a chart that makes just this.
             confidence = Confidence.LIKELY
-        open_world = self.by_hand and confidence is not Confidence.POSSIBLE and not hint and not _is_kept_here(context.graph, target)
-        if open_world or (requirement.reason == "store-credential" and confidence is not Confidence.POSSIBLE and not hint):
-            ending += _BY_PEOPLE
+        elif confidence is not Confidence.POSSIBLE and not proven and self.severity is Severity.ERROR:
+            confidence = Confidence.LIKELY
+            ending += self.made_elsewhere
         message = f"{consumers(entries)} needs {target}, which nothing in the repository makes{hint}{doubts}; {consequence(requirement)}{ending}"
         return self.finding(
             message,
             requirement.place,
             requirement.resource,
             other=target,
-            severity=Severity.WARNING if open_world else None,
+            severity=None if proven or self.severity is Severity.NOTE else Severity.WARNING,
             confidence=confidence,
             related=also(entries),
             field=requirement.field,
@@ -82,23 +84,16 @@ class _MissingObject(Rule):
         )
 
     def _remedy(self, context: Context, requirements: Sequence[Requirement], target: ResourceId) -> Remedy | None:
-        names = (other.name for other in same_kind(context.graph, target) if other.namespace == target.namespace)
-        return remedies.rename(requirements, target, remedies.slip(target.name, names), context.graph)
+        return remedies.rename(requirements, target, remedies.slip(target.name, alike(context.graph, target)), context.graph)
+
+    def _is_proven(self, context: Context, target: ResourceId) -> bool:
+        return is_proven(context.graph, target)
 
     def _is_slip(self, context: Context, target: ResourceId) -> bool:
-        names = (other.name for other in same_kind(context.graph, target) if other.namespace == target.namespace)
-        return closest(target.name, names, 0.93) is not None
+        return closest(target.name, alike(context.graph, target), 0.93) is not None
 
     def _hint(self, context: Context, target: ResourceId) -> str:
-        known = [other for other in same_kind(context.graph, target) if other.namespace == target.namespace]
-        near = closest(target.name, (other.name for other in known))
-        return did_you_mean(near)
-
-
-def _is_kept_here(graph: Graph, target: ResourceId) -> bool:
-    """Does the repository bring objects of this kind in this namespace? Then its owner does not make them by hand there."""
-    others = (other for other in same_kind(graph, target) if other.namespace == target.namespace)
-    return any(provision.when is not When.BEFORE for other in others for provision in graph.provisions[other])
+        return did_you_mean(closest(target.name, alike(context.graph, target)))
 
 
 class MissingStore(_MissingObject):
@@ -123,6 +118,9 @@ class MissingStore(_MissingObject):
         for other in _of_the_other_kind(context, target):
             return f" (a {other.kind} of that name is there: set kind: {other.kind})"
         return super()._hint(context, target)
+
+    def _is_proven(self, context: Context, target: ResourceId) -> bool:
+        return bool(_of_the_other_kind(context, target)) or super()._is_proven(context, target)
 
     def _remedy(self, context: Context, requirements: Sequence[Requirement], target: ResourceId) -> Remedy | None:
         consumer = requirements[0].resource
@@ -154,7 +152,6 @@ class MissingSecret(_MissingObject):
     fixable = True
     symptoms = ("CreateContainerConfigError", "InvalidProviderConfig", "cannot get Kubernetes secret", 'secrets "x" not found')
     kinds = frozenset({("", "Secret")})
-    by_hand = True
 
     def check(self, context: Context) -> Iterator[Finding]:
         found = [(finding, _pattern(finding)) for finding in super().check(context)]
@@ -191,7 +188,6 @@ class MissingConfigMap(_MissingObject):
     fixable = True
     symptoms = ("CreateContainerConfigError", 'configmaps "x" not found', "BuildFailed")
     kinds = frozenset({("", "ConfigMap")})
-    by_hand = True
 
 
 class MissingServiceAccount(_MissingObject):
@@ -228,6 +224,7 @@ class MissingSource(_MissingObject):
     fixable = True
     symptoms = ("ArtifactFailed", "SourceNotReady", "failed to get source")
     reasons = frozenset({"source", "chart"})
+    made_elsewhere = "; if it is made elsewhere, name it under sources in the configuration"
 
 
 class MissingObject(_MissingObject):
@@ -285,13 +282,14 @@ class MissingNamespace(_MissingObject):
             live, be = ("live", "they are") if more else ("lives", "it is")
             confidence, doubts = doubt_before(context, unit, first.possible)
             where = f"namespace {target.name}, which nothing in the repository makes{hint}{doubts}"
-            ending = "" if hint or confidence is Confidence.POSSIBLE else _BY_PEOPLE
+            proven = is_proven(context.graph, target)
+            ending = "" if proven or confidence is Confidence.POSSIBLE else _BY_PEOPLE
             yield self.finding(
                 f"{first.requirement.resource}{more} {live} in {where}; {be} refused for ever{ending}",
                 first.requirement.place,
                 unit,
                 other=target,
-                severity=None if hint else Severity.WARNING,
+                severity=None if proven else Severity.WARNING,
                 confidence=confidence,
                 related=[Related(f"{entry.requirement.resource} lives there", entry.requirement.place) for entry in entries],
                 field="metadata.namespace",

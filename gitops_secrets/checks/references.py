@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from gitops_secrets.checks import remedies
+from gitops_secrets.checks.absence import is_made_elsewhere
 from gitops_secrets.checks.base import Context, Rule, closest, did_you_mean, doubt, manifests, namesakes, same_kind, unless
 from gitops_secrets.checks.evidence import also, asker, consequence, consumers
 from gitops_secrets.graph.graph import Unmet
 from gitops_secrets.kinds.external_secret import GROUP as ESO
 from gitops_secrets.kinds.paths import field_text, find
-from gitops_secrets.model.facts import Confidence, ObjectNeed, Requirement, Resource, When
+from gitops_secrets.model.facts import Confidence, ObjectNeed, Requirement, Resource
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import Place, as_mapping, as_sequence, as_text
 from gitops_secrets.model.results import Finding, Related, Severity
@@ -57,17 +58,14 @@ class WrongNamespace(Rule):
         for (_, target, other), entries in found.items():
             requirement, possible = entries[0].requirement, entries[0].possible
             advice = _across(requirement, target, other)
-            # What only a bootstrap makes, people may make here as well: for another environment, say.
-            is_kept = any(
-                provision.when is not When.BEFORE for namesake in namesakes(context.graph, target) for provision in context.graph.provisions[namesake]
-            )
             brought = [Related(f"{other} is made here", provision.place) for provision in context.graph.provisions[other][:1]]
             yield self.finding(
                 f"{consumers(entries)} needs {target}, which is not there ({other} is){unless(possible)}; {consequence(requirement)}; {advice}",
                 requirement.place,
                 requirement.resource,
                 other=target,
-                severity=None if is_kept else Severity.WARNING,
+                # What only a bootstrap makes, people may make here as well: for another environment, say.
+                severity=None if is_made_elsewhere(context.graph, target) else Severity.WARNING,
                 confidence=doubt(possible, Confidence.LIKELY),
                 related=[*brought, *also(entries)],
                 field=requirement.field,

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from gitops_secrets.checks import RULES, Context
+from gitops_secrets.checks.absence import ABSENCE
 from gitops_secrets.config import Configuration
 from gitops_secrets.errors import UsageError
 from gitops_secrets.model.facts import Confidence
@@ -18,8 +19,6 @@ from gitops_secrets.pipeline.suppress import Suppressions, matches
 
 # Rules that report what nothing in the cluster brings.
 _MISSING = {"dangling-depends-on"} | {rule.id for rule in RULES if rule.id.startswith("missing-")} - {"missing-depends-on", "missing-key"}
-# Of those, what people make by hand, too: a warning, as the rules say.
-BY_HAND = {"missing-secret", "missing-config-map", "missing-namespace", "missing-custom-resource-definition"}
 _INDEX = re.compile(r"\[\d+\]")
 
 
@@ -90,8 +89,8 @@ def _unless_elsewhere(finding: Finding, others: Iterable[ClusterAnalysis]) -> Fi
 
 
 def _as_elsewhere(finding: Finding, cluster: ClusterAnalysis, clusters: Iterable[ClusterAnalysis]) -> Finding:
-    """What people may have made by hand is forgotten, rather, if the repository makes it for another cluster."""
-    if finding.other is None or finding.rule not in BY_HAND or finding.severity is not Severity.WARNING or finding.confidence is Confidence.POSSIBLE:
+    """What somebody else may have made is forgotten, rather, if the repository makes it for another cluster."""
+    if finding.other is None or finding.rule not in ABSENCE or finding.severity is not Severity.WARNING or finding.confidence is Confidence.POSSIBLE:
         return finding
     others = (other.graph for other in clusters if other is not cluster and not other.graph.cluster.stray)
     is_kept = any(str(edge.requirement.need) == finding.other and edge.provider_unit is not None for graph in others for edge in graph.resource_edges)

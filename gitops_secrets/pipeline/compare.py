@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gitops_secrets.checks import RULES
+from gitops_secrets.checks.absence import ABSENCE
 from gitops_secrets.checks.definitions import MissingCustomResourceDefinition
 from gitops_secrets.checks.health import DependencyNotGated, MisreadHealthCheck
 from gitops_secrets.checks.order import MissingDependsOn
@@ -19,7 +20,7 @@ from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import Place
 from gitops_secrets.model.results import Change, CheckResult, Finding, Severity, overlay_id
 from gitops_secrets.ordering.difference import PlanDifference
-from gitops_secrets.pipeline.check import BY_HAND, check
+from gitops_secrets.pipeline.check import check
 from gitops_secrets.pipeline.diff import diff
 from gitops_secrets.pipeline.scan import Analysis, Repository
 from gitops_secrets.rendering.kustomize.kustomization import FILE_NAMES
@@ -85,7 +86,7 @@ def _taken_away(finding: Finding, taken: Mapping[tuple[str, str], ResourceId], c
     usual = finding.severity if finding.rule in configuration.rules else next(rule.severity for rule in RULES if rule.id == finding.rule)
     if finding.confidence is Confidence.POSSIBLE:
         return replace(finding, severity=usual, confidence=Confidence.LIKELY)
-    return replace(finding, severity=usual) if finding.rule in BY_HAND else finding
+    return replace(finding, severity=usual) if finding.rule in ABSENCE else finding
 
 
 def compared(
@@ -150,7 +151,7 @@ def _faults(finding: Finding) -> frozenset[Hashable]:
     """
     if finding.rule in _OF_PROVIDER:
         said = finding.message.replace(finding.subject, "")
-    elif finding.rule in BY_HAND and finding.severity is not Severity.ERROR:
+    elif finding.rule in ABSENCE and finding.severity is not Severity.ERROR:
         said = ""
     else:
         return frozenset()

@@ -1,0 +1,62 @@
+"""When the absence of something is proven: the one place that tells an error about what is missing from a warning.
+
+A repository is an open world. What it does not make, people, Terraform, an operator, a chart that is not at hand or another repository may make, and most
+of what looks missing is made by one of them. Only evidence of the repository's own makes it an error: something of nearly that name is there, so that the
+name is a slip; all else of that kind is kept in the repository, and by nothing else; or, which only the pipeline sees, the repository makes it for another
+cluster, or made it before the change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from gitops_secrets.checks.base import namesakes, same_kind
+from gitops_secrets.checks.remedies import slip
+from gitops_secrets.graph.graph import Graph
+from gitops_secrets.model.facts import When
+from gitops_secrets.model.ids import ResourceId
+
+# Rules about what nothing in the repository brings. What the repository makes elsewhere, or made before, turns their warnings into errors.
+ABSENCE: Final = frozenset(
+    {
+        "missing-custom-resource-definition",
+        "missing-namespace",
+        "missing-store",
+        "missing-service-account",
+        "missing-secret",
+        "missing-config-map",
+        "missing-source",
+        "wrong-namespace",
+    }
+)
+# Nobody makes these but who writes manifests: where a repository declares some, it declares all.
+_SOURCES: Final = frozenset({"GitRepository", "OCIRepository", "HelmRepository", "HelmChart", "Bucket"})
+_STORES: Final = frozenset({"SecretStore", "ClusterSecretStore"})
+
+
+def is_proven(graph: Graph, target: ResourceId) -> bool:
+    """Does the repository itself show that nothing anywhere brings `target`, which it does not bring?"""
+    return slip(target.name, alike(graph, target)) is not None or _is_kept_here(graph, target)
+
+
+def alike(graph: Graph, target: ResourceId) -> Iterable[str]:
+    """The names of what has the kind and the namespace of `target`."""
+    return (other.name for other in same_kind(graph, target) if other.namespace == target.namespace)
+
+
+def _is_kept_here(graph: Graph, target: ResourceId) -> bool:
+    """Is it of a kind that only manifests make, and does the repository hold others of it where this one would lie?"""
+    kinds = next((kinds for kinds in (_SOURCES, _STORES) if target.kind in kinds), frozenset())
+    others = (other for kind in kinds for other in graph.objects_by_kind.get((target.group, kind), ()))
+    return any(other.namespace == target.namespace and _is_made_here(graph, other) for other in others)
+
+
+def is_made_elsewhere(graph: Graph, target: ResourceId) -> bool:
+    """Does the repository itself make one of that name in another namespace?"""
+    return any(_is_made_here(graph, other) for other in namesakes(graph, target))
+
+
+def _is_made_here(graph: Graph, id: ResourceId) -> bool:
+    """Is it made by what the engine applies, and not only by what sets the cluster up?"""
+    return any(provision.when is not When.BEFORE for provision in graph.provisions.get(id, ()))
