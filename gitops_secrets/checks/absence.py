@@ -9,6 +9,7 @@ cluster, or made it before the change.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Final
 
 from gitops_secrets.checks.base import namesakes, same_kind
@@ -16,6 +17,7 @@ from gitops_secrets.checks.remedies import slip
 from gitops_secrets.graph.graph import Graph
 from gitops_secrets.model.facts import When
 from gitops_secrets.model.ids import ResourceId
+from gitops_secrets.model.results import Finding, Severity
 
 # Rules about what nothing in the repository brings. What the repository makes elsewhere, or made before, turns their warnings into errors.
 ABSENCE: Final = frozenset(
@@ -30,6 +32,10 @@ ABSENCE: Final = frozenset(
         "wrong-namespace",
     }
 )
+# What to do where somebody else makes it: how messages about what is not proven end.
+BY_PEOPLE: Final = "; if people or the cluster make it, name it under bootstrap.objects in the configuration"
+BY_THE_CLUSTER: Final = "; if the cluster comes with it, name it under bootstrap in the configuration"
+FROM_ELSEWHERE: Final = "; if it is made elsewhere, name it under sources in the configuration"
 # Nobody makes these but who writes manifests: where a repository declares some, it declares all.
 _SOURCES: Final = frozenset({"GitRepository", "OCIRepository", "HelmRepository", "HelmChart", "Bucket"})
 _STORES: Final = frozenset({"SecretStore", "ClusterSecretStore"})
@@ -55,6 +61,14 @@ def _is_kept_here(graph: Graph, target: ResourceId) -> bool:
 def is_made_elsewhere(graph: Graph, target: ResourceId) -> bool:
     """Does the repository itself make one of that name in another namespace?"""
     return any(_is_made_here(graph, other) for other in namesakes(graph, target))
+
+
+def proven(finding: Finding) -> Finding:
+    """A finding of absence that the repository proves after all, since it makes the thing for another cluster, or made it before."""
+    message = finding.message
+    for doubt in (BY_PEOPLE, BY_THE_CLUSTER, FROM_ELSEWHERE):
+        message = message.removesuffix(doubt)
+    return replace(finding, severity=Severity.ERROR, message=message)
 
 
 def _is_made_here(graph: Graph, id: ResourceId) -> bool:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from gitops_secrets.graph.graph import Graph
@@ -25,6 +25,7 @@ class Context:
     plan: Plan
     table: KindTable
     catalogue: Catalogue
+    named: Mapping[str, Place] = field(default_factory=dict)  # charts, files and directories that scripts and pages install in ways that can't be told
 
     @property
     def graph(self) -> Graph:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
+from typing import Final
 
 from gitops_secrets.checks import remedies
 from gitops_secrets.checks.base import Context, Rule
 from gitops_secrets.checks.evidence import evidence, sentence
 from gitops_secrets.graph.graph import Graph, ResourceEdge
-from gitops_secrets.model.facts import Confidence, KindNeed
+from gitops_secrets.model.facts import Confidence, Effect, KindNeed
 from gitops_secrets.model.ids import ResourceId
+from gitops_secrets.model.nodes import Place
 from gitops_secrets.model.results import Finding, Related, Severity
 from gitops_secrets.ordering.order import Cycle, OrderedEdge, Split
 
@@ -42,7 +44,18 @@ class DependencyCycle(Rule):
             start = (cycle.cut or cycle.steps[0]).edge.declared
             place = start.place if start is not None else context.graph.units[cycle.units[0]].place
             remedy = remedies.cut(cycle)
-            yield self.finding(_loop(cycle), place, cycle.units[0], other=cycle.units[-1], related=related, field="spec.dependsOn", remedy=remedy)
+            proven = all(step.edge.declared is not None or any(_is_proven(edge, context) for edge in step.ordering) for step in cycle.steps)
+            yield self.finding(
+                _loop(cycle),
+                place,
+                cycle.units[0],
+                other=cycle.units[-1],
+                severity=None if proven else Severity.WARNING,
+                confidence=Confidence.CERTAIN if proven else Confidence.LIKELY,
+                related=related,
+                field="spec.dependsOn",
+                remedy=remedy,
+            )
 
 
 def _only_admits(edges: Sequence[ResourceEdge]) -> bool:
@@ -89,7 +102,7 @@ class UnitNeedsSplit(Rule):
         for split in context.plan.splits:
             if _is_mutual(split, context.graph):
                 if not any(_only_admits([edge]) for edge in split.edges):
-                    yield self._mutual(split, context.graph)
+                    yield self._mutual(split, context)
                 continue
             earlier = _earlier(split.unit, context.graph)
             for provider, edges in _by_provider(split).items():
@@ -102,8 +115,11 @@ class UnitNeedsSplit(Rule):
                 need, what, own = ("need", "them", "their") if more else ("needs", "it", "its")
                 later = "which is applied" if first.provider_unit == provider else f"which {first.provider_unit} applies"
                 where = f"{later} only after this unit" if below else f"which is applied with {what} or not at all"
+                named = None if earlier is not None else _named_by_bootstrap(context, provider)
                 if earlier is not None:
                     where += f", unless {earlier} has brought it before (its content is not in the repository)"
+                elif named is not None:
+                    where += f", unless {named} installs it before"
                 if split.unit.kind == "Overlay":
                     advice = f"apply its components one after the other: gitops-secrets generate flux {split.unit.name}"
                 else:
@@ -112,10 +128,13 @@ class UnitNeedsSplit(Rule):
                 message = (
                     f"{split.unit} can never be applied: {first.requirement.resource}{more} {need} {_brought(edges, own)} from {provider}, {where}; {advice}"
                 )
-                confidence = Confidence.POSSIBLE if earlier is not None else first.provision.confidence
-                yield self.finding(message, first.requirement.place, split.unit, other=provider, confidence=confidence, related=evidence(edges))
+                confidence = Confidence.POSSIBLE if earlier is not None else first.provision.confidence if named is None else Confidence.LIKELY
+                severity = Severity.WARNING if named is not None else None
+                yield self.finding(
+                    message, first.requirement.place, split.unit, other=provider, severity=severity, confidence=confidence, related=evidence(edges)
+                )
 
-    def _mutual(self, split: Split, graph: Graph) -> Finding:
+    def _mutual(self, split: Split, context: Context) -> Finding:
         consumers = sorted({str(edge.consumer_unit) for edge in split.edges})
         if len(consumers) > 1:
             fault, advice = f"{' and '.join(consumers)} need something of each other, so that no dependsOn can be right", "split one of them"
@@ -124,8 +143,8 @@ class UnitNeedsSplit(Rule):
                 f"{consumers[0]} needs something of {split.edges[0].provider_unit}, which depends on it",
                 "that dependsOn can't stay, or one of them is to be split",
             )
-        severity = None
-        if graph.units[split.unit].sync is not None:
+        severity = None if all(_is_proven(edge, context) for edge in split.edges) else Severity.WARNING
+        if context.graph.units[split.unit].sync is not None:
             # One object that is refused keeps the others of its wave from nothing.
             severity, fault, advice = Severity.WARNING, fault.replace("dependsOn", "sync wave"), "only retries get both there; split one of them"
         message = f"{fault}: {'; '.join(map(sentence, split.edges[:2]))}; {advice}"
@@ -133,6 +152,25 @@ class UnitNeedsSplit(Rule):
         return self.finding(
             message, first.requirement.place, split.unit, other=first.provider_unit, severity=severity, confidence=Confidence.LIKELY, related=related
         )
+
+
+def _named_by_bootstrap(context: Context, provider: ResourceId) -> Place | None:
+    """Where a script or page names what brings something, by its name or its chart's: it may install it before the engine starts."""
+    charts = {release.chart for release in context.cluster.releases if release.resource == provider and release.chart}
+    return next((context.named[name] for name in sorted({provider.name, *charts}) if name in context.named), None)
+
+
+# How objects of these groups get ready, those who made them say; how others do, the table knows by hand.
+_OWN_READINESS: Final = frozenset(
+    {"", "apps", "batch", "external-secrets.io", *(f"{room}.toolkit.fluxcd.io" for room in ("kustomize", "helm", "source"))},
+)
+
+
+def _is_proven(edge: ResourceEdge, context: Context) -> bool:
+    """Does what needs something wait for it for certain: since it is refused, since `dependsOn` says so, or by the word of those who made its kind?"""
+    pair = context.plan.by_pair.get((edge.consumer_unit, edge.provider_unit)) if edge.provider_unit is not None else None
+    is_written = pair is not None and pair.edge.declared is not None
+    return is_written or edge.requirement.effect is Effect.APPLY or edge.requirement.resource.group in _OWN_READINESS
 
 
 def _earlier(unit: ResourceId, graph: Graph) -> ResourceId | None:

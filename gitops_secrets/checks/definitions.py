@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from gitops_secrets.checks import remedies
+from gitops_secrets.checks.absence import BY_THE_CLUSTER
 from gitops_secrets.checks.base import Context, Rule, doubt_before
 from gitops_secrets.graph.graph import Unmet
 from gitops_secrets.model.facts import Confidence, KindNeed, Opaque
@@ -55,7 +56,7 @@ class MissingCustomResourceDefinition(Rule):
             missing = " and ".join(sorted({str(entry.requirement.need) for entry in entries})[:2])
             what = f"{missing}, which nothing in the repository brings{hint}{doubts}"
             unless = (
-                "" if place is not None or confidence is Confidence.POSSIBLE else "; if the cluster comes with it, name it under bootstrap in the configuration"
+                "" if place is not None or confidence is Confidence.POSSIBLE else BY_THE_CLUSTER
             )
             rows = [context.table.row(entry.requirement.resource.group, entry.requirement.resource.kind) for entry in entries]
             yield self.finding(

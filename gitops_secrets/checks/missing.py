@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Final
 
 from gitops_secrets.checks import remedies
-from gitops_secrets.checks.absence import alike, is_proven
+from gitops_secrets.checks.absence import BY_PEOPLE, FROM_ELSEWHERE, alike, is_proven
 from gitops_secrets.checks.base import Context, Rule, closest, did_you_mean, doubt_before, namesakes, same_kind
 from gitops_secrets.checks.evidence import also, asker, consequence, consumers
 from gitops_secrets.graph.graph import Unmet
@@ -19,7 +19,6 @@ from gitops_secrets.model.results import Finding, Related, Remedy, Severity
 # Put into the cluster by hand before anything is in git that could: the key that decrypts git, the credential that reads it.
 _BY_HAND = frozenset({"decryption"})
 _MANY: Final = 3  # that lack one thing, or names after one pattern: a program or a person makes it, rather than that many slips
-_BY_PEOPLE: Final = "; if people or the cluster make it, name it under bootstrap.objects in the configuration"
 _STORES = frozenset({"SecretStore", "ClusterSecretStore"})
 
 # Argo CD's own rule tells of it.
@@ -32,7 +31,7 @@ class _MissingObject(Rule):
     severity = Severity.ERROR
     reasons: frozenset[str] = frozenset()
     kinds: frozenset[tuple[str, str]] = frozenset()
-    made_elsewhere: str = _BY_PEOPLE  # what to do where somebody else makes it
+    made_elsewhere: str = BY_PEOPLE  # what to do where somebody else makes it
 
     def check(self, context: Context) -> Iterator[Finding]:
         found: dict[tuple[ResourceId | str, ResourceId], list[Unmet]] = {}
@@ -224,7 +223,7 @@ class MissingSource(_MissingObject):
     fixable = True
     symptoms = ("ArtifactFailed", "SourceNotReady", "failed to get source")
     reasons = frozenset({"source", "chart"})
-    made_elsewhere = "; if it is made elsewhere, name it under sources in the configuration"
+    made_elsewhere = FROM_ELSEWHERE
 
 
 class MissingObject(_MissingObject):
@@ -283,7 +282,7 @@ class MissingNamespace(_MissingObject):
             confidence, doubts = doubt_before(context, unit, first.possible)
             where = f"namespace {target.name}, which nothing in the repository makes{hint}{doubts}"
             proven = is_proven(context.graph, target)
-            ending = "" if proven or confidence is Confidence.POSSIBLE else _BY_PEOPLE
+            ending = "" if proven or confidence is Confidence.POSSIBLE else BY_PEOPLE
             yield self.finding(
                 f"{first.requirement.resource}{more} {live} in {where}; {be} refused for ever{ending}",
                 first.requirement.place,

@@ -131,13 +131,18 @@ class DanglingDependsOn(Rule):
                     continue
                 target = dependency.target
                 opaque = graph.may_be_made_by(target, str(unit.id))
-                fault = f"{target}, which is not there{_meant(unit, dependency, context)}; it never gets past DependencyNotReady{unless(opaque)}"
+                hint = _meant(unit, dependency, context)
+                # Where only folders tell what starts, another repository may start the rest.
+                is_open = context.cluster.guessed and opaque is None and not hint
+                doubts = ", unless another repository applies it to the same cluster" if is_open else unless(opaque)
+                fault = f"{target}, which is not there{hint}; it never gets past DependencyNotReady{doubts}"
                 yield self.finding(
                     f"{unit.id} depends on {fault}",
                     dependency.place,
                     unit.id,
                     other=target,
-                    confidence=doubt(opaque),
+                    severity=Severity.WARNING if is_open else None,
+                    confidence=doubt(opaque, Confidence.LIKELY if is_open else Confidence.CERTAIN),
                     field="spec.dependsOn",
                     cause=f"dependsOn names {fault}",
                     remedy=remedies.redirect_dependency(unit, dependency, _only_meant(dependency, context), graph),

@@ -8,6 +8,7 @@ from typing import ClassVar, Final
 
 from gitops_secrets.checks import remedies
 from gitops_secrets.checks.base import Context, Rule
+from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import Place, as_mapping, as_sequence
 from gitops_secrets.model.results import Finding, Severity
 
@@ -38,9 +39,12 @@ class _FromProblems(Rule):
         return fault if subject in fault else f"{subject} does not build: {fault}"
 
 
+_MANY: Final = 3  # paths of one source that are not there: more than slips
+
 # What an undefined variable was before substitution became strict.
 _EMPTIED: Final = "it becomes empty without a word"
 _ALL_EMPTIED: Final = "they become empty without a word"
+_UNSURE: Final = "from Flux 2.9 on the build fails, before it becomes empty without a word"
 
 
 class MissingPath(_FromProblems):
@@ -64,7 +68,20 @@ class MissingPath(_FromProblems):
     def _cost(self, context: Context, subject: str) -> tuple[str, Severity | None]:
         if subject.startswith("ApplicationSet/"):
             return "it makes no Application of it", Severity.WARNING
-        return ("its sync status stays at Unknown (ComparisonError)", None) if subject.startswith("Application/") else super()._cost(context, subject)
+        cost = "its sync status stays at Unknown (ComparisonError)" if subject.startswith("Application/") else self.cost
+        source = _foreign_source(context, subject)
+        if source is None:
+            return cost, None
+        return f"{cost}, unless {source} is not this repository as it is here: most of its paths are not here; name it under sources", Severity.WARNING
+
+
+def _foreign_source(context: Context, subject: str) -> ResourceId | None:
+    """The source of a unit, if the repository has so few of its paths that it will be another repository, or one with another root."""
+    lost = {problem.subject for problem in context.cluster.problems if problem.rule == MissingPath.id}
+    source = next((unit.source for unit in context.cluster.units if str(unit.id) == subject), None)
+    readers = [unit for unit in context.cluster.units if source is not None and unit.source == source]
+    missing = sum(str(unit.id) in lost for unit in readers)
+    return source if missing >= _MANY and 2 * missing > len(readers) else None
 
 
 class BuildFailed(_FromProblems):
@@ -102,21 +119,20 @@ class UndefinedVariable(_FromProblems):
 
     def check(self, context: Context) -> Iterator[Finding]:
         is_strict = _is_strict(context.cluster.flux_version)
+        cost, plural = {True: (self.cost, self.cost), False: (_EMPTIED, _ALL_EMPTIED), None: (_UNSURE, _UNSURE)}[is_strict]
         for finding in super().check(context):
-            message = finding.message if is_strict else finding.message.replace(self.cost, _EMPTIED)
-            cause = f"{finding.subject} builds objects with variables that nothing defines; {self.cost if is_strict else _ALL_EMPTIED}"
+            message = finding.message.replace(self.cost, cost)
+            cause = f"{finding.subject} builds objects with variables that nothing defines; {plural}"
             yield replace(finding, severity=Severity.ERROR if is_strict else Severity.WARNING, message=message, cause=cause)
 
 
-def _is_strict(version: str | None) -> bool:
-    """Is substitution strict by default: from kustomize-controller 1.9, Flux 2.9. An unknown version counts as a current one."""
-    if version is None:
-        return True
-    parts = version.split(".")
+def _is_strict(version: str | None) -> bool | None:
+    """Is substitution strict by default: from kustomize-controller 1.9, Flux 2.9? None where the repository does not tell the version."""
+    parts = (version or "").split(".")
     try:
         return (int(parts[0]), int(parts[1])) >= (2, 9)
     except (ValueError, IndexError):
-        return True
+        return None
 
 
 class PatchMatchesNothing(_FromProblems):

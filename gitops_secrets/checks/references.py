@@ -151,6 +151,8 @@ class MissingKey(Rule):
             is_itself = provision.resource == need.id
             lacks = "which has no such key" if is_itself else f"which {provision.resource} doesn't make"
             place, field = _key_place(resources.get(requirement.resource), requirement, need.key or "")
+            # Controllers add keys to a Secret that is written out, as Argo CD does to its own: a slip they don't explain.
+            is_open = is_itself and need.id.kind == "Secret" and remedies.slip(need.key or "", keys) is None
             # A Secret without any key is there to be filled: by a replicator, by hand, by a controller of its type.
             doubts = "" if keys else ", unless something fills it"
             yield self.finding(
@@ -158,6 +160,7 @@ class MissingKey(Rule):
                 place,
                 requirement.resource,
                 other=need.id,
+                severity=Severity.WARNING if is_open else None,
                 confidence=requirement.confidence if keys else Confidence.POSSIBLE,
                 related=[Related(f"{need.id} is made here", provision.place)],
                 field=field,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import zip_longest
 
 from gitops_secrets.graph.graph import Graph
 from gitops_secrets.kinds.table import KindTable
@@ -21,6 +22,7 @@ from gitops_secrets.rendering.argo.applications import WAVE
 from gitops_secrets.syntax.nearest import comparable
 
 _SLIP = 0.85
+_LIKE_WORD = 0.7
 _SEPARATORS = re.compile(r"[-_.]")
 _DIGITS = re.compile(r"\d+")
 # Kinds whose dependsOn names units of their own kind.
@@ -41,8 +43,14 @@ def slip(name: str, candidates: Iterable[str]) -> str | None:
     close = same or swapped or difflib.get_close_matches(name, others, 2, _SLIP)
     if len(close) != 1 or _DIGITS.findall(close[0]) != _DIGITS.findall(name):
         return None
-    # `tunnel-id-secret` beside `tunnel-secret` is more likely one more thing than a slip.
-    return close[0] if same or len(_SEPARATORS.split(close[0])) == len(_SEPARATORS.split(name)) else None
+    # `tunnel-id-secret` beside `tunnel-secret` is more likely one more thing than a slip, and `shop-api` beside `shop-app`.
+    return close[0] if same or _has_like_words(name, close[0]) else None
+
+
+def _has_like_words(name: str, other: str) -> bool:
+    """Are two names alike word by word?"""
+    pairs = list(zip_longest(_SEPARATORS.split(name), _SEPARATORS.split(other), fillvalue=""))
+    return all(_is_swapped(*pair) or difflib.SequenceMatcher(None, *pair).ratio() >= _LIKE_WORD for pair in pairs)
 
 
 def _is_swapped(name: str, other: str) -> bool:

@@ -370,7 +370,7 @@ class _Planner:
 
     def _cyclic_splits(self, cycles: Iterable[Cycle]) -> tuple[Split, ...]:
         reasons = (
-            tuple(reason for step in cycle.steps for reason in sorted(step.ordering, key=_only_admits)[:1])
+            tuple(reason for step in cycle.steps for reason in sorted(step.ordering, key=_rank)[:1])
             for cycle in cycles
             if not cycle.declared and not self._is_resource_cycle(cycle)
         )
@@ -406,6 +406,11 @@ def _comes_first(edge: ResourceEdge) -> bool:
 def _only_admits(edge: ResourceEdge) -> bool:
     """Is it about admission? A webhook that is not registered yet refuses nothing, so it can't be what keeps its own registration from coming."""
     return edge.requirement.reason == "webhook"
+
+
+def _rank(edge: ResourceEdge) -> tuple[bool, bool]:
+    """What is refused is the best reason why units can't do without each other, admission the worst."""
+    return _only_admits(edge), edge.requirement.effect is not Effect.APPLY
 
 
 def _steps(units: Sequence[ResourceId], pairs: Mapping[tuple[ResourceId, ResourceId], OrderedEdge]) -> tuple[OrderedEdge, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -13,23 +13,25 @@ from gitops_secrets.kinds.table import KindTable
 from gitops_secrets.manifests.load import Loader
 from gitops_secrets.model.facts import KindNeed, ObjectNeed, Provision, Release, When
 from gitops_secrets.model.ids import ResourceId
-from gitops_secrets.model.nodes import EMPTY_MAPPING, MappingNode, as_mapping, as_text
+from gitops_secrets.model.nodes import EMPTY_MAPPING, MappingNode, Place, as_mapping, as_text
 from gitops_secrets.model.scopes import built_in_group
 from gitops_secrets.rendering.bootstrap import (
     BootstrapManifest,
     Scripts,
     bootstrap_directories,
+    bootstrap_names,
     bootstrap_objects,
     bootstrap_releases,
     bootstrap_remotes,
     read_scripts,
 )
+from gitops_secrets.rendering.charts import SOURCE_GROUP, flux_release
 from gitops_secrets.rendering.flux import build_directory
 from gitops_secrets.rendering.helmfile import DEFINITIONS_ONLY
 from gitops_secrets.rendering.inflation import inflated_release
 from gitops_secrets.rendering.kustomize import Builder
 from gitops_secrets.rendering.objects import to_resource
-from gitops_secrets.rendering.units import KUSTOMIZE_GROUP
+from gitops_secrets.rendering.units import KUSTOMIZE_GROUP, written_path
 
 
 class Bootstrapped(NamedTuple):
@@ -37,13 +39,15 @@ class Bootstrapped(NamedTuple):
 
     manifests: tuple[BootstrapManifest, ...]
     provisions: tuple[Provision, ...]
+    named: Mapping[str, Place]  # what scripts and pages name that they install: see `bootstrap_names`
 
 
 def read_bootstrap(loader: Loader, settings: Bootstrap, table: KindTable, catalogue: Catalogue) -> Bootstrapped:
     """What scripts, helmfiles, Terraform and machine configurations of a tree install, and what `settings` name."""
     scripts = read_scripts(loader)
     manifests = bootstrap_directories(loader, scripts, [(path.text, path.place) for path in settings.paths])
-    return Bootstrapped(manifests, tuple(_provisions(loader, scripts, manifests, settings, table, catalogue)))
+    provisions = _provisions(loader, scripts, manifests, settings, table, catalogue)
+    return Bootstrapped(manifests, tuple(provisions), bootstrap_names(loader, scripts))
 
 
 def _provisions(
@@ -60,7 +64,8 @@ def _provisions(
         for release in _charts_of(manifest, loader, builder):
             note = str(release.extra["description"])
             found += [replace(provision, when=When.BEFORE, note=note) for provision in release_facts(release, catalogue, table).provisions]
-        found += _provided(_nodes_of(manifest, loader, builder), f"{manifest.path}, applied by {manifest.place}", table)
+        nodes, note = _nodes_of(manifest, loader, builder), f"{manifest.path}, applied by {manifest.place}"
+        found += [*_provided(nodes, note, table), *_handed_on(nodes, note, loader, builder, table, catalogue)]
     for objects in bootstrap_objects(loader, scripts):
         found += _provided(objects.nodes, f"{objects.path}, applied by {objects.place}", table)
     for url, place in bootstrap_remotes(loader, scripts):
@@ -109,7 +114,7 @@ def _charts_of(manifest: BootstrapManifest, loader: Loader, builder: Builder) ->
 def _nodes_of(manifest: BootstrapManifest, loader: Loader, builder: Builder) -> Sequence[MappingNode]:
     if manifest.is_kustomization:
         nodes: Sequence[MappingNode] = build_directory(builder, loader.tree, manifest.path).resources
-        if manifest.synced and any(as_text(node.get("apiVersion")).startswith(KUSTOMIZE_GROUP) for node in nodes):
+        if manifest.synced and any(map(_is_flux_kustomization, nodes)):
             # Not what a cluster starts with, but all of it: what it brings comes in its own order.
             return ()
     elif loader.tree.is_file(manifest.path):
@@ -117,6 +122,34 @@ def _nodes_of(manifest: BootstrapManifest, loader: Loader, builder: Builder) -> 
     else:
         nodes = []
     return [node for node in nodes if manifest.only is None or node.get("kind") == manifest.only]
+
+
+def _is_flux_kustomization(node: MappingNode) -> bool:
+    return as_text(node.get("apiVersion")).startswith(KUSTOMIZE_GROUP)
+
+
+def _handed_on(nodes: Sequence[MappingNode], note: str, loader: Loader, builder: Builder, table: KindTable, catalogue: Catalogue) -> Iterable[Provision]:
+    """What the Flux Kustomizations among `nodes` apply: whoever applies them first waits for that, before all the others are there.
+
+    Not where they come with a source, or apply more of their kind: that is what a cluster starts with, and brings everything in its own order.
+    """
+    if any(as_text(node.get("apiVersion")).startswith(SOURCE_GROUP) for node in nodes):
+        return
+    for node in filter(_is_flux_kustomization, nodes):
+        path = written_path(node)
+        if not loader.tree.is_directory(path):
+            continue
+        namespace = as_text(as_mapping(node.get("spec")).get("targetNamespace")) or "default"
+        built = build_directory(builder, loader.tree, path).resources
+        if any(map(_is_flux_kustomization, built)):
+            continue
+        resources = [resource for each in built if (resource := to_resource(each, table.is_namespaced, namespace)) is not None]
+        by_id = {resource.id: resource for resource in resources}
+        for resource in resources:
+            provisions = facts_of(resource, table).provisions
+            if resource.id.kind == "HelmRelease":
+                provisions += release_facts(flux_release(resource, by_id, loader, table.is_namespaced, frozenset()), catalogue, table).provisions
+            yield from (replace(provision, when=When.BEFORE, note=note) for provision in provisions)
 
 
 def _provided(nodes: Iterable[MappingNode], note: str, table: KindTable) -> Iterable[Provision]:

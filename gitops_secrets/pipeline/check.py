@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from gitops_secrets.checks import RULES, Context
-from gitops_secrets.checks.absence import ABSENCE
+from gitops_secrets.checks.absence import ABSENCE, proven
 from gitops_secrets.config import Configuration
 from gitops_secrets.errors import UsageError
 from gitops_secrets.model.facts import Confidence
@@ -32,7 +32,7 @@ def check(repository: Repository, analysis: Analysis, *, fixes: bool = True) -> 
     reached: set[tuple[object, ...]] = set()
     bootstrapped = any(not cluster.graph.cluster.stray for cluster in analysis.clusters)
     for cluster in sorted(analysis.clusters, key=lambda cluster: cluster.graph.cluster.stray):
-        context = Context(cluster.plan, repository.table, repository.catalogue)
+        context = Context(cluster.plan, repository.table, repository.catalogue, cluster.named)
         stray = bootstrapped and cluster.graph.cluster.stray
         rest = _may_start_together(cluster, analysis.clusters)
         for finding in (finding for rule in RULES for finding in rule().check(context)):
@@ -94,7 +94,7 @@ def _as_elsewhere(finding: Finding, cluster: ClusterAnalysis, clusters: Iterable
         return finding
     others = (other.graph for other in clusters if other is not cluster and not other.graph.cluster.stray)
     is_kept = any(str(edge.requirement.need) == finding.other and edge.provider_unit is not None for graph in others for edge in graph.resource_edges)
-    return replace(finding, severity=Severity.ERROR) if is_kept else finding
+    return proven(finding) if is_kept else finding
 
 
 def with_fixes(result: CheckResult, repository: Repository) -> CheckResult:

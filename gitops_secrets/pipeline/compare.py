@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gitops_secrets.checks import RULES
-from gitops_secrets.checks.absence import ABSENCE
+from gitops_secrets.checks.absence import ABSENCE, proven
 from gitops_secrets.checks.definitions import MissingCustomResourceDefinition
 from gitops_secrets.checks.health import DependencyNotGated, MisreadHealthCheck
 from gitops_secrets.checks.order import MissingDependsOn
@@ -82,8 +82,9 @@ def _taken_away(finding: Finding, taken: Mapping[tuple[str, str], ResourceId], c
     if not providers or finding.change is Change.KNOWN:
         return finding
     told = "this change takes it away" if str(providers[0]) == thing else f"{providers[0]} brought it, and goes with this change"
-    finding = replace(finding, message=f"{finding.message}; {told}", cause=f"{finding.cause}; {told}")
     usual = finding.severity if finding.rule in configuration.rules else next(rule.severity for rule in RULES if rule.id == finding.rule)
+    finding = proven(finding) if finding.rule in ABSENCE else finding
+    finding = replace(finding, message=f"{finding.message}; {told}", cause=f"{finding.cause}; {told}")
     if finding.confidence is Confidence.POSSIBLE:
         return replace(finding, severity=usual, confidence=Confidence.LIKELY)
     return replace(finding, severity=usual) if finding.rule in ABSENCE else finding

@@ -21,6 +21,7 @@ from gitops_secrets.kinds.table import KindTable, default_table, table_with
 from gitops_secrets.manifests.load import YAML_SUFFIXES, Loader, unreadable
 from gitops_secrets.model.facts import Problem, Provision, When
 from gitops_secrets.model.limits import DEFAULT_LIMITS, Limits
+from gitops_secrets.model.nodes import Place
 from gitops_secrets.model.results import Cluster, Destination
 from gitops_secrets.ordering.order import Plan, plan
 from gitops_secrets.pipeline.bootstrap import read_bootstrap
@@ -52,6 +53,7 @@ class ClusterAnalysis:
     graph: Graph
     plan: Plan
     before: tuple[Provision, ...] = ()  # what the bootstrap installs
+    named: Mapping[str, Place] = field(default_factory=dict)  # what scripts and pages name that they install
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +222,7 @@ def analyse(repository: Repository, *, cluster: str | None = None, progress: Pro
     analyses = []
     for number, entry in enumerate(clusters):
         report("ordering", number, len(clusters))
-        analyses.append(analyse_cluster(entry, repository, bootstrapped.provisions))
+        analyses.append(replace(analyse_cluster(entry, repository, bootstrapped.provisions), named=bootstrapped.named))
     unread = {problem for entry in clusters for problem in entry.problems if problem.rule in _UNREAD}
     problems = unread.union(repository.loader.problems, (unreadable(path, why) for path, why in repository.unread.items()))
     ordered = tuple(sorted(problems, key=lambda problem: (problem.place, problem.message, problem.subject)))

@@ -139,6 +139,47 @@ def bootstrap_objects(loader: Loader, scripts: Scripts) -> tuple[BootstrapObject
     return tuple(found)
 
 
+def bootstrap_names(loader: Loader, scripts: Scripts) -> dict[str, Place]:
+    """What commands of scripts and pages, and tasks of Ansible, name that they install: charts, and every part of a path; with the first place.
+
+    What such a command comes to can't always be told, through variables say. What it names may be there before the engine starts all the same.
+    """
+    found: dict[str, Place] = {}
+    for command in scripts.commands:
+        _name(found, command)
+    for path in loader.tree.files:
+        if path.endswith(_PAGES) and (loader.holds(path, b"kubectl") or loader.holds(path, b"helm")):
+            for command in commands_in(loader.content_of(path), path, {}):
+                _name(found, command)
+        elif path.endswith((".yaml", ".yml")) and (loader.holds(path, b"kubernetes.core.") or loader.holds(path, b"community.kubernetes.")):
+            for number, line in enumerate(loader.content_of(path).splitlines(), 1):
+                written = _INSTALLED.match(line)
+                if written is not None:
+                    _name_parts(found, written[1], Place(path, number, written.start(1) + 1))
+    return found
+
+
+_INSTALLED = re.compile(r"[\s-]*(?:release_name|chart_ref|src):\s*(\S+)")
+_PART = re.compile(r"[a-z0-9][a-z0-9-]*")
+
+
+def _name(found: dict[str, Place], command: Command) -> None:
+    if command.program in ("kubectl", "oc") and _applies(command):
+        words = options_of(command, ("-k", "--kustomize", "-f", "--filename"))
+        words += [word for before in command.before for word in before.words[1:] if not word.startswith("-")]
+    elif command.program in ("helm", "helmfile") and {"install", "upgrade", "apply", "sync"}.intersection(command.words):
+        words = positionals_of(command, _HELM_FLAGS)
+    else:
+        return
+    for word in words:
+        _name_parts(found, word, command.place)
+
+
+def _name_parts(found: dict[str, Place], word: str, place: Place) -> None:
+    for part in _PART.findall(word.lower()):
+        found.setdefault(part, place)
+
+
 def _beside_helmfiles(loader: Loader) -> Iterator[BootstrapObjects]:
     """Manifests, templates or not, below the folder of a helmfile of the bootstrap: whoever runs the one applies the others, in whatever way."""
     helmfiles = {path for path in loader.tree.files if is_helmfile_path(path) and "/helmfile" in path.lower()}
