@@ -87,7 +87,8 @@ class UnitNeedsSplit(Rule):
     ClusterSecretStore next to the HelmRelease that brings its CRD.
 
     Why it matters: Flux dry-runs a unit as a whole before it applies anything but Namespaces and CRDs, so the HelmRelease is never applied, the CRD never
-    comes, and each retry meets the same wall.
+    comes, and each retry meets the same wall. A warning where a script or page names that it installs the operator, in a way that can't be followed, and
+    where two units wait for each other by the word of a third party's controller.
 
     Example: before, one Kustomization over operator and stores; after, one for the operator with `wait: true`, one for the stores that depends on it.
 

@@ -99,7 +99,7 @@ class MissingStore(_MissingObject):
     """An ExternalSecret or PushSecret names a store that is not there.
 
     What it does: reports a `secretStoreRef` that matches no SecretStore of the namespace or no ClusterSecretStore, with a hint where one of the other
-    kind or of a similar name exists: `kind` defaults to SecretStore.
+    kind or of a similar name exists: `kind` defaults to SecretStore. A warning where the repository keeps no store there: somebody else may.
 
     Why it matters: the ExternalSecret stays at SecretSyncedError (`could not get secret data from provider`) and its Secret never comes.
 
@@ -139,8 +139,8 @@ class MissingSecret(_MissingObject):
 
     What it does: reports a reference to a Secret that no manifest, ExternalSecret, SealedSecret, Certificate, generator or known operator brings.
 
-    Why it matters: a pod waits for it for ever (CreateContainerConfigError), a store can't log in, a HelmRelease has no values. Nothing heals it. In a
-    namespace for which the repository makes no Secret at all, people may make them by hand: there it is a warning, unless a similar name is at hand.
+    Why it matters: a pod waits for it for ever (CreateContainerConfigError), a store can't log in, a HelmRelease has no values. Nothing heals it. A
+    warning, since people, Terraform and programs make Secrets, too; an error where the name is a slip of one that is there, or another cluster has it.
 
     Example: before, `secretKeyRef: {name: db-credential}`; after, `secretKeyRef: {name: db-credentials}`.
 
@@ -176,7 +176,8 @@ class MissingConfigMap(_MissingObject):
 
     What it does: reports a reference to a ConfigMap that no manifest, generator or known operator brings.
 
-    Why it matters: a pod waits for it for ever, a Kustomization's build fails, a HelmRelease has no values.
+    Why it matters: a pod waits for it for ever, a Kustomization's build fails, a HelmRelease has no values. A warning, since others make ConfigMaps, too; an
+    error where the name is a slip of one that is there, or another cluster has it.
 
     Example: before, `configMapRef: {name: setting}`; after, `configMapRef: {name: settings}`.
 
@@ -194,7 +195,8 @@ class MissingServiceAccount(_MissingObject):
 
     What it does: reports a reference to a ServiceAccount that no manifest and no known chart brings.
 
-    Why it matters: pods are refused, and a store that logs in with its token gets none.
+    Why it matters: pods are refused, and a store that logs in with its token gets none. A warning, since what sets up the access to a cloud makes such
+    accounts, too; an error where the name is a slip of one that is there, or another cluster has it.
 
     Example: before, `serviceAccountRef: {name: eso}`; after, `serviceAccountRef: {name: external-secrets}`.
 
@@ -212,7 +214,8 @@ class MissingSource(_MissingObject):
 
     What it does: reports the source of a Kustomization or chart that no manifest of the cluster declares and that the bootstrap doesn't make.
 
-    Why it matters: the unit stays at ArtifactFailed or SourceNotReady until the source appears.
+    Why it matters: the unit stays at ArtifactFailed or SourceNotReady until the source appears. A warning where the repository declares no other source
+    there.
 
     Example: before, `sourceRef: {kind: HelmRepository, name: jetstak}`; after, `sourceRef: {kind: HelmRepository, name: jetstack}`.
 
@@ -255,7 +258,7 @@ class MissingNamespace(_MissingObject):
     What it does: reports objects in a namespace that no manifest, no chart with `createNamespace` and no bootstrap makes.
 
     Why it matters: the API server refuses the object, and Flux with it everything else of its unit (`namespaces "x" not found`). Nothing heals it. A
-    warning, since people and clusters make namespaces, too; an error where one of a similar name is at hand.
+    warning, since people and clusters make namespaces, too; an error where the name is a slip of one that is there, or another cluster has it.
 
     Example: before, `metadata: {namespace: shop}`; after, a Namespace manifest `shop` in the unit or in one before it.
 

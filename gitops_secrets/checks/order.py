@@ -111,7 +111,7 @@ class DanglingDependsOn(Rule):
     namespace, an object of the other kind, a similar name.
 
     Why it matters: the unit stays at `DependencyNotReady` for ever; nothing of it is applied. A Kustomization can only depend on Kustomizations, a
-    HelmRelease only on HelmReleases.
+    HelmRelease only on HelmReleases. A warning where nothing tells where the cluster starts: another repository may apply the other unit.
 
     Example: before, `dependsOn: [{name: external-secret}]`; after, `dependsOn: [{name: external-secrets}]`.
 

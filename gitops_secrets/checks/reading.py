@@ -53,7 +53,8 @@ class MissingPath(_FromProblems):
     What it does: reports a `spec.path` that this repository doesn't have, with the closest directory that it has; the path of an Application; and, as a
     warning, what a generator of an ApplicationSet looks for and does not find.
 
-    Why it matters: the unit stays at ArtifactFailed (`kustomization path not found`), again at each interval; an Application at Unknown.
+    Why it matters: the unit stays at ArtifactFailed (`kustomization path not found`), again at each interval; an Application at Unknown. A warning where
+    most paths of the source are not there: then it will be another repository, or have another root.
 
     Example: before, `path: ./infrastructure/store`; after, `path: ./infrastructure/stores`.
 
@@ -106,7 +107,8 @@ class UndefinedVariable(_FromProblems):
 
     What it does: reports `${NAME}` in what a Kustomization builds, where neither `substitute` nor `substituteFrom` has it and no default stands there.
 
-    Why it matters: since Flux 2.9 the build fails (`variable not set (strict mode)`); before, the text became empty without a word.
+    Why it matters: since Flux 2.9 the build fails (`variable not set (strict mode)`); before, the text became empty without a word. An error only where the
+    repository tells that its Flux is that new.
 
     Example: before, `host: app.${DOMAIN}`; after, `DOMAIN` in `postBuild.substitute`, a default `${DOMAIN:=example.org}`, or the escape `$${DOMAIN}`.
 

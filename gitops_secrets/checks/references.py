@@ -125,7 +125,8 @@ class MissingKey(Rule):
     """A key is asked of a Secret or ConfigMap that doesn't have it.
 
     What it does: reports a reference to a key where the object's keys are all known and this one is not among them: an ExternalSecret's `data` and
-    template, a generator's output, the literals of a kustomize generator.
+    template, a generator's output, the literals of a kustomize generator. A Secret that is written out may get more keys from a controller: a warning,
+    unless the key is a slip.
 
     Why it matters: the pod stays at CreateContainerConfigError, the store can't log in, the release has no value. Nothing heals it.
 
