@@ -32,6 +32,8 @@ ABSENCE: Final = frozenset(
         "wrong-namespace",
     }
 )
+# Of those, what people make by hand, too: the cluster of who lacks it runs with it.
+BY_HAND: Final = frozenset({"missing-secret", "missing-config-map", "missing-namespace", "missing-custom-resource-definition"})
 # What to do where somebody else makes it: how messages about what is not proven end.
 BY_PEOPLE: Final = "; if people or the cluster make it, name it under bootstrap.objects in the configuration"
 BY_THE_CLUSTER: Final = "; if the cluster comes with it, name it under bootstrap in the configuration"

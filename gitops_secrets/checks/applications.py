@@ -123,7 +123,8 @@ class ProjectForbids(Rule):
     symptoms = ("InvalidSpecError", "is not permitted in project", "application repo is not permitted", "not allowed in project")
 
     def check(self, context: Context) -> Iterator[Finding]:
-        everything = [*manifests(context).values(), *context.cluster.given]
+        # What the engine applies takes the place of what a bootstrap made.
+        everything = [*context.cluster.given, *manifests(context).values()]
         projects = {(each.id.namespace, each.id.name): each for each in everything if (each.id.group, each.id.kind) == ("argoproj.io", "AppProject")}
         by_unit: dict[ResourceId, list[Resource]] = {}
         for applied in context.cluster.resources:

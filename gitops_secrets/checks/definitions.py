@@ -55,9 +55,7 @@ class MissingCustomResourceDefinition(Rule):
             confidence, doubts = doubt_before(context, unit, possible, Confidence.LIKELY)
             missing = " and ".join(sorted({str(entry.requirement.need) for entry in entries})[:2])
             what = f"{missing}, which nothing in the repository brings{hint}{doubts}"
-            unless = (
-                "" if place is not None or confidence is Confidence.POSSIBLE else BY_THE_CLUSTER
-            )
+            unless = "" if place is not None or confidence is Confidence.POSSIBLE else BY_THE_CLUSTER
             rows = [context.table.row(entry.requirement.resource.group, entry.requirement.resource.kind) for entry in entries]
             yield self.finding(
                 f"{first.requirement.resource}{more} {need_it} {what}; {be} refused for ever{unless}",

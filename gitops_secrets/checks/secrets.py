@@ -207,9 +207,15 @@ class _Maker:
         self.writes_once = spec.get("refreshPolicy") == "CreatedOnce" or as_text(spec.get("refreshInterval")) in ("0", "0s")
 
     @property
+    def is_copied(self) -> bool:
+        """Does it lie in another namespace? Then a controller copies what it makes, and leaves alone what is there already."""
+        need = self.provision.provides
+        return isinstance(need, ObjectNeed) and need.id.namespace != self.id.namespace
+
+    @property
     def counts(self) -> bool:
         """Does it claim the Secret's content again and again? What is applied once, or has no content, does not."""
-        if self.provision.when is When.BEFORE or self.kind not in _MAKERS:
+        if self.provision.when is When.BEFORE or self.kind not in _MAKERS or self.is_copied:
             return False
         if self.is_external and self.policy == "Orphan" and self.writes_once:
             return False  # hands over what it restored: a backup of a certificate, say

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from gitops_secrets.checks import RULES, Context
@@ -12,6 +12,7 @@ from gitops_secrets.checks.absence import ABSENCE, proven
 from gitops_secrets.config import Configuration
 from gitops_secrets.errors import UsageError
 from gitops_secrets.model.facts import Confidence
+from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.results import CheckResult, Cluster, Finding, Severity
 from gitops_secrets.pipeline.remedies import Remedies
 from gitops_secrets.pipeline.scan import Analysis, ClusterAnalysis, Repository
@@ -35,8 +36,10 @@ def check(repository: Repository, analysis: Analysis, *, fixes: bool = True) -> 
         context = Context(cluster.plan, repository.table, repository.catalogue, cluster.named)
         stray = bootstrapped and cluster.graph.cluster.stray
         rest = _may_start_together(cluster, analysis.clusters)
+        idle = _suspended(cluster)
         for finding in (finding for rule in RULES for finding in rule().check(context)):
             found_out = _as_elsewhere(_unless_elsewhere(finding, rest), cluster, analysis.clusters)
+            found_out = _unless_suspended(found_out, idle)
             graded = _graded(found_out, repository.configuration, stray=stray)
             key = (finding.rule, finding.place, finding.subject, finding.other, finding.field)
             # What nothing reaches is read together with what is reached, and would tell all of that again.
@@ -95,6 +98,26 @@ def _as_elsewhere(finding: Finding, cluster: ClusterAnalysis, clusters: Iterable
     others = (other.graph for other in clusters if other is not cluster and not other.graph.cluster.stray)
     is_kept = any(str(edge.requirement.need) == finding.other and edge.provider_unit is not None for graph in others for edge in graph.resource_edges)
     return proven(finding) if is_kept else finding
+
+
+def _suspended(cluster: ClusterAnalysis) -> dict[str, ResourceId]:
+    """What is not applied as long as a unit is suspended, with that unit: all that its descendants apply, and they themselves."""
+    graph = cluster.graph
+    paused = {unit.id for unit in cluster.graph.cluster.units if unit.suspended and unit.id.kind == "Kustomization"}
+    if not paused:
+        return {}
+    by = {unit: next((each for each in (unit, *graph.ancestors(unit)) if each in paused), None) for unit in graph.units}
+    found = {str(id): by[unit] for id, unit in graph.unit_of.items() if unit in by}
+    found |= {str(unit): stopped for unit, stopped in by.items()}
+    return {id: stopped for id, stopped in found.items() if stopped is not None}
+
+
+def _unless_suspended(finding: Finding, idle: Mapping[str, ResourceId]) -> Finding:
+    """What nobody applies now breaks nothing yet."""
+    stopped = idle.get(finding.subject)
+    if finding.severity is not Severity.ERROR or stopped is None:
+        return finding
+    return replace(finding, severity=Severity.WARNING, message=f"{finding.message}; {stopped} is suspended, it comes to bear once that is resumed")
 
 
 def with_fixes(result: CheckResult, repository: Repository) -> CheckResult:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gitops_secrets.checks import RULES
-from gitops_secrets.checks.absence import ABSENCE, proven
+from gitops_secrets.checks.absence import ABSENCE, BY_HAND, proven
 from gitops_secrets.checks.definitions import MissingCustomResourceDefinition
 from gitops_secrets.checks.health import DependencyNotGated, MisreadHealthCheck
 from gitops_secrets.checks.order import MissingDependsOn
@@ -152,7 +152,7 @@ def _faults(finding: Finding) -> frozenset[Hashable]:
     """
     if finding.rule in _OF_PROVIDER:
         said = finding.message.replace(finding.subject, "")
-    elif finding.rule in ABSENCE and finding.severity is not Severity.ERROR:
+    elif finding.rule in BY_HAND and finding.severity is not Severity.ERROR:
         said = ""
     else:
         return frozenset()

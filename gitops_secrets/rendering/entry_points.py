@@ -312,7 +312,9 @@ class _Discovery:
         if patterns is None:
             return self.loader, self.builder
         if patterns not in self.narrowed:
-            loader = self.loader.narrowed(FilteredTree(self.tree, ignored(self.tree, patterns, self.loader.limits)))
+            # What Flux leaves out by default is gone from the tree already.
+            whole = self.tree.whole if isinstance(self.tree, FilteredTree) else self.tree
+            loader = self.loader.narrowed(FilteredTree(whole, ignored(whole, patterns, self.loader.limits)))
             self.narrowed[patterns] = (loader, Builder(loader))
         return self.narrowed[patterns]
 

@@ -101,6 +101,11 @@ class FilteredTree(_Index):
         super().__init__(path for path in below.files if path not in without)
         self._below = below
 
+    @property
+    def whole(self) -> Tree:
+        """The tree with all that is left out here."""
+        return self._below
+
     def read(self, path: str) -> bytes:
         """The content of a file that is not left out. Raises `FileNotFoundError` for any other path."""
         if not self.is_file(path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 
@@ -11,7 +12,7 @@ from gitops_secrets.errors import UsageError
 from gitops_secrets.model.facts import Confidence
 from gitops_secrets.model.results import CheckResult, Severity
 from gitops_secrets.pipeline.check import check
-from gitops_secrets.pipeline.scan import analyse, repository_of
+from gitops_secrets.pipeline.scan import analyse, open_repository, repository_of
 from gitops_secrets.repository.tree import MemoryTree
 
 SYNC = """\
@@ -271,3 +272,24 @@ def test_a_release_that_is_tried_again_and_again_is_said_to_be(instance: str, in
     (message,) = [finding.message for finding in checked(files).findings if finding.rule == "missing-depends-on"]
 
     assert message.endswith(told)
+
+
+def test_what_flux_leaves_out_by_default_is_there_where_the_source_takes_all_of_a_folder(tmp_path: Path) -> None:
+    start = (
+        "apiVersion: source.toolkit.fluxcd.io/v1\nkind: GitRepository\nmetadata: {name: fleet, namespace: flux-system}\n"
+        "spec: {interval: 1m, url: 'https://git.example.org/fleet', ignore: IGNORE}\n---\n"
+        "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {name: cluster, namespace: flux-system}\n"
+        "spec: {interval: 10m, prune: true, path: ./apps, sourceRef: {kind: GitRepository, name: fleet}}\n"
+    )
+    (tmp_path / "apps").mkdir()
+    (tmp_path / "apps/logo.png").write_bytes(b"x")
+    (tmp_path / "apps/kustomization.yaml").write_text("configMapGenerator: [{name: logo, namespace: default, files: [logo.png]}]\n")
+    (tmp_path / "config").mkdir()
+
+    def failed(ignore: str) -> list[str]:
+        (tmp_path / "config/cluster.yaml").write_text(start.replace("IGNORE", ignore))
+        repository = open_repository(tmp_path)
+        return [finding.rule for finding in check(repository, analyse(repository)).findings]
+
+    assert failed('"/*\\n!/apps"') == []
+    assert failed("null") == ["build-failed"]
