@@ -112,7 +112,7 @@ FINDINGS: Mapping[str, list[str]] = {
         "warning certain patch-matches-nothing infrastructure/overlays/development/kustomization.yaml:9 Kustomization/flux-system/infrastructure",
     ],
     "self-service-tenant": [
-        "warning likely missing-service-account tenants/example/secret-store.yaml:14 SecretStore/example/tenant-store -> ServiceAccount/example/example"
+        "error certain missing-service-account tenants/example/secret-store.yaml:14 SecretStore/example/tenant-store -> ServiceAccount/example/example"
     ],
     "fargate-and-gke": [
         "error likely wrong-namespace eks-fargate/app/external-secret.yaml:10 ExternalSecret/default/database -> SecretStore/default/parameters",
@@ -120,7 +120,7 @@ FINDINGS: Mapping[str, list[str]] = {
         "error likely wrong-namespace gke-autopilot/app/secret-store.yaml:14 ClusterSecretStore//secret-manager -> ServiceAccount/default/external-secrets",
     ],
     "shared-store-bootstrap": [
-        "warning likely missing-secret stores/per-namespace.yaml:13 ExternalSecret/billing/mail -> Secret/billing/awssm-secret",
+        "error certain missing-secret stores/per-namespace.yaml:13 ExternalSecret/billing/mail -> Secret/billing/awssm-secret",
         "warning likely missing-secret stores/shared.yaml:13 ClusterSecretStore//shared -> Secret/external-secrets/awssm-secret",
     ],
     "plain-kustomize": ["error likely unit-needs-split base/users/store.yaml:1 Overlay//overlays/production -> HelmRelease/external-secrets/external-secrets"],

@@ -2,8 +2,8 @@
 
 A repository is an open world. What it does not make, people, Terraform, an operator, a chart that is not at hand or another repository may make, and most
 of what looks missing is made by one of them. Only evidence of the repository's own makes it an error: something of nearly that name is there, so that the
-name is a slip; all else of that kind is kept in the repository, and by nothing else; or, which only the pipeline sees, the repository makes it for another
-cluster, or made it before the change.
+name is a slip; it keeps others of that kind in that place; it installs the operator whose store is asked for; or, which only the pipeline sees, it makes the
+thing for another cluster, or made it before the change.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Final
 from gitops_secrets.checks.base import namesakes, same_kind
 from gitops_secrets.checks.remedies import slip
 from gitops_secrets.graph.graph import Graph
-from gitops_secrets.model.facts import When
+from gitops_secrets.model.facts import KindNeed, When
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.results import Finding, Severity
 
@@ -38,14 +38,20 @@ BY_HAND: Final = frozenset({"missing-secret", "missing-config-map", "missing-nam
 BY_PEOPLE: Final = "; if people or the cluster make it, name it under bootstrap.objects in the configuration"
 BY_THE_CLUSTER: Final = "; if the cluster comes with it, name it under bootstrap in the configuration"
 FROM_ELSEWHERE: Final = "; if it is made elsewhere, name it under sources in the configuration"
-# Nobody makes these but who writes manifests: where a repository declares some, it declares all.
-_SOURCES: Final = frozenset({"GitRepository", "OCIRepository", "HelmRepository", "HelmChart", "Bucket"})
 _STORES: Final = frozenset({"SecretStore", "ClusterSecretStore"})
+# Kinds that are kept together: who declares some of them in a place declares them all.
+_FAMILIES: Final = (
+    frozenset({"GitRepository", "OCIRepository", "HelmRepository", "HelmChart", "Bucket"}),
+    _STORES,
+    frozenset({"Secret"}),
+    frozenset({"ConfigMap"}),
+    frozenset({"ServiceAccount"}),
+)
 
 
 def is_proven(graph: Graph, target: ResourceId) -> bool:
     """Does the repository itself show that nothing anywhere brings `target`, which it does not bring?"""
-    return slip(target.name, alike(graph, target)) is not None or _is_kept_here(graph, target)
+    return slip(target.name, alike(graph, target)) is not None or _is_kept_here(graph, target) or _is_operated_here(graph, target)
 
 
 def alike(graph: Graph, target: ResourceId) -> Iterable[str]:
@@ -54,10 +60,16 @@ def alike(graph: Graph, target: ResourceId) -> Iterable[str]:
 
 
 def _is_kept_here(graph: Graph, target: ResourceId) -> bool:
-    """Is it of a kind that only manifests make, and does the repository hold others of it where this one would lie?"""
-    kinds = next((kinds for kinds in (_SOURCES, _STORES) if target.kind in kinds), frozenset())
+    """Does the repository hold others of its kind where this one would lie?"""
+    kinds = next((family for family in _FAMILIES if target.kind in family), frozenset())
     others = (other for kind in kinds for other in graph.objects_by_kind.get((target.group, kind), ()))
     return any(other.namespace == target.namespace and _is_made_here(graph, other) for other in others)
+
+
+def _is_operated_here(graph: Graph, target: ResourceId) -> bool:
+    """Is it a store, and does the repository install the operator? Then it is the platform, and not one of its tenants."""
+    edges = graph.resource_edges if target.kind in _STORES else ()
+    return any(isinstance(edge.requirement.need, KindNeed) and edge.requirement.need.group == target.group and edge.provider_unit for edge in edges)
 
 
 def is_made_elsewhere(graph: Graph, target: ResourceId) -> bool:

@@ -99,7 +99,8 @@ class MissingStore(_MissingObject):
     """An ExternalSecret or PushSecret names a store that is not there.
 
     What it does: reports a `secretStoreRef` that matches no SecretStore of the namespace or no ClusterSecretStore, with a hint where one of the other
-    kind or of a similar name exists: `kind` defaults to SecretStore. A warning where the repository keeps no store there: somebody else may.
+    kind or of a similar name exists: `kind` defaults to SecretStore. A warning where the repository keeps neither a store there nor the
+    operator: somebody else may.
 
     Why it matters: the ExternalSecret stays at SecretSyncedError (`could not get secret data from provider`) and its Secret never comes.
 
@@ -139,8 +140,8 @@ class MissingSecret(_MissingObject):
 
     What it does: reports a reference to a Secret that no manifest, ExternalSecret, SealedSecret, Certificate, generator or known operator brings.
 
-    Why it matters: a pod waits for it for ever (CreateContainerConfigError), a store can't log in, a HelmRelease has no values. Nothing heals it. A
-    warning, since people, Terraform and programs make Secrets, too; an error where the name is a slip of one that is there, or another cluster has it.
+    Why it matters: a pod waits for it for ever (CreateContainerConfigError), a store can't log in, a HelmRelease has no values. Nothing heals it. An
+    error where the repository makes other Secrets of that namespace, or this one for another cluster; else a warning: people and Terraform make some, too.
 
     Example: before, `secretKeyRef: {name: db-credential}`; after, `secretKeyRef: {name: db-credentials}`.
 
@@ -176,8 +177,8 @@ class MissingConfigMap(_MissingObject):
 
     What it does: reports a reference to a ConfigMap that no manifest, generator or known operator brings.
 
-    Why it matters: a pod waits for it for ever, a Kustomization's build fails, a HelmRelease has no values. A warning, since others make ConfigMaps, too; an
-    error where the name is a slip of one that is there, or another cluster has it.
+    Why it matters: a pod waits for it for ever, a Kustomization's build fails, a HelmRelease has no values. An error where the
+    repository makes other ConfigMaps of that namespace, or this one for another cluster; else a warning, since others make some, too.
 
     Example: before, `configMapRef: {name: setting}`; after, `configMapRef: {name: settings}`.
 
@@ -195,8 +196,8 @@ class MissingServiceAccount(_MissingObject):
 
     What it does: reports a reference to a ServiceAccount that no manifest and no known chart brings.
 
-    Why it matters: pods are refused, and a store that logs in with its token gets none. A warning, since what sets up the access to a cloud makes such
-    accounts, too; an error where the name is a slip of one that is there, or another cluster has it.
+    Why it matters: pods are refused, and a store that logs in with its token gets none. An error where the repository makes other accounts of that
+    namespace, or this one for another cluster; else a warning, since what sets up the access to a cloud makes some, too.
 
     Example: before, `serviceAccountRef: {name: eso}`; after, `serviceAccountRef: {name: external-secrets}`.
 
