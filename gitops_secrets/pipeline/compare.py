@@ -87,7 +87,11 @@ def _taken_away(finding: Finding, taken: Mapping[tuple[str, str], ResourceId], c
     finding = replace(finding, message=f"{finding.message}; {told}", cause=f"{finding.cause}; {told}")
     if finding.confidence is Confidence.POSSIBLE:
         return replace(finding, severity=usual, confidence=Confidence.LIKELY)
-    return replace(finding, severity=usual) if finding.rule in ABSENCE else finding
+    if finding.rule in ABSENCE:
+        return replace(finding, severity=usual)
+    # That something is not there may be as it should be, that it goes from under who needs it is not.
+    is_note = finding.severity is Severity.NOTE and finding.rule not in configuration.rules
+    return replace(finding, severity=Severity.WARNING) if is_note else finding
 
 
 def compared(
