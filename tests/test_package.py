@@ -13,26 +13,13 @@ from pathlib import Path
 import pytest
 
 import gitops_secrets
+from tests.flux import sync
 
 ROOT = Path(gitops_secrets.__file__).parent.parent
 COMMANDS = ("gitops-secrets", "kubectl-gitops_secrets", "flux-gitops-secrets")
 
 REPOSITORY = {
-    "clusters/home/flux-system/gotk-sync.yaml": """\
-apiVersion: source.toolkit.fluxcd.io/v1
-kind: GitRepository
-metadata: {name: flux-system, namespace: flux-system}
-spec: {interval: 1m, url: "ssh://git@git.example.org/home"}
----
-apiVersion: kustomize.toolkit.fluxcd.io/v1
-kind: Kustomization
-metadata: {name: flux-system, namespace: flux-system}
-spec:
-  interval: 10m
-  path: ./clusters/home
-  prune: true
-  sourceRef: {kind: GitRepository, name: flux-system}
-""",
+    **sync("home"),
     "clusters/home/secret.yaml": """\
 apiVersion: external-secrets.io/v1
 kind: ExternalSecret

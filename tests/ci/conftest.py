@@ -10,34 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.flux import UNIT, sync
+
 ROOT = Path(__file__).resolve().parents[2]
-UNIT = """\
-apiVersion: kustomize.toolkit.fluxcd.io/v1
-kind: Kustomization
-metadata: {{name: {name}, namespace: flux-system}}
-spec:
-  interval: 10m
-  path: ./{name}
-  prune: true
-  sourceRef: {{kind: GitRepository, name: flux-system}}
-"""
 PLATFORM = {
-    "clusters/home/flux-system/gotk-sync.yaml": """\
-apiVersion: source.toolkit.fluxcd.io/v1
-kind: GitRepository
-metadata: {name: flux-system, namespace: flux-system}
-spec: {interval: 1m, url: "ssh://git@git.example.org/home"}
----
-apiVersion: kustomize.toolkit.fluxcd.io/v1
-kind: Kustomization
-metadata: {name: flux-system, namespace: flux-system}
-spec:
-  interval: 10m
-  path: ./clusters/home
-  prune: true
-  sourceRef: {kind: GitRepository, name: flux-system}
-""",
-    "clusters/home/stores.yaml": UNIT.format(name="stores")
+    **sync("home"),
+    "clusters/home/stores.yaml": UNIT.format(name="stores", path="stores")
     + """\
   wait: true
   healthCheckExprs:
@@ -45,7 +23,7 @@ spec:
     kind: ClusterSecretStore
     current: status.conditions.exists(e, e.type == 'Ready' && e.status == 'True')
 """,
-    "clusters/home/apps.yaml": UNIT.format(name="apps") + "  dependsOn:\n  - name: stores\n",
+    "clusters/home/apps.yaml": UNIT.format(name="apps", path="apps") + "  dependsOn:\n  - name: stores\n",
     "stores/store.yaml": """\
 apiVersion: external-secrets.io/v1
 kind: ClusterSecretStore

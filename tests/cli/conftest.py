@@ -11,36 +11,12 @@ import pytest
 from click.testing import CliRunner, Result
 
 from gitops_secrets.cli.main import FRAMES, cli
+from tests.flux import UNIT, sync
 
 # As the program sets it, before hypothesis remembers what it was.
 sys.setrecursionlimit(max(FRAMES, sys.getrecursionlimit()))
-UNIT = """\
-apiVersion: kustomize.toolkit.fluxcd.io/v1
-kind: Kustomization
-metadata:
-  name: {name}
-  namespace: flux-system
-spec:
-  interval: 10m
-  path: ./{path}
-  prune: true
-  sourceRef:
-    kind: GitRepository
-    name: flux-system
-"""
-SOURCE = """\
-apiVersion: source.toolkit.fluxcd.io/v1
-kind: GitRepository
-metadata:
-  name: flux-system
-  namespace: flux-system
-spec:
-  interval: 1m
-  url: ssh://git@example.org/platform.git
----
-"""
 FILES = {
-    "clusters/production/flux-system/gotk-sync.yaml": SOURCE + UNIT.format(name="flux-system", path="clusters/production"),
+    **sync("production"),
     "clusters/production/stores.yaml": UNIT.format(name="stores", path="stores"),
     "clusters/production/apps.yaml": UNIT.format(name="apps", path="apps"),
     "stores/crd.yaml": """\

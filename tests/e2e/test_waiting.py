@@ -38,6 +38,16 @@ def open_gate(case: Scenario) -> None:
     case.bed.api.apply(case.config_map("gate"))
 
 
+def reconcile_behind_the_gate(bed: Bed, case: Scenario, *options: str, until: Callable[[], bool], what: str, late: float = 0.0) -> tuple[int, str]:
+    """Runs the tool over a case whose gate opens so many seconds after something was seen to happen."""
+    with case.repository.checkout() as tree, tool.running("reconcile", ".", *options, directory=tree, kubeconfig=bed.kubeconfig) as run:
+        wait_until(until, what)
+        time.sleep(late)
+        open_gate(case)
+        output, _ = run.communicate(timeout=300)
+    return run.returncode, output
+
+
 def change(case: Scenario) -> str:
     for link in LINKS:
         case.files(link, {"0.yaml": case.config_map(link, changed="yes")})
@@ -71,14 +81,14 @@ def test_an_external_secret_is_in_sync_as_soon_as_its_late_store_is_ready(bed: B
     case.unit("app", case.external_secret("app", "late", "late"))
     case.apply()
     history = History(bed.api)
-    with case.repository.checkout() as tree, tool.running("reconcile", ".", "--timeout", "15m", directory=tree, kubeconfig=bed.kubeconfig) as run:
-        wait_until(lambda: any(each.kind == "ExternalSecret" for each in history.transitions), "the operator has tried the ExternalSecret")
-        time.sleep(late)
-        open_gate(case)
-        output, _ = run.communicate(timeout=300)
+
+    def is_tried() -> bool:
+        return any(each.kind == "ExternalSecret" for each in history.transitions)
+
+    status, output = reconcile_behind_the_gate(bed, case, "--timeout", "15m", until=is_tried, what="the operator has tried the ExternalSecret", late=late)
     store, secret = history.ready_at("ClusterSecretStore", "late"), history.ready_at("ExternalSecret", "app")
 
-    assert run.returncode == 0, output
+    assert status == 0, output
     assert store is not None
     assert secret is not None
     figure(f"an ExternalSecret whose store is {late:.0f} s late", f"in sync {secret - store:.1f} s after it")
@@ -94,13 +104,14 @@ def test_a_refused_unit_is_tried_again_as_soon_as_its_kind_is_served(bed: Bed, f
     case.unit("app", widget)
     case.apply()
     history = History(bed.api)
-    with case.repository.checkout() as tree, tool.running("reconcile", ".", directory=tree, kubeconfig=bed.kubeconfig) as run:
-        wait_until(lambda: any(each.name == "app" for each in history.failed), "the unit is refused")
-        open_gate(case)
-        output, _ = run.communicate(timeout=300)
+
+    def is_refused() -> bool:
+        return any(each.name == "app" for each in history.failed)
+
+    status, output = reconcile_behind_the_gate(bed, case, until=is_refused, what="the unit is refused")
     operator, app = history.ready_at("HelmRelease", "widgets"), history.ready_at("Kustomization", "app")
 
-    assert run.returncode == 0, output
+    assert status == 0, output
     assert operator is not None
     assert app is not None
     figure("a unit that was refused", f"ready {app - operator:.1f} s after the release with its definition (Flux alone: 600 s)")

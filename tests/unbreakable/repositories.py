@@ -10,37 +10,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.flux import UNIT, sync
+
 # Stands in files beside the repository, and must never be seen.
 OUTSIDE = "outside-of-the-repository"
 
-UNIT = """\
-apiVersion: kustomize.toolkit.fluxcd.io/v1
-kind: Kustomization
-metadata:
-  name: {name}
-  namespace: flux-system
-spec:
-  interval: 10m
-  path: {path}
-  prune: true
-  sourceRef: {{kind: GitRepository, name: flux-system}}
-"""
-SOURCE = """\
-apiVersion: source.toolkit.fluxcd.io/v1
-kind: GitRepository
-metadata:
-  name: flux-system
-  namespace: flux-system
-spec:
-  interval: 1m
-  url: ssh://git@example.org/platform.git
----
-"""
 NEIGHBOUR_FINDING = "missing-secret neighbour/deployment.yaml:15"
 PLATFORM = {
-    "clusters/production/flux-system/gotk-sync.yaml": SOURCE + UNIT.format(name="flux-system", path="./clusters/production"),
-    "clusters/production/neighbour.yaml": UNIT.format(name="neighbour", path="./neighbour"),
-    "clusters/production/case.yaml": UNIT.format(name="case", path="./case"),
+    **sync("production"),
+    "clusters/production/neighbour.yaml": UNIT.format(name="neighbour", path="neighbour"),
+    "clusters/production/case.yaml": UNIT.format(name="case", path="case"),
     "neighbour/kustomization.yaml": "resources: [namespace.yaml, deployment.yaml]\n",
     "neighbour/namespace.yaml": "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: neighbour\n",
     "neighbour/deployment.yaml": """\
