@@ -12,10 +12,10 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final
 
-from gitops_secrets.checks.base import namesakes, same_kind
+from gitops_secrets.checks.base import namesakes
 from gitops_secrets.checks.remedies import slip
 from gitops_secrets.graph.graph import Graph
-from gitops_secrets.model.facts import KindNeed, When
+from gitops_secrets.model.facts import When
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.results import Finding, Severity
 
@@ -51,25 +51,23 @@ _FAMILIES: Final = (
 
 def is_proven(graph: Graph, target: ResourceId) -> bool:
     """Does the repository itself show that nothing anywhere brings `target`, which it does not bring?"""
-    return slip(target.name, alike(graph, target)) is not None or _is_kept_here(graph, target) or _is_operated_here(graph, target)
+    return slip(target.name, alike(graph, target), among=graph.lacking) is not None or _is_kept_here(graph, target) or _is_operated_here(graph, target)
 
 
 def alike(graph: Graph, target: ResourceId) -> Iterable[str]:
     """The names of what has the kind and the namespace of `target`."""
-    return (other.name for other in same_kind(graph, target) if other.namespace == target.namespace)
+    return (other.name for other in graph.objects_by_namespace.get((target.group, target.kind, target.namespace), ()))
 
 
 def _is_kept_here(graph: Graph, target: ResourceId) -> bool:
     """Does the repository hold others of its kind where this one would lie?"""
     kinds = next((family for family in _FAMILIES if target.kind in family), frozenset())
-    others = (other for kind in kinds for other in graph.objects_by_kind.get((target.group, kind), ()))
-    return any(other.namespace == target.namespace and _is_made_here(graph, other) for other in others)
+    return any(_is_made_here(graph, other) for kind in kinds for other in graph.objects_by_namespace.get((target.group, kind, target.namespace), ()))
 
 
 def _is_operated_here(graph: Graph, target: ResourceId) -> bool:
     """Is it a store, and does the repository install the operator? Then it is the platform, and not one of its tenants."""
-    edges = graph.resource_edges if target.kind in _STORES else ()
-    return any(isinstance(edge.requirement.need, KindNeed) and edge.requirement.need.group == target.group and edge.provider_unit for edge in edges)
+    return target.kind in _STORES and target.group in graph.groups_brought_by_units
 
 
 def is_made_elsewhere(graph: Graph, target: ResourceId) -> bool:

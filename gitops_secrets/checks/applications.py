@@ -253,7 +253,7 @@ class MissingProject(Rule):
                 continue
             if is_placeholder(need.id.name) or need.id.name in known:
                 continue
-            meant = slip(need.id.name, known)
+            meant = slip(need.id.name, known, among=context.graph.lacking)
             confidence = Confidence.POSSIBLE if known <= {"default"} else doubt(entry.possible)
             what = f"project {need.id.name}, which nothing in the repository makes{did_you_mean(meant)}{unless(entry.possible)}"
             yield self.finding(

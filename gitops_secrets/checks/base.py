@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -15,7 +15,7 @@ from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import Place
 from gitops_secrets.model.results import Cluster, Finding, Related, Remedy, Severity
 from gitops_secrets.ordering.order import Plan
-from gitops_secrets.syntax.nearest import nearest
+from gitops_secrets.syntax.nearest import nearest, share
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +106,12 @@ def doubt_before(context: Context, unit: ResourceId, opaque: Opaque | None, othe
     return doubt(opaque, otherwise), unless(opaque)
 
 
-def closest(name: str, candidates: Iterable[str], similarity: float = 0.75) -> str | None:
-    """What was probably meant by a name that is not there: the most alike of those that are, if it is alike enough (1.0 would be equal)."""
-    found = nearest(name, candidates, 1, similarity)
+def closest(name: str, candidates: Iterable[str], similarity: float = 0.75, *, among: int = 1) -> str | None:
+    """What was probably meant by a name that is not there: the most alike of those that are, if it is alike enough (1.0 would be equal).
+
+    `among` is the number of all names that are not there: the more there are, the less work goes into each.
+    """
+    found = nearest(name, candidates, 1, similarity, share(among))
     return found[0] if found else None
 
 
@@ -122,16 +125,11 @@ def manifests(context: Context) -> dict[ResourceId, Resource]:
     return {applied.resource.id: applied.resource for applied in context.cluster.resources}
 
 
-def same_kind(graph: Graph, target: ResourceId) -> Sequence[ResourceId]:
-    """Everything of the kind of `target` that somebody brings, sorted."""
-    return graph.objects_by_kind.get((target.group, target.kind), ())
-
-
 def namesakes(graph: Graph, target: ResourceId) -> list[ResourceId]:
     """What has the kind and the name of `target`, in other namespaces."""
     if not target.namespace:
         return []
-    return [other for other in same_kind(graph, target) if other.name == target.name and other.namespace != target.namespace]
+    return [other for other in graph.objects_by_name.get((target.group, target.kind, target.name), ()) if other.namespace != target.namespace]
 
 
 def reached(unit: ResourceId, graph: Graph) -> frozenset[ResourceId]:

@@ -9,9 +9,9 @@ from typing import Final
 
 from gitops_secrets.checks import remedies
 from gitops_secrets.checks.absence import BY_PEOPLE, FROM_ELSEWHERE, alike, is_proven
-from gitops_secrets.checks.base import Context, Rule, closest, did_you_mean, doubt_before, namesakes, same_kind
+from gitops_secrets.checks.base import Context, Rule, closest, did_you_mean, doubt_before, namesakes
 from gitops_secrets.checks.evidence import also, asker, consequence, consumers
-from gitops_secrets.graph.graph import Unmet
+from gitops_secrets.graph.graph import Graph, Unmet
 from gitops_secrets.model.facts import Confidence, ObjectNeed, Requirement
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.results import Finding, Related, Remedy, Severity
@@ -19,6 +19,7 @@ from gitops_secrets.model.results import Finding, Related, Remedy, Severity
 # Put into the cluster by hand before anything is in git that could: the key that decrypts git, the credential that reads it.
 _BY_HAND = frozenset({"decryption"})
 _MANY: Final = 3  # that lack one thing, or names after one pattern: a program or a person makes it, rather than that many slips
+_SLIP: Final = 0.93  # so alike that it is likelier a slip of the pen than one more thing
 _STORES = frozenset({"SecretStore", "ClusterSecretStore"})
 
 # Argo CD's own rule tells of it.
@@ -62,7 +63,7 @@ class _MissingObject(Rule):
         ending = "; it has to be there before the engine starts" if by_hand else ""
         hint = self._hint(context, target)
         proven = confidence is not Confidence.POSSIBLE and self._is_proven(context, target)
-        if confidence is Confidence.POSSIBLE and not by_hand and self._is_slip(context, target):
+        if confidence is Confidence.POSSIBLE and not by_hand and _near(context.graph, target, _SLIP) is not None:
             # Something of nearly that name is there: a slip of the pen is likelier than a chart that makes just this.
             confidence = Confidence.LIKELY
         elif confidence is not Confidence.POSSIBLE and not proven and self.severity is Severity.ERROR:
@@ -83,16 +84,19 @@ class _MissingObject(Rule):
         )
 
     def _remedy(self, context: Context, requirements: Sequence[Requirement], target: ResourceId) -> Remedy | None:
-        return remedies.rename(requirements, target, remedies.slip(target.name, alike(context.graph, target)), context.graph)
+        meant = remedies.slip(target.name, alike(context.graph, target), among=context.graph.lacking)
+        return remedies.rename(requirements, target, meant, context.graph)
 
     def _is_proven(self, context: Context, target: ResourceId) -> bool:
         return is_proven(context.graph, target)
 
-    def _is_slip(self, context: Context, target: ResourceId) -> bool:
-        return closest(target.name, alike(context.graph, target), 0.93) is not None
-
     def _hint(self, context: Context, target: ResourceId) -> str:
-        return did_you_mean(closest(target.name, alike(context.graph, target)))
+        return did_you_mean(_near(context.graph, target))
+
+
+def _near(graph: Graph, target: ResourceId, similarity: float = 0.75) -> str | None:
+    """The name of an object of that kind, beside `target`, that was probably meant."""
+    return closest(target.name, alike(graph, target), similarity, among=graph.lacking)
 
 
 class MissingStore(_MissingObject):
@@ -132,7 +136,7 @@ class MissingStore(_MissingObject):
 
 def _of_the_other_kind(context: Context, target: ResourceId) -> list[ResourceId]:
     """Stores of that name, whatever their namespace, that are ClusterSecretStores where a SecretStore is looked for, or the other way round."""
-    return sorted(other for other in context.graph.provisions if other.name == target.name and other.kind in _STORES and other.kind != target.kind)
+    return [other for kind in _STORES - {target.kind} for other in context.graph.objects_by_name.get((target.group, kind, target.name), ())]
 
 
 class MissingSecret(_MissingObject):
@@ -279,8 +283,7 @@ class MissingNamespace(_MissingObject):
                 seen.setdefault((entry.unit, need.id), []).append(entry)
         for (unit, target), entries in seen.items():
             first = entries[0]
-            near = closest(target.name, (other.name for other in same_kind(context.graph, target)))
-            hint = did_you_mean(near)
+            hint = did_you_mean(_near(context.graph, target))
             more = f" and {len(entries) - 1} more of {unit}" if len(entries) > 1 else ""
             live, be = ("live", "they are") if more else ("lives", "it is")
             confidence, doubts = doubt_before(context, unit, first.possible)

@@ -155,30 +155,33 @@ def _may_be_there(target: ResourceId, graph: Graph) -> bool:
 
 
 def _meant(unit: Unit, dependency: Dependency, context: Context) -> str:
-    target, units = dependency.target, context.graph.units
-    elsewhere = sorted(unit for unit in units if unit.kind == target.kind and unit.name == target.name)
+    target, graph = dependency.target, context.graph
+    namesakes = graph.units_by_name.get(target.name, ())
+    elsewhere = [unit for unit in namesakes if unit.kind == target.kind]
     if elsewhere:
         return f" ({elsewhere[0]} is: the namespace is {elsewhere[0].namespace})"
-    other = sorted(unit for unit in units if unit.kind != target.kind and unit.name == target.name)
+    other = [unit for unit in namesakes if unit.kind != target.kind]
     if other:
-        holder = units[other[0]].parent
+        holder = graph.units[other[0]].parent
         instead = f"; depend on {holder}, which applies it" if holder is not None and holder.kind == target.kind else ""
         return f" ({other[0]} is, but a {target.kind} can't depend on a {other[0].kind}{instead})"
     written = {unit.id, *(each.target for each in unit.depends_on)}
-    near, lacked = closest(target.name, (unit.name for unit in units.keys() - written if unit.kind == target.kind)), _sole_need(unit.id, context)
+    known = (unit.name for unit in graph.units_by_kind.get(target.kind, ()) if unit not in written)
+    near, lacked = closest(target.name, known, among=graph.lacking), _sole_need(unit.id, context)
     return did_you_mean(near) if near is not None or lacked is None else f" (it needs {lacked}, which may be meant)"
 
 
 def _only_meant(dependency: Dependency, context: Context) -> ResourceId | None:
     """The unit that an entry was meant to name, if it can be no other."""
-    target, units = dependency.target, context.graph.units
-    found = [unit for unit in units if unit.kind == target.kind and unit.name == target.name]
+    target, graph = dependency.target, context.graph
+    namesakes = graph.units_by_name.get(target.name, ())
+    found = [unit for unit in namesakes if unit.kind == target.kind]
     if not found:
-        holders = {units[unit].parent for unit in units if unit.kind != target.kind and unit.name == target.name}
+        holders = {graph.units[unit].parent for unit in namesakes}
         found = [holder for holder in holders if holder is not None and holder.kind == target.kind]
         if not holders:
-            name = remedies.slip(target.name, (unit.name for unit in units if unit.kind == target.kind))
-            found = [unit for unit in units if unit.kind == target.kind and unit.name == name]
+            name = remedies.slip(target.name, (unit.name for unit in graph.units_by_kind.get(target.kind, ())), among=graph.lacking)
+            found = [unit for unit in graph.units_by_name.get(name or "", ()) if unit.kind == target.kind]
     return found[0] if len(found) == 1 else None
 
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from gitops_secrets.checks import remedies
 from gitops_secrets.checks.absence import is_made_elsewhere
-from gitops_secrets.checks.base import Context, Rule, closest, did_you_mean, doubt, manifests, namesakes, same_kind, unless
+from gitops_secrets.checks.base import Context, Rule, closest, did_you_mean, doubt, manifests, namesakes, unless
 from gitops_secrets.checks.evidence import also, asker, consequence, consumers
 from gitops_secrets.graph.graph import Unmet
 from gitops_secrets.kinds.external_secret import GROUP as ESO
@@ -91,7 +91,7 @@ class WrongNamespace(Rule):
                     advice = f"remove the {field}, or make it a ClusterSecretStore"
                     place, target = node.place(field), ResourceId(reference.group, reference.kind, written, name)
                 elif not store.id.namespace and not written and reference.without_namespace == "skip":
-                    there = [other for other in same_kind(context.graph, ResourceId(reference.group, reference.kind, "", "")) if other.name == name]
+                    there = context.graph.objects_by_name.get((reference.group, reference.kind, name), ())
                     fault, place, target = (
                         "without a namespace, which its provider must have",
                         found.place,
@@ -147,7 +147,7 @@ class MissingKey(Rule):
             if provision is None or not isinstance(need, ObjectNeed) or requirement.optional or requirement.soft:
                 continue
             keys = sorted(provision.keys or ())
-            near = closest(need.key or "", keys)
+            near = closest(need.key or "", keys, among=context.graph.lacking)
             hint = did_you_mean(near) or (f" (it has {', '.join(keys)})" if 0 < len(keys) <= 6 else "")
             is_itself = provision.resource == need.id
             lacks = "which has no such key" if is_itself else f"which {provision.resource} doesn't make"
@@ -166,7 +166,7 @@ class MissingKey(Rule):
                 related=[Related(f"{need.id} is made here", provision.place)],
                 field=field,
                 cause=f"{provision.resource} {'has no' if is_itself else 'does not make'} key {need.key}{'' if is_itself else f' of {need.id}'}{hint}",
-                remedy=remedies.other_key(requirement, need.key or "", remedies.slip(need.key or "", keys)),
+                remedy=remedies.other_key(requirement, need.key or "", remedies.slip(need.key or "", keys, among=context.graph.lacking)),
             )
 
 

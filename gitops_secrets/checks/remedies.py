@@ -12,14 +12,14 @@ from itertools import zip_longest
 
 from gitops_secrets.graph.graph import Graph
 from gitops_secrets.kinds.table import KindTable
-from gitops_secrets.model.facts import ObjectNeed, Requirement, Resource
+from gitops_secrets.model.facts import Requirement, Resource
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import Place, as_mapping
 from gitops_secrets.model.results import AddItems, Dependency, Remedy, RemoveAt, SetField, SetKey, SetValue, Unit
 from gitops_secrets.ordering.gates import Gate, GateKind, health_check
 from gitops_secrets.ordering.order import Cycle, OrderedEdge
 from gitops_secrets.rendering.argo.applications import WAVE
-from gitops_secrets.syntax.nearest import comparable
+from gitops_secrets.syntax.nearest import comparable, share
 
 _SLIP = 0.85
 _LIKE_WORD = 0.7
@@ -29,15 +29,16 @@ _DIGITS = re.compile(r"\d+")
 _DEPENDENT = frozenset({"Kustomization", "HelmRelease"})
 
 
-def slip(name: str, candidates: Iterable[str]) -> str | None:
+def slip(name: str, candidates: Iterable[str], *, among: int = 1) -> str | None:
     """What a name that is not there was meant to be, if there is just one thing that it can be.
 
     Stricter than what a message asks about: names that differ in their digits or by a whole word, or are spelled out differently, are left to people.
+    `among` as for `closest`.
 
     >>> slip("external-secret", ["external-secrets", "cert-manager"]), slip("node-1", ["node-2"]), slip("apiKey", ["api-key"]), slip("shpo", ["shop"])
     ('external-secrets', None, 'api-key', 'shop')
     """
-    others = comparable(name, candidates)
+    others = comparable(name, candidates, share(among))
     same = [other for other in others if _plain(other) == _plain(name)]
     swapped = [other for other in others if _is_swapped(name, other)]
     close = same or swapped or difflib.get_close_matches(name, others, 2, _SLIP)
@@ -70,9 +71,8 @@ def rename(requirements: Iterable[Requirement], target: ResourceId, meant: str |
     """Corrects the name where each of the requirements writes it. Not, if several ask for that name and nobody for the other: then that one is wrong."""
     if meant is None:
         return None
-    asking = {entry.requirement.resource for entry in graph.unmet if _asks_for(entry.requirement, target)}
-    other = target._replace(name=meant)
-    if len(asking) > 1 and not any(_asks_for(edge.requirement, other) for edge in graph.resource_edges):
+    asking = {entry.requirement.resource for entry in graph.unmet_by_object.get(target, ())}
+    if len(asking) > 1 and target._replace(name=meant) not in graph.required:
         return None
     steps: Iterable[SetValue | SetKey] = (SetValue(requirement.place, meant, target.name) for requirement in requirements)
     if target.kind == "Namespace":
@@ -81,14 +81,10 @@ def rename(requirements: Iterable[Requirement], target: ResourceId, meant: str |
     return Remedy(f"name {meant}", tuple(dict.fromkeys(steps)))
 
 
-def _asks_for(requirement: Requirement, target: ResourceId) -> bool:
-    return isinstance(requirement.need, ObjectNeed) and requirement.need.id == target
-
-
 def _lies_nowhere(target: ResourceId, graph: Graph) -> bool:
     """Is its namespace made by nothing, so that it is wrong itself?"""
     namespace = ResourceId("", "Namespace", "", target.namespace)
-    return any(_asks_for(entry.requirement, namespace) and entry.possible is None for entry in graph.unmet)
+    return any(entry.possible is None for entry in graph.unmet_by_object.get(namespace, ()))
 
 
 # dependsOn
@@ -108,8 +104,7 @@ def redirect_dependency(unit: Unit, dependency: Dependency, meant: ResourceId | 
     """Makes an entry of `dependsOn` that leads nowhere name what was meant. Not, if that would close a cycle."""
     if meant is None or meant == unit.id or _leads(graph, meant, unit.id) or _lies_nowhere(meant, graph) or _lies_nowhere(unit.id, graph):
         return None
-    asking = [other for other in graph.units.values() if any(entry.target == dependency.target for entry in other.depends_on)]
-    if len(asking) > 1 and not any(entry.target == meant for other in graph.units.values() for entry in other.depends_on):
+    if len(graph.dependents.get(dependency.target, ())) > 1 and meant not in graph.dependents:
         # Several agree on that name, and nobody says the other: then that one is wrong.
         return None
     if any(other.target == meant for other in unit.depends_on):

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from operator import itemgetter
+from operator import attrgetter, itemgetter
+from typing import TypeVar
 
 from gitops_secrets.graph.programs import Program, programs_in
-from gitops_secrets.model.facts import ObjectNeed, Opaque, Provision, Requirement
+from gitops_secrets.model.facts import KindNeed, ObjectNeed, Opaque, Provision, Requirement
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.results import Cluster, Dependency, Unit
+
+Item = TypeVar("Item")
+Key = TypeVar("Key", bound=Hashable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,10 +139,64 @@ class Graph:
     @cached_property
     def objects_by_kind(self) -> Mapping[tuple[str, str], tuple[ResourceId, ...]]:
         """Everything that somebody brings, sorted, by group and kind."""
-        found: dict[tuple[str, str], list[ResourceId]] = {}
-        for target in sorted(self.provisions):
-            found.setdefault((target.group, target.kind), []).append(target)
-        return {kind: tuple(targets) for kind, targets in found.items()}
+        return _grouped(sorted(self.provisions), itemgetter(0, 1))
+
+    @cached_property
+    def objects_by_namespace(self) -> Mapping[tuple[str, str, str], tuple[ResourceId, ...]]:
+        """The same by group, kind and namespace."""
+        return _grouped(sorted(self.provisions), itemgetter(0, 1, 2))
+
+    @cached_property
+    def objects_by_name(self) -> Mapping[tuple[str, str, str], tuple[ResourceId, ...]]:
+        """The same by group, kind and name."""
+        return _grouped(sorted(self.provisions), itemgetter(0, 1, 3))
+
+    @cached_property
+    def units_by_name(self) -> Mapping[str, tuple[ResourceId, ...]]:
+        """The units, sorted, by name."""
+        return _grouped(sorted(self.units), attrgetter("name"))
+
+    @cached_property
+    def units_by_kind(self) -> Mapping[str, tuple[ResourceId, ...]]:
+        """The units, sorted, by kind."""
+        return _grouped(sorted(self.units), attrgetter("kind"))
+
+    @cached_property
+    def unmet_by_object(self) -> Mapping[ResourceId, tuple[Unmet, ...]]:
+        """Requirements that nothing meets, by the object that is required."""
+        return _grouped((entry for entry in self.unmet if isinstance(entry.requirement.need, ObjectNeed)), _required)
+
+    @cached_property
+    def required(self) -> frozenset[ResourceId]:
+        """The objects that are required, and that somebody brings."""
+        return frozenset(edge.requirement.need.id for edge in self.resource_edges if isinstance(edge.requirement.need, ObjectNeed))
+
+    @cached_property
+    def names_brought(self) -> frozenset[str]:
+        """What somebody brings, as findings name it."""
+        return frozenset(map(str, self.provisions))
+
+    @cached_property
+    def names_brought_by_units(self) -> frozenset[str]:
+        """What is required, and what a unit brings, as findings name it."""
+        return frozenset(str(edge.requirement.need) for edge in self.resource_edges if edge.provider_unit is not None)
+
+    @cached_property
+    def groups_brought_by_units(self) -> frozenset[str]:
+        """The groups of kinds that are required, and that a unit brings."""
+        needs = (edge.requirement.need for edge in self.resource_edges if edge.provider_unit is not None)
+        return frozenset(need.group for need in needs if isinstance(need, KindNeed))
+
+    @cached_property
+    def dependents(self) -> Mapping[ResourceId, tuple[ResourceId, ...]]:
+        """The units whose `dependsOn` names something, by what it names, whether it is there or not."""
+        written = ((dependency.target, unit.id) for unit in self.units.values() for dependency in unit.depends_on)
+        return {target: tuple(unit for _, unit in pairs) for target, pairs in _grouped(dict.fromkeys(written), itemgetter(0)).items()}
+
+    @property
+    def lacking(self) -> int:
+        """How many times something is named that nothing in the repository brings."""
+        return len(self.unmet) + sum(len(units) for target, units in self.dependents.items() if target not in self.units)
 
     @cached_property
     def programs(self) -> tuple[Program, ...]:
@@ -158,11 +216,8 @@ class Graph:
     @cached_property
     def children(self) -> Mapping[ResourceId, tuple[ResourceId, ...]]:
         """Units by the unit that applies them."""
-        found: dict[ResourceId, list[ResourceId]] = {}
-        for unit in self.units.values():
-            if unit.parent is not None:
-                found.setdefault(unit.parent, []).append(unit.id)
-        return {parent: tuple(sorted(units)) for parent, units in found.items()}
+        parents = {unit.id: unit.parent for unit in self.units.values() if unit.parent is not None}
+        return _grouped(sorted(parents), parents.__getitem__)
 
     def ancestors(self, unit: ResourceId) -> tuple[ResourceId, ...]:
         """The unit that applies `unit`, the one that applies that, and so on."""
@@ -186,7 +241,9 @@ class Graph:
         """Every edge on a way from what needs `resource` to it, nearest first."""
         return self._walk(resource, self._edges_to, lambda edge: edge.requirement.resource)
 
-    def _walk(self, start: ResourceId, edges: Mapping[ResourceId, Sequence[ResourceEdge]], follow: object) -> tuple[ResourceEdge, ...]:
+    def _walk(
+        self, start: ResourceId, edges: Mapping[ResourceId, Sequence[ResourceEdge]], follow: Callable[[ResourceEdge], ResourceId]
+    ) -> tuple[ResourceEdge, ...]:
         found: list[ResourceEdge] = []
         seen, level = {start}, [start]
         while level:
@@ -194,7 +251,7 @@ class Graph:
             for node in level:
                 for edge in edges.get(node, ()):
                     found.append(edge)
-                    target: ResourceId = follow(edge)  # type: ignore[operator]
+                    target = follow(edge)
                     if target not in seen:
                         seen.add(target)
                         following.append(target)
@@ -224,11 +281,16 @@ def _is_arrangement(target: ResourceId) -> bool:
     )
 
 
-def _grouped(edges: Iterable[ResourceEdge], key: object) -> dict[ResourceId, list[ResourceEdge]]:
-    groups: dict[ResourceId, list[ResourceEdge]] = {}
-    for edge in edges:
-        groups.setdefault(key(edge), []).append(edge)  # type: ignore[operator]
-    return groups
+def _required(entry: Unmet) -> ResourceId:
+    assert isinstance(entry.requirement.need, ObjectNeed)
+    return entry.requirement.need.id
+
+
+def _grouped(items: Iterable[Item], key: Callable[[Item], Key]) -> dict[Key, tuple[Item, ...]]:
+    groups: dict[Key, list[Item]] = {}
+    for item in items:
+        groups.setdefault(key(item), []).append(item)
+    return {name: tuple(group) for name, group in groups.items()}
 
 
 def shortest_cycles(edges: Iterable[tuple[ResourceId, ResourceId]]) -> tuple[tuple[ResourceId, ...], ...]:

@@ -85,7 +85,7 @@ def _unless_elsewhere(finding: Finding, others: Iterable[ClusterAnalysis]) -> Fi
     if finding.other is None or finding.rule not in _MISSING:
         return finding
     for other in others:
-        if any(str(target) == finding.other for target in other.graph.provisions):
+        if finding.other in other.graph.names_brought:
             message = f"{finding.message}, unless {other.graph.cluster.entry_point} is applied to the same cluster"
             return replace(finding, severity=Severity.NOTE, confidence=Confidence.POSSIBLE, message=message)
     return finding
@@ -96,7 +96,7 @@ def _as_elsewhere(finding: Finding, cluster: ClusterAnalysis, clusters: Iterable
     if finding.other is None or finding.rule not in ABSENCE or finding.severity is not Severity.WARNING or finding.confidence is Confidence.POSSIBLE:
         return finding
     others = (other.graph for other in clusters if other is not cluster and not other.graph.cluster.stray)
-    is_kept = any(str(edge.requirement.need) == finding.other and edge.provider_unit is not None for graph in others for edge in graph.resource_edges)
+    is_kept = any(finding.other in graph.names_brought_by_units for graph in others)
     return proven(finding) if is_kept else finding
 
 

@@ -234,16 +234,17 @@ def _pair(finding: Finding) -> tuple[str, str | None]:
 def _together(findings: Iterable[Finding]) -> list[Finding]:
     """Those with fixes that can be made at once: they touch different places, or add to the same list."""
     chosen: list[Finding] = []
-    taken: dict[str, list[tuple[Edit, frozenset[Step]]]] = {}
+    taken: dict[tuple[str, int], list[tuple[Edit, frozenset[Step]]]] = {}  # by file and line
     for finding in findings:
         if finding.fix is None or finding.remedy is None:
             continue
         lists = frozenset(step._replace(items=()) for step in finding.remedy.steps if isinstance(step, AddItems))
         edits = finding.fix.edits
-        if any(_touch(edit, other) and lists != own for edit in edits for other, own in taken.get(edit.file, ())):
+        lines = [(edit, (edit.file, line)) for edit in edits for line in range(edit.start[0], edit.end[0] + 1)]
+        if any(_touch(edit, other) and lists != own for edit, line in lines for other, own in taken.get(line, ())):
             continue
-        for edit in edits:
-            taken.setdefault(edit.file, []).append((edit, lists))
+        for edit, line in lines:
+            taken.setdefault(line, []).append((edit, lists))
         chosen.append(finding)
     return chosen
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from gitops_secrets.model.results import Edit
 from gitops_secrets.syntax.spans import BYTE_ORDER_MARK, Kind, Span, UneditableError, read_spans
@@ -61,10 +61,20 @@ class Found(NamedTuple):
     key: Span | None = None  # where the span is the value of a mapping
 
 
-class Editor:
-    """Edits of one document."""
+class Indentation(NamedTuple):
+    """How far mappings and lists are indented below their key."""
 
-    def __init__(self, text: str, file: str, document: int) -> None:
+    mapping: int | None = None
+    sequence: int | None = None
+
+
+UNSEEN: Final = Indentation()
+
+
+class Editor:
+    """Edits of one document. What it does not show of its style is as in the others of `text`, and else as in `beside`."""
+
+    def __init__(self, text: str, file: str, document: int, beside: Indentation = UNSEEN) -> None:
         self.text = text.removeprefix(BYTE_ORDER_MARK)
         self.file = file
         self.lines = Lines(self.text)
@@ -74,7 +84,9 @@ class Editor:
             raise UneditableError("there is no such document")
         self.root = documents[document]
         self.aliases = [span for span in self.root.walk() if span.kind is Kind.ALIAS]
-        self.step, self.dash = self._style(documents)
+        self.indentation = self._indentation(documents, beside)
+        self.step = self.indentation.mapping or 2
+        self.dash = 2 if self.indentation.sequence is None else self.indentation.sequence
 
     def edit(self, start: int, end: int, text: str) -> Edit:
         return Edit(self.file, self.lines.position(start), self.lines.position(end), text)
@@ -325,12 +337,12 @@ class Editor:
             found += [Found(item, parent=span), *self._values(item)]
         return found
 
-    def _style(self, documents: Sequence[Span]) -> tuple[int, int]:
-        """How far the file indents a mapping and a list below their key: by what this document does first, then others."""
+    def _indentation(self, documents: Sequence[Span], beside: Indentation) -> Indentation:
+        """By what this document does first, then others."""
         step: int | None = None
         dash: int | None = None
         for document in (self.root, *documents):
-            for found in self._values(document):
+            for found in self._values(document) if step is None or dash is None else ():
                 span, key = found.span, found.key
                 if key is None or span.flow or found.parent is None or found.parent.flow:
                     continue
@@ -338,7 +350,7 @@ class Editor:
                     step = self._column(span.entries[0][0].start) - self._column(key.start)
                 if dash is None and span.kind is Kind.SEQUENCE and span.items:
                     dash = self._column(self._dash_of(span.items[0])) - self._column(key.start)
-        return step if step is not None and step > 0 else 2, dash if dash is not None and dash >= 0 else 2
+        return Indentation(beside.mapping if step is None or step <= 0 else step, beside.sequence if dash is None or dash < 0 else dash)
 
 
 _PROPERTIES = re.compile(r"(?:[&!]\S*\s+)*")

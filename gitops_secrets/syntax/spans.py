@@ -5,6 +5,7 @@ Loaded nodes know where keys start, which is enough to report; only files that a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
@@ -69,6 +70,18 @@ def read_spans(text: str) -> tuple[Span, ...]:
         raise UneditableError("the file is not valid YAML")
     body = text.removeprefix(BYTE_ORDER_MARK)
     return tuple(_documents(body, read_events(body)))
+
+
+def parts_of(text: str) -> list[int]:
+    """The offsets at which parts of `text` start that can be read each by itself: after the lines between documents that hold nothing else; 0 is the first."""
+    if _DIRECTIVE.search(text):
+        return [0]
+    return [0, *(match.end() for match in _MARKER.finditer(text))]
+
+
+# Directives count for the document that follows; after an explicit end there may be anything.
+_DIRECTIVE = re.compile(r"^(?:%|\.\.\.)", re.MULTILINE)
+_MARKER = re.compile(r"^---[ \t]*(?:#[^\n]*)?\n", re.MULTILINE)
 
 
 def _documents(text: str, events: Iterator[tuple[str, Any]]) -> Iterator[Span]:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from gitops_secrets.model.results import Edit
-from gitops_secrets.syntax.editor import Editor, Lines, Path
+from gitops_secrets.syntax.editor import UNSEEN, Editor, Indentation, Lines, Path
 from gitops_secrets.syntax.spans import BYTE_ORDER_MARK, Kind, UneditableError, read_spans
 from gitops_secrets.syntax.written import Value, write_scalar
 from gitops_secrets.syntax.yaml import parse
@@ -57,14 +57,17 @@ def document_at(text: str, line: int) -> int:
     return found[-1]
 
 
-def add_sequence_items(text: str, file: str, document: int, path: Path, items: Sequence[Value], *, after: Sequence[str] = ()) -> tuple[Edit, ...]:
+def add_sequence_items(
+    text: str, file: str, document: int, path: Path, items: Sequence[Value], *, after: Sequence[str] = (), beside: Indentation = UNSEEN
+) -> tuple[Edit, ...]:
     """Appends `items` to the sequence at `path`; one that is not there is made, with its parents, beside a sensible sibling (see `add_key`).
 
-    As all functions here, raises `UneditableError` where that can't be done without changing something else.
+    As all functions here, raises `UneditableError` where that can't be done without changing something else. `beside` is the style of what stands beside the
+    text in its file.
     """
     if not items:
         return ()
-    editor = Editor(text, file, document)
+    editor = Editor(text, file, document, beside)
     found = editor.find(path)
     if found.missing:
         edits = editor.add_entry(found.span, found.missing, list(items), after)
@@ -91,9 +94,9 @@ def add_key(text: str, file: str, document: int, path: Path, key: str, value: Va
     return _checked(text, edits, document, [*path, key], lambda _: _parsed(value))
 
 
-def set_scalar(text: str, file: str, document: int, path: Path, value: str | int | float | bool | None) -> tuple[Edit, ...]:
+def set_scalar(text: str, file: str, document: int, path: Path, value: str | int | float | bool | None, *, beside: Indentation = UNSEEN) -> tuple[Edit, ...]:
     """Sets the scalar at `path`: in the quotes that it has, with its comment, anchor and tag. One that is not there is added (see `add_key`)."""
-    editor = Editor(text, file, document)
+    editor = Editor(text, file, document, beside)
     found = editor.find(path)
     if found.missing:
         edits = editor.add_entry(found.span, found.missing, value, ())
@@ -106,22 +109,22 @@ def set_scalar(text: str, file: str, document: int, path: Path, value: str | int
     return _checked(text, edits, document, path, lambda _: value)
 
 
-def remove_key(text: str, file: str, document: int, path: Path) -> tuple[Edit, ...]:
+def remove_key(text: str, file: str, document: int, path: Path, *, beside: Indentation = UNSEEN) -> tuple[Edit, ...]:
     """Removes the key at the end of `path` and its value. A mapping that it leaves empty becomes `{}`."""
-    editor = Editor(text, file, document)
+    editor = Editor(text, file, document, beside)
     edits = editor.remove_entry(editor.existing(path[:-1], Kind.MAPPING), path[-1])
     return _checked(text, edits, document, path[:-1], lambda old: {key: value for key, value in old.items() if key != path[-1]})
 
 
-def remove_item(text: str, file: str, document: int, path: Path) -> tuple[Edit, ...]:
+def remove_item(text: str, file: str, document: int, path: Path, *, beside: Indentation = UNSEEN) -> tuple[Edit, ...]:
     """Removes the item at the end of `path`, an index. A list that it leaves empty goes with its key."""
-    editor = Editor(text, file, document)
+    editor = Editor(text, file, document, beside)
     sequence = editor.existing(path[:-1], Kind.SEQUENCE)
     index = path[-1]
     if not isinstance(index, int) or not 0 <= index < len(sequence.items):
         raise UneditableError("there is no such item")
     if len(sequence.items) == 1 and len(path) > 1 and isinstance(path[-2], str):
-        return remove_key(text, file, document, path[:-1])
+        return remove_key(text, file, document, path[:-1], beside=beside)
     edits = editor.remove_element(sequence, index)
     return _checked(text, edits, document, path[:-1], lambda old: [value for position, value in enumerate(old) if position != index])
 
