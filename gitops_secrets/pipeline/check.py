@@ -123,7 +123,10 @@ def _unless_suspended(finding: Finding, idle: Mapping[str, ResourceId]) -> Findi
 def with_fixes(result: CheckResult, repository: Repository) -> CheckResult:
     """Each finding with its remedy as edits of the text at hand, where one is right and can be made."""
     remedies = Remedies(repository.tree)
-    findings = (finding if finding.remedy is None else replace(finding, fix=remedies.fix(finding.remedy)) for finding in result.findings)
+    findings = list(result.findings)
+    for number in sorted(range(len(findings)), key=lambda number: findings[number].place):
+        if (remedy := findings[number].remedy) is not None:
+            findings[number] = replace(findings[number], fix=remedies.fix(remedy))
     return replace(result, findings=tuple(findings))
 
 

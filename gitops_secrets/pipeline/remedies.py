@@ -2,56 +2,37 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
 from functools import cached_property
-from operator import attrgetter
-from typing import NamedTuple
+from itertools import pairwise
+from typing import Final, TypeVar
 
 from gitops_secrets.model.nodes import Place
 from gitops_secrets.model.results import AddItems, Edit, Fix, Remedy, RemoveAt, SetKey, SetValue, Step
 from gitops_secrets.repository.tree import Tree
-from gitops_secrets.syntax.editor import Editor, Indentation, Lines
+from gitops_secrets.syntax.editor import UNSEEN, Editor, Indentation, Lines
 from gitops_secrets.syntax.spans import BYTE_ORDER_MARK, Kind, Span, UneditableError, parts_of, read_spans
 from gitops_secrets.syntax.splice import add_sequence_items, remove_item, remove_key, set_scalar
+from gitops_secrets.syntax.yaml import parse
 
+Key = TypeVar("Key", bound=Hashable)
+Value = TypeVar("Value")
 Path = tuple[str | int, ...]
 
 
-class _Part(NamedTuple):
-    """What of a file has to be read to edit a document of it."""
-
-    text: str
-    line: int  # of the file that it starts at
-    document: int  # of it
-
-
 class _Index:
-    """Where each key and item of a file stands, and the text of its scalars."""
+    """Where each key and item of a part of a file stands, and the text of its scalars."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, line: int) -> None:
+        self.text = text
+        self.line = line  # of the file that it starts at
         self.at: dict[tuple[int, int], list[tuple[int, Path]]] = {}  # documents and paths by line and column, outer ones first
         self.scalars: dict[tuple[int, Path], str] = {}
-        self._body = text.removeprefix(BYTE_ORDER_MARK)
-        self._lines = Lines(self._body)
-        self._documents = read_spans(text)
-        self._starts = parts_of(self._body)
-        for document, span in enumerate(self._documents):
+        self._lines = Lines(text)
+        for document, span in enumerate(read_spans(text)):
             self._collect(span, document, ())
-
-    @cached_property
-    def indentation(self) -> Indentation:
-        """How the file indents."""
-        return Editor(self._body, "", 0).indentation
-
-    def part(self, document: int) -> _Part:
-        """The part of the file that holds a document."""
-        number = bisect_right(self._starts, self._documents[document].start) - 1
-        start = self._starts[number]
-        end = self._starts[number + 1] if number + 1 < len(self._starts) else len(self._body)
-        before = bisect_left(self._documents, start, key=attrgetter("start"))
-        return _Part(self._body[start:end], self._lines.position(start)[0], document - before)
 
     def _collect(self, span: Span, document: int, path: Path) -> None:
         if span.kind is Kind.SCALAR:
@@ -64,15 +45,59 @@ class _Index:
             self._collect(item, document, (*path, number))
 
     def _add(self, span: Span, document: int, path: Path) -> None:
-        self.at.setdefault(self._lines.position(span.start), []).append((document, path))
+        line, column = self._lines.position(span.start)
+        self.at.setdefault((self.line + line - 1, column), []).append((document, path))
+
+
+class _File:
+    """A file, of which no more is looked at than the parts that are edited: it may hold thousands of documents."""
+
+    def __init__(self, text: str) -> None:
+        self._is_valid = all(problem.duplicate_key for problem in parse(text, "").problems)
+        self._body = text.removeprefix(BYTE_ORDER_MARK)
+        self._lines = Lines(self._body)
+        self._starts = [*parts_of(self._body), len(self._body)]
+        self._indexes: dict[int, _Index] = {}
+
+    @cached_property
+    def indentation(self) -> Indentation:
+        """How it indents: as its first documents do."""
+        found = UNSEEN
+        for start, end in pairwise(self._starts):
+            text = self._body[start:end]
+            for document in range(len(read_spans(text))):
+                found = Editor(text, "", document, found).indentation
+            if None not in found:
+                break
+        return found
+
+    def index(self, line: int) -> _Index:
+        """That of the part which holds a line."""
+        if not self._is_valid or not 1 <= line <= len(self._lines.starts):
+            raise UneditableError("the file is not valid YAML, or has no such line")
+        number = max(bisect_right(self._starts, self._lines.starts[line - 1], hi=len(self._starts) - 1) - 1, 0)
+        start, end = self._starts[number : number + 2]
+        return _recent(self._indexes, number, lambda: _Index(self._body[start:end], self._lines.position(start)[0]))
+
+
+def _recent(kept: dict[Key, Value], key: Key, make: Callable[[], Value]) -> Value:
+    """What was made for a key before; of what was not asked for lately nothing is kept, since it takes many times the room of its text."""
+    found = kept.pop(key, None)
+    kept[key] = make() if found is None else found
+    if len(kept) > _KEPT:
+        del kept[next(iter(kept))]
+    return kept[key]
+
+
+_KEPT: Final = 32
 
 
 class Remedies:
-    """Makes fixes for the files of one tree; each file is read and parsed once."""
+    """Makes fixes for the files of one tree. It keeps what it read lately: who has many asks by file and line."""
 
     def __init__(self, tree: Tree) -> None:
         self._tree = tree
-        self._indexes: dict[str, _Index] = {}
+        self._files: dict[str, _File] = {}
 
     def fix(self, remedy: Remedy) -> Fix | None:
         """The edits of a remedy; None where a file is not there, or can't be edited in that place alone."""
@@ -100,25 +125,25 @@ class Remedies:
         return self._spliced(set_scalar, step, document, target, step.value)
 
     def _set(self, step: SetValue | SetKey, document: int, path: Path) -> Sequence[Edit]:
-        if step.before is not None and self._index(step.place.file).scalars.get((document, path)) != step.before:
+        if step.before is not None and self._index(step.place).scalars.get((document, path)) != step.before:
             raise UneditableError("something else stands there: a variable, or a value that is made from it")
         return self._spliced(set_scalar, step, document, path, step.value)
 
     def _spliced(self, splice: Callable[..., Sequence[Edit]], step: Step, document: int, path: Path, *what: object) -> Sequence[Edit]:
-        """The edits of a function of `syntax.splice`, given no more of the file than it has to read: a file may hold thousands of documents."""
-        file, index = step.place.file, self._index(step.place.file)
-        part = index.part(document)
-        edits = splice(part.text, file, part.document, path, *what, beside=index.indentation)
-        below = part.line - 1
-        return [replace(edit, start=(edit.start[0] + below, edit.start[1]), end=(edit.end[0] + below, edit.end[1])) for edit in edits]
+        """The edits of a function of `syntax.splice`."""
+        index = self._index(step.place)
+        edits = splice(index.text, step.place.file, document, path, *what, beside=self._file(step.place).indentation)
+        above = index.line - 1
+        return [replace(edit, start=(edit.start[0] + above, edit.start[1]), end=(edit.end[0] + above, edit.end[1])) for edit in edits]
 
     def _written_at(self, place: Place) -> Sequence[tuple[int, Path]]:
-        found = self._index(place.file).at.get((place.line, place.column))
+        found = self._index(place).at.get((place.line, place.column))
         if found is None:
             raise UneditableError("nothing is written at that place")
         return found
 
-    def _index(self, file: str) -> _Index:
-        if file not in self._indexes:
-            self._indexes[file] = _Index(self._tree.read(file).decode())
-        return self._indexes[file]
+    def _index(self, place: Place) -> _Index:
+        return self._file(place).index(place.line)
+
+    def _file(self, place: Place) -> _File:
+        return _recent(self._files, place.file, lambda: _File(self._tree.read(place.file).decode()))

@@ -1079,5 +1079,63 @@ AMPLIFIERS = (
     ),
 )
 
-FAMILIES = (REPOSITORIES, NOT_YAML, BOMBS, NAMES, CYCLES, TRAVERSAL, PATHS, PATTERNS, PATCHES, EXPRESSIONS, FILES, CONFIGURATIONS, VALUES, AMPLIFIERS)
+REFERRING = """\
+apiVersion: apps/v1
+kind: Deployment
+metadata: {{name: web-{n}, namespace: neighbour}}
+spec:
+  selector: {{matchLabels: {{app: web}}}}
+  template:
+    metadata: {{labels: {{app: web}}}}
+    spec:
+      containers:
+        - name: web
+          image: example.org/web:1
+          envFrom: [{{secretRef: {{name: credentials-of-web-{n}}}}}]
+          env: [{{name: A, valueFrom: {{secretKeyRef: {{name: credentials-for-web-{n}, key: urls}}}}}}]
+---
+apiVersion: external-secrets.io/v1
+kind: ExternalSecret
+metadata: {{name: credentials-for-web-{n}, namespace: neighbour}}
+spec:
+  secretStoreRef: {{kind: ClusterSecretStore, name: store-{n}}}
+  data: [{{secretKey: url, remoteRef: {{key: web}}}}]
+"""
+# What a finding costs must not grow with the number of the others.
+MANY_FINDINGS = (
+    Case(
+        "3,000 references that lead nowhere, each beside a name that is much alike",
+        one("---\n".join(REFERRING.format(n=n) for n in range(1_000))),
+        ("missing-secret case/bad.yaml:12", "missing-key case/bad.yaml:13", "missing-store case/bad.yaml:19"),
+        briefly=True,
+    ),
+    Case(
+        "1,000 dependencies on units that are not there",
+        {
+            f"clusters/production/u{n}.yaml": "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\n"
+            f"metadata: {{name: unit-{n}, namespace: flux-system}}\nspec:\n  path: ./nowhere-{n}\n  dependsOn: [{{name: units-{n}}}]\n" + SOURCED
+            for n in range(1_000)
+        },
+        ("dangling-depends-on clusters/production/u0.yaml:6", "missing-path clusters/production/u0.yaml:5"),
+        briefly=True,
+    ),
+)
+
+FAMILIES = (
+    REPOSITORIES,
+    NOT_YAML,
+    BOMBS,
+    NAMES,
+    CYCLES,
+    TRAVERSAL,
+    PATHS,
+    PATTERNS,
+    PATCHES,
+    EXPRESSIONS,
+    FILES,
+    CONFIGURATIONS,
+    VALUES,
+    AMPLIFIERS,
+    MANY_FINDINGS,
+)
 CASES = tuple(case for family in FAMILIES for case in family)
