@@ -42,7 +42,7 @@ def sections(change: PlanDifference, *, full: bool = False) -> list[Section]:
     found = [
         Section("goes while something needs it", tuple(_prunes(difference)), grave=True),
         Section("has to outlive what it finalizes", tuple(_holds(change.holds)), grave=True),
-        Section("order of removal, a commit for each step", tuple(_removal(change.removal)), grave=True),
+        Section("order of removal, a commit for each step", tuple(_removal(change)), grave=True),
         Section("secrets", tuple(map(_secret, difference.secrets))),
         Section("provider keys", tuple(_remote_keys(difference))),
         Section("bring-up", tuple(_delay(change))),
@@ -91,9 +91,12 @@ def _holds(holds: Sequence[Hold]) -> Iterator[Line]:
         yield Line("-", f"{hold.operator} takes {hold.finalizer} off {counted(len(objects), hold.kind)}, which hang once it is gone", objects)
 
 
-def _removal(steps: Sequence[Sequence[ResourceId]]) -> Iterator[Line]:
-    for number, step in enumerate(steps, start=1):
-        yield Line(f"{number}.", _names(map(str, step)))
+def _removal(change: PlanDifference) -> Iterator[Line]:
+    """What goes, and before it what stays and needs it: that has to do without."""
+    gone = {each.id for each in (*change.graph.units, *change.graph.resources) if each.fate is Fate.REMOVED}
+    for number, step in enumerate(change.removal, start=1):
+        stays = "" if gone.issuperset(step) else ": gone, or no longer in need of what follows"
+        yield Line(f"{number}.", f"{_names(map(str, step))}{stays}")
 
 
 def _changed(changes: Sequence[ObjectChange], *, full: bool) -> Iterator[Line]:
