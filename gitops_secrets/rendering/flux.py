@@ -162,21 +162,29 @@ class FluxEngine:
     def _render(self, resource: Resource, path: str) -> Sequence[Resource]:
         state = self.state
         loader, builder = self._content(source_of(resource))
+        budget = state.loader.budget
         known = state.renderings.recall(path, resource) if loader is state.loader else None
-        build = known.build if known is not None else build_directory(builder, loader.tree, path, resource)
+        if known is not None and budget.allows(known.spent_on_build):
+            # As if it were built again: what a state comes to must not depend on what stands beside it.
+            budget.spend_all(known.spent_on_build)
+            build, spent_on_build = known.build, known.spent_on_build
+        else:
+            before = budget.spent
+            build, known = build_directory(builder, loader.tree, path, resource), None
+            spent_on_build = budget.spent.since(before)
         state.take_build(build, resource, loader)
         for opaque in build.opaque:
             state.opaque.append(replace(opaque, applied_by=resource.id, foreign=opaque.foreign or self.sources.is_foreign_url(opaque.thing, state.by_id)))
         variables, complete = self.variables.of(resource), not self.variables.may_be_more(resource)
-        budget = state.loader.budget
-        if known is None or not known.is_of(variables, complete=complete) or not budget.allows(known.spent):
+        if known is None or not known.is_of(variables, complete=complete) or not budget.allows(known.spent_on_objects):
             problems, before = len(state.problems), budget.spent
             objects = tuple(self._objects(build, resource, variables, complete=complete))
             spent = budget.spent.since(before)
-            known = Rendering(resource, build, loader.origins_of(build.inputs), variables, complete, objects, tuple(state.problems[problems:]), spent)
+            inputs, found = loader.origins_of(build.inputs), tuple(state.problems[problems:])
+            known = Rendering(resource, build, inputs, variables, complete, objects, found, spent_on_build, spent)
         else:
             state.problems.extend(known.problems)
-            budget.spend_all(known.spent)
+            budget.spend_all(known.spent_on_objects)
         if loader is state.loader:
             state.renderings.remember(path, known)
         return known.objects

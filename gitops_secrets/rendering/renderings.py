@@ -26,7 +26,8 @@ class Rendering:
     complete: bool  # are these all variables that may be defined?
     objects: tuple[Resource, ...]
     problems: tuple[Problem, ...]  # of the substitution
-    spent: Spent  # for the objects
+    spent_on_build: Spent
+    spent_on_objects: Spent
 
     def is_of(self, variables: Mapping[str, str | None] | None, *, complete: bool) -> bool:
         """Would these variables give the same?"""

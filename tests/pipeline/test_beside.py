@@ -10,11 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gitops_secrets.model.limits import Limits
 from gitops_secrets.pipeline.check import check
 from gitops_secrets.pipeline.scan import Repository, analyse, repository_of
 from gitops_secrets.rendering.kustomize import Builder
 from gitops_secrets.report.documents import check_document, scan_document
 from gitops_secrets.repository.tree import MemoryTree
+from tests.flux import UNIT, sync
 from tests.unbreakable.mutations import repositories
 
 KINDS = ("swap", "delete", "move", "copy", "shift", "rename things", "drop a line", "another value", "ignore")
@@ -90,3 +92,19 @@ def test_only_what_a_change_touches_is_built_again(monkeypatch: pytest.MonkeyPat
 
     assert built
     assert all(path.startswith(directory) for directory in built)
+
+
+def test_what_is_shared_counts_as_if_it_were_built_again() -> None:
+    """Else a state that takes more than it may would have all its units beside another one, and the other would seem to have lost them."""
+    objects = "---\n".join(f"apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: c{n}, namespace: default}}\n" for n in range(60))
+    files = {**sync("test"), "unused.yaml": "a: b\n"}
+    for n in range(16):
+        files |= {f"clusters/test/u{n:02}.yaml": UNIT.format(name=f"u{n:02}", path=f"u{n:02}")}
+        files |= {f"u{n:02}/kustomization.yaml": "resources: [all.yaml]\n", f"u{n:02}/all.yaml": objects}
+    limits = Limits(steps=20_000)
+    present = repository_of(MemoryTree(files), limits=limits)
+    told_of_present = told(present)
+    earlier = repository_of(MemoryTree({**files, "unused.yaml": "a: c\n"}), beside=present, limits=limits)
+
+    assert told(earlier) == told_of_present
+    assert "--limit steps=NUMBER" in told_of_present[1]
