@@ -63,11 +63,11 @@ def commands_of_a_cluster() -> list[tuple[str, ...]]:
     return [("verify", *ELSEWHERE), ("reconcile", "--dry-run", *ELSEWHERE)]
 
 
-def commands_of_a_change() -> list[tuple[str, ...]]:
-    """What is run where the last commit brought what is bad."""
+def commands_of_a_change(base: str = "HEAD~1") -> list[tuple[str, ...]]:
+    """What is run where something bad has come since a commit."""
     return [
-        *in_all_formats("diff", "HEAD~1"),
-        ("diff", "HEAD~1", "--full"),
-        ("check", "--base", "HEAD~1", "--format", "suggestions"),
-        ("check", "--base", "HEAD~1", "--format", "markdown"),
+        *in_all_formats("diff", base),
+        ("diff", base, "--full"),
+        ("check", "--base", base, "--format", "suggestions"),
+        ("check", "--base", base, "--format", "markdown"),
     ]

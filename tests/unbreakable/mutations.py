@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 from hypothesis import strategies as st
 
+from tests.checks.test_rules import TABLES, files_of
 from tests.unbreakable.cases import HOSTILE_NAMES
 
 ROOT = Path(__file__).parents[2]
@@ -65,6 +66,15 @@ def repositories() -> Mapping[str, Mapping[str, str]]:
         below = [source / name for name in SAMPLE] if source == ROOT else [source]
         paths = sorted(path for folder in below for path in folder.rglob("*") if path.is_file())
         found[source.name] = {path.relative_to(source).as_posix(): path.read_text(encoding="utf-8", errors="surrogateescape") for path in paths}
+    return found
+
+
+@cache
+def all_repositories() -> Mapping[str, Mapping[str, str]]:
+    """With those of the tables of rules, which hold kinds and fields that no other repository has."""
+    found = dict(repositories())
+    for table in sorted(TABLES.glob("*.yaml")):
+        found |= {f"{table.stem}: {case['name']}": files_of(case) for case in yaml.safe_load(table.read_text(encoding="utf-8"))}
     return found
 
 
@@ -129,7 +139,8 @@ def _repeat(container: Any, key: Any) -> None:
 @st.composite
 def mutated_repositories(draw: st.DrawFn) -> dict[str, str]:
     """A part of a real repository with a few changes."""
-    files = dict(repositories()[draw(st.sampled_from(sorted(repositories())))])
+    found = draw(st.sampled_from([repositories(), all_repositories()]))
+    files = dict(found[draw(st.sampled_from(sorted(found)))])
     names = sorted(files)
     if len(names) > LARGEST:
         start = draw(st.integers(0, len(names) - LARGEST))

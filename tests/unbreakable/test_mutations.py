@@ -12,10 +12,10 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
-from tests.unbreakable.commands import commands
+from tests.unbreakable.commands import commands, commands_of_a_change
 from tests.unbreakable.harness import Session, run_all
-from tests.unbreakable.mutations import WRONG_VALUES, documents, mutated_repositories, paths, replaced, repositories
-from tests.unbreakable.repositories import NEIGHBOUR_FINDING, OUTSIDE, PLATFORM, make
+from tests.unbreakable.mutations import WRONG_VALUES, all_repositories, documents, mutated_repositories, paths, replaced
+from tests.unbreakable.repositories import NEIGHBOUR_FINDING, OUTSIDE, PLATFORM, commit, make
 from tests.unbreakable.test_cases import assert_unbroken, is_said, said_by
 
 EXAMPLES = 8
@@ -23,12 +23,15 @@ SECONDS = float(os.environ.get("GITOPS_SECRETS_FUZZ_SECONDS", "0"))
 
 
 def run_in(files: dict[str, Any], *, briefly: bool = False) -> Session:
-    """Every command in a repository of these files, with the platform and its good neighbour around them."""
+    """Every command in a repository of these files, uncommitted changes of the platform and its good neighbour."""
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder) / "platform"
+        make(root, PLATFORM)
+        commit(root)
         make(root, {**{f"case/{name}": content for name, content in files.items()}, **PLATFORM})
         (Path(folder) / "outside.yaml").write_text(OUTSIDE)
-        return run_all(root, commands(briefly=briefly), cache=Path(folder) / "cache")
+        of_the_change = [] if briefly else commands_of_a_change("HEAD")
+        return run_all(root, [*commands(briefly=briefly), *of_the_change], cache=Path(folder) / "cache")
 
 
 def assert_neighbour_is_seen(session: Session) -> None:
@@ -64,7 +67,7 @@ def test_repositories_changed_for_as_long_as_there_is_time() -> None:
 def every_field() -> dict[str, tuple[Any, tuple[Any, ...]]]:
     """Each field that is anywhere in the real repositories, by kind and path: a document that has it, and the way to it."""
     found: dict[str, tuple[Any, tuple[Any, ...]]] = {}
-    for files in repositories().values():
+    for files in all_repositories().values():
         for text in files.values():
             for document in documents(text) or ():
                 if isinstance(document, dict):
