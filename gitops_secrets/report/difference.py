@@ -139,15 +139,16 @@ def _edges(change: PlanDifference, *, full: bool) -> Iterator[Line]:
 def _edge(edge: EdgeChange, change: PlanDifference) -> Line:
     consumer, provider = relative_name(edge.consumer, None), relative_name(edge.provider, edge.consumer)
     (was_written, is_written), (was_needed, is_needed) = edge.written, edge.needed
+    order = "a sync wave" if edge.consumer.kind == "Application" else "dependsOn"
     words = []
     if is_needed:
         words.append(f"needs it for {', '.join(edge.reasons)}" if edge.reasons and not was_needed else "needs it")
     elif was_needed:
         words.append("no longer needs it")
     if is_written != was_written:
-        words.append("dependsOn is written" if is_written else "dependsOn is gone")
+        words.append(f"{order} is written" if is_written else f"{order} is gone")
     if (edge.consumer, edge.provider) in change.unwritten:
-        words.append("no dependsOn says so")
+        words.append(f"no {order.removeprefix('a ')} says so")
     return Line(MARKS[edge.fate], f"{consumer} → {provider}: {'; '.join(words)}")
 
 

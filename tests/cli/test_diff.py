@@ -191,3 +191,21 @@ def test_no_secret_value_of_either_side_is_shown(tmp_path: Path, run: Run, monke
     assert len(changed) > 10
     assert {format_ for format_, result in shown.items() if result.exit_code not in (0, 1)} == set()
     assert {format_: line for format_, result in shown.items() for line in result.output.splitlines() if "CANARY" in line} == {}
+
+
+ARGO = Path(__file__).parents[1] / "repositories" / "argo-waves-across"
+
+
+def test_between_applications_a_wave_is_the_order(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(ARGO, tmp_path / "platform")
+    monkeypatch.chdir(tmp_path / "platform")
+    git(Path(), "init", "--quiet")
+    commit(Path())
+    waves = [path for path in Path().rglob("*.yaml") if "sync-wave" in path.read_text()]
+    for path in waves:
+        path.write_text(re.sub(r'(sync-wave: )"?-?\d+"?', r'\1"0"', path.read_text()))
+    shown = run("diff", "HEAD", "--no-merge-base").stdout
+
+    assert waves
+    assert "a sync wave is gone" in shown
+    assert "dependsOn" not in shown
