@@ -16,6 +16,7 @@ from gitops_secrets.errors import UsageError
 from gitops_secrets.manifests.load import YAML_SUFFIXES, Loader
 from gitops_secrets.model.facts import Opaque, Problem, Resource
 from gitops_secrets.model.ids import ResourceId
+from gitops_secrets.model.limits import Limits
 from gitops_secrets.model.nodes import MappingNode, Place, as_mapping, as_sequence, as_text
 from gitops_secrets.model.results import AppliedResource, Cluster, Destination, Unit, overlay_id
 from gitops_secrets.rendering.argo.applications import ARGO_GROUP, ARGO_NAMESPACE, destination_of, is_argo_unit, sources_of
@@ -57,7 +58,7 @@ from gitops_secrets.rendering.starts import (
 )
 from gitops_secrets.rendering.units import KUSTOMIZE_GROUP, OPERATOR_GROUP, SOURCE_GROUP, is_kustomization, source_of, to_unit, written_path
 from gitops_secrets.rendering.urls import normalised_url
-from gitops_secrets.repository.ignore import FilteredTree, ignored
+from gitops_secrets.repository.ignore import FilteredTree, has_too_many, ignored
 from gitops_secrets.repository.tree import join
 
 KUSTOMIZATION_FILES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
@@ -99,11 +100,22 @@ def find_clusters(
 
 def _ignored_by(entry: EntryPoint) -> str | None:
     """`spec.ignore` of what an entry point syncs, which may lie beside it."""
-    if entry.ignore is not None:
-        return entry.ignore
-    source = next((given for given in entry.given if given.id == entry.source), None)
-    ignore = as_mapping(source.data.get("spec")).get("ignore") if source is not None else None
+    ignore = _source_spec(entry).get("ignore")
     return ignore if isinstance(ignore, str) else None
+
+
+def _source_spec(entry: EntryPoint) -> MappingNode:
+    source = next((given for given in entry.given if given.id == entry.source), None)
+    return entry.source_spec if source is None else as_mapping(source.data.get("spec"))
+
+
+def _passed_over(entry: EntryPoint, limits: Limits) -> tuple[Problem, ...]:
+    """Says that `spec.ignore` has more patterns than are looked at."""
+    patterns = _ignored_by(entry)
+    if patterns is None or not has_too_many(patterns, limits):
+        return ()
+    place = _source_spec(entry).place("ignore")
+    return (Problem(f"spec.ignore of {entry.source} is passed over: too many patterns; {limits.more('ignore_patterns')}", place, "invalid-yaml"),)
 
 
 def _is_shelved(entry: EntryPoint) -> bool:
@@ -277,7 +289,8 @@ class _Discovery:
         renderings = self.renderings.part((_ignored_by(entry), folder))
         own_roots = [(root, None) for root in entry.roots]
         expansion = expand(roots or own_roots, entry.given, sources, repositories, loader, builder, renderings, self.scope_of, self.provisions_of)
-        return _to_cluster(entry, expansion), expansion
+        cluster = _to_cluster(entry, expansion)
+        return replace(cluster, problems=(*cluster.problems, *_passed_over(entry, self.loader.limits))), expansion
 
     def _source_root(self, entry: EntryPoint) -> str:
         """The folder that is a repository of its own within this one, if the paths of an entry point are relative to such: "" for the root."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os.path
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from gitops_secrets.model.facts import Resource
 from gitops_secrets.model.ids import ResourceId, split_api_version
@@ -30,7 +30,7 @@ class EntryPoint:
     roots: tuple[Resource, ...] = ()  # Flux Kustomizations
     source: ResourceId | None = None
     url: str = ""
-    ignore: str | None = None  # spec.ignore of the source
+    source_spec: MappingNode = field(default_factory=MappingNode)  # where the source stands beside the roots
     given: tuple[Resource, ...] = ()
     bootstrapped: bool = True
     flux_version: str | None = None  # if it says so itself
@@ -73,8 +73,7 @@ def _synced(file: str, source: Resource, roots: Sequence[Resource]) -> EntryPoin
     # The one that applies this file, if one does, is what the others are part of.
     path = next((path for path in paths if file.startswith(f"{path}/")), paths[0])
     spec = as_mapping(source.data.get("spec"))
-    ignore = spec.get("ignore")
-    return EntryPoint(file, path, "flux", tuple(roots), source.id, as_text(spec.get("url")), ignore if isinstance(ignore, str) else None)
+    return EntryPoint(file, path, "flux", tuple(roots), source.id, as_text(spec.get("url")), spec)
 
 
 def _instance(node: MappingNode) -> tuple[MappingNode, str] | None:

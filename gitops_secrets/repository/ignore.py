@@ -73,12 +73,12 @@ class _Rule:
 def ignored(tree: Tree, patterns: str | None, limits: Limits = DEFAULT_LIMITS) -> frozenset[str]:
     """The files of `tree` that a Flux source leaves out: by its `.sourceignore` files and by `patterns`, the source's `spec.ignore`, which win.
 
-    Where neither has a pattern, the default ones hold. A file with too many of them leaves nothing out: see `overfull`.
+    Where neither has a pattern, the default ones hold. Who has too many of them leaves nothing out: see `overfull` and `has_too_many`.
     """
     left_aside = overfull(tree, limits)
     files = [path for path in _ignore_files(tree) if path not in left_aside]
     written = [rule for path in files for rule in _read(content_of(tree, path), tuple(path.split("/")[:-1]))]
-    written += _read(patterns or "", ())[: limits.ignore_patterns]
+    written += [] if patterns is None or has_too_many(patterns, limits) else _read(patterns, ())
     fallback = () if written else DEFAULT
     rules = [*(_rule(pattern, ()) for pattern in (*VERSION_CONTROL, *fallback)), *written]
     return frozenset(_excluded(tree.files, rules))
@@ -86,7 +86,12 @@ def ignored(tree: Tree, patterns: str | None, limits: Limits = DEFAULT_LIMITS) -
 
 def overfull(tree: Tree, limits: Limits) -> frozenset[str]:
     """The `.sourceignore` files with more patterns than are looked at: each is compared with every path."""
-    return frozenset(path for path in _ignore_files(tree) if content_of(tree, path).count("\n") > limits.ignore_patterns)
+    return frozenset(path for path in _ignore_files(tree) if has_too_many(content_of(tree, path), limits))
+
+
+def has_too_many(patterns: str, limits: Limits) -> bool:
+    """Are these more patterns than are looked at?"""
+    return patterns.count("\n") > limits.ignore_patterns
 
 
 def ignored_by_default(tree: Tree) -> frozenset[str]:

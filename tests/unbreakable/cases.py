@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.flux import sync
 from tests.unbreakable.repositories import (
     Content,
     Link,
@@ -504,6 +505,17 @@ PATTERNS = (
         "a .sourceignore of many lines",
         {".sourceignore": "".join(f"/a/x{number}*y\n" for number in range(100_000)), **one("a: [")},
         ("problem .sourceignore:1 … --limit ignore-patterns", "invalid-yaml case/bad.yaml:2"),
+    ),
+    Case(
+        "a source that ignores many patterns",
+        {
+            **one("a: ["),
+            **{
+                path: text.replace("  interval: 1m\n", "  interval: 1m\n  ignore: |\n" + "".join(f"    /a/x{number}*y\n" for number in range(100_000)), 1)
+                for path, text in sync("production").items()
+            },
+        },
+        ("invalid-yaml clusters/production/flux-system/gotk-sync.yaml:8 … --limit ignore-patterns", "invalid-yaml case/bad.yaml:2"),
     ),
     Case("a comment of many spaces", one("# gitops-secrets:" + " " * 50_000 + "[" * 20_000 + "\n" + settings())),
     Case(
