@@ -11,6 +11,7 @@ from gitops_secrets.checks.base import Context, Rule, did_you_mean, doubt, manif
 from gitops_secrets.checks.remedies import slip
 from gitops_secrets.model.facts import Confidence, ObjectNeed, Resource
 from gitops_secrets.model.ids import ResourceId
+from gitops_secrets.model.limits import Limits
 from gitops_secrets.model.nodes import MappingNode, Place, as_mapping, as_sequence, as_text
 from gitops_secrets.model.results import Finding, Related, Severity, Unit
 from gitops_secrets.ordering.sync import Phase, is_hook, position
@@ -286,7 +287,7 @@ class ExcludedResource(Rule):
 
     def check(self, context: Context) -> Iterator[Finding]:
         argo = context.cluster.argo
-        excluded, included = ([] if argo is None else _kinds_of(argo.data.get(f"resource.{key}")) for key in ("exclusions", "inclusions"))
+        excluded, included = ([] if argo is None else _kinds_of(argo.data.get(f"resource.{key}"), context.table.limits) for key in ("exclusions", "inclusions"))
         for applied in context.cluster.resources:
             unit = context.graph.units.get(applied.unit)
             kind = (applied.resource.id.group, applied.resource.id.kind)
@@ -304,9 +305,9 @@ class ExcludedResource(Rule):
                 )
 
 
-def _kinds_of(text: object) -> list[MappingNode]:
+def _kinds_of(text: object, limits: Limits) -> list[MappingNode]:
     """The entries of `resource.exclusions` or `resource.inclusions`, which stand there as a text."""
-    documents = parse(text, "").documents if isinstance(text, str) else ()
+    documents = parse(text, "", limits).documents if isinstance(text, str) else ()
     return [as_mapping(entry) for entry in as_sequence(next(iter(documents), None))]
 
 

@@ -94,7 +94,7 @@ def network_annotation(collector: Collector) -> None:
     """Multus: networks that an annotation of a pod names, as `name`, `namespace/name@interface`, or JSON."""
     for pod in _PODS:
         for found in find(collector.resource.data, (*pod, "metadata", "annotations", "k8s.v1.cni.cncf.io/networks")):
-            for namespace, name in networks_of(as_text(found.value)):
+            for namespace, name in networks_of(as_text(found.value), collector.table.limits):
                 id = ResourceId("k8s.cni.cncf.io", "NetworkAttachmentDefinition", namespace or collector.resource.id.namespace, name)
                 if id.namespace:
                     collector.require(ObjectNeed(id), "network", found)
@@ -212,14 +212,15 @@ def secret_provider_class(collector: Collector) -> None:
 
 
 def _provider_objects(collector: Collector) -> None:
+    limits = collector.table.limits
     # `objects` (gcp: `secrets`) is a text of YAML, with azure one text for each object inside of it.
     for field, name in (("objects", "objectName"), ("secrets", "resourceName")):
         for found in find(collector.resource.data, ("spec", "parameters", field)):
-            documents = parse(as_text(found.value), "").documents
+            documents = parse(as_text(found.value), "", limits).documents
             listed = documents[0] if documents else None
             entries = as_sequence(as_mapping(listed).get("array")) if isinstance(listed, MappingNode) else as_sequence(listed)
             for entry in entries:
-                inner = parse(entry, "").documents if isinstance(entry, str) else (entry,)
+                inner = parse(entry, "", limits).documents if isinstance(entry, str) else (entry,)
                 wanted = as_mapping(inner[0] if inner else None)
                 key = as_text(wanted.get("secretPath")) or as_text(wanted.get(name))
                 if key:

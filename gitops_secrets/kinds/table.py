@@ -14,6 +14,7 @@ from gitops_secrets.kinds.paths import Path
 from gitops_secrets.kinds.rows import KindRow, Reference
 from gitops_secrets.model import scopes
 from gitops_secrets.model.ids import guess_plural
+from gitops_secrets.model.limits import DEFAULT_LIMITS, Limits
 from gitops_secrets.syntax.yaml import parse
 
 __all__ = ["FAMILIES", "KindRow", "KindTable", "Trie", "default_table", "table_with"]
@@ -58,9 +59,10 @@ class Trie:
 class KindTable:
     """All rows, compiled when first asked for."""
 
-    def __init__(self, rows: Mapping[tuple[str, str], tuple[Raw, ...]], shapes: Mapping[str, Any]) -> None:
+    def __init__(self, rows: Mapping[tuple[str, str], tuple[Raw, ...]], shapes: Mapping[str, Any], limits: Limits = DEFAULT_LIMITS) -> None:
         self.raw_rows = rows
         self.shapes = shapes
+        self.limits = limits  # of the texts in objects that are read as YAML
         self._rows: dict[tuple[str, str], KindRow | None] = {}
         self._scopes: dict[tuple[str, str], bool | None] = {}
         self._tries: dict[tuple[str, str], Trie | None] = {}
@@ -72,6 +74,14 @@ class KindTable:
             raws = self.raw_rows.get(key) or self.raw_rows.get((group, ALL_KINDS))
             self._rows[key] = None if raws is None else compile_row(group, kind, raws, self.plural(group, kind), self.shapes)
         return self._rows[key]
+
+    def within(self, limits: Limits) -> KindTable:
+        """The same rows, for a run with these limits."""
+        if limits == self.limits:
+            return self
+        other = KindTable(self.raw_rows, self.shapes, limits)
+        other._rows, other._scopes, other._tries = self._rows, self._scopes, self._tries
+        return other
 
     def rows(self) -> Iterator[KindRow]:
         """All rows, sorted by group and kind."""

@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 
 from gitops_secrets.kinds.paths import Found, Way
 from gitops_secrets.model.facts import Confidence
+from gitops_secrets.model.limits import DEFAULT_LIMITS, Limits
 from gitops_secrets.model.nodes import MappingNode, SequenceNode, as_mapping, as_sequence, as_text
 from gitops_secrets.syntax.yaml import parse
 
@@ -209,11 +210,11 @@ def monitors_in(values: MappingNode, way: Way = None) -> Iterator[tuple[str, Fou
             yield from monitors_in(value, here)
 
 
-def networks_of(text: str) -> Iterable[tuple[str, str]]:
+def networks_of(text: str, limits: Limits = DEFAULT_LIMITS) -> Iterable[tuple[str, str]]:
     """Namespace ("" if not written) and name of each network of a Multus annotation."""
     text = text.strip()
     if text.startswith("["):
-        documents = parse(text, "").documents
+        documents = parse(text, "", limits).documents
         for item in as_sequence(documents[0]) if documents else ():
             if name := as_text(as_mapping(item).get("name")):
                 yield as_text(as_mapping(item).get("namespace")), name

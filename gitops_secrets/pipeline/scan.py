@@ -160,7 +160,8 @@ def repository_of(tree: Tree, configuration: Configuration | None = None, beside
     """A repository of files that are at hand already, without git."""
     configuration = configuration or load_configuration(None, CONFIGURATION_FILE)
     if beside is None:
-        facts = KnownFacts(table_with(configuration.kinds) if configuration.kinds else default_table(), default_catalogue())
+        table = table_with(configuration.kinds) if configuration.kinds else default_table()
+        facts = KnownFacts(table.within(limits), default_catalogue())
         loader = Loader(tree, budget=Budget(limits))
     else:
         facts = KnownFacts(beside.table, beside.catalogue, beside.facts)

@@ -18,6 +18,7 @@ from gitops_secrets.kinds.table import default_table
 from gitops_secrets.manifests.load import parse_documents
 from gitops_secrets.model.facts import Confidence, Effect, Facts, Healing, KindNeed, ObjectNeed, Provision, Requirement, Resource, When
 from gitops_secrets.model.ids import ResourceId, split_api_version
+from gitops_secrets.model.limits import Limits
 from gitops_secrets.model.nodes import MappingNode, Place, SequenceNode, as_mapping, as_text
 from gitops_secrets.syntax.yaml import parse
 
@@ -319,3 +320,13 @@ def test_a_path_is_read_into_its_steps(text: str, path: tuple[str, ...]) -> None
 def test_what_is_no_path_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="not a path"):
         parse_path(text)
+
+
+def test_a_text_within_an_object_is_read_as_deep_as_the_limits_of_the_run_allow() -> None:
+    manifest = resource(
+        "apiVersion: secrets-store.csi.x-k8s.io/v1\nkind: SecretProviderClass\nmetadata: {name: db, namespace: shop}\n"
+        "spec:\n  provider: aws\n  parameters:\n    objects: |\n      - {objectName: prod/db, jmesPath: [[[[x]]]]}\n"
+    )
+
+    assert [requirement.reason for requirement in facts_of(manifest, default_table()).requirements if requirement.reason == "secret"] == ["secret"]
+    assert "secret" not in {each.reason for each in facts_of(manifest, default_table().within(Limits(yaml_depth=3))).requirements}
