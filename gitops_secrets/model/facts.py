@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple
 
+from gitops_secrets.model.brief import brief
 from gitops_secrets.model.ids import ResourceId, crd_id
 from gitops_secrets.model.nodes import MappingNode, Place
 
@@ -145,6 +146,10 @@ class Opaque:
     # A unit that can't be built: it accounts for what it lacks itself, and what units behind it lack, but for nothing else.
     broken_unit: ResourceId | None = None
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "thing", brief(self.thing))
+        object.__setattr__(self, "why", brief(self.why))
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:
@@ -158,6 +163,9 @@ class Problem:
     written: str = ""  # the value that is wrong, where one other is likely to be meant
     meant: str = ""  # that one
     option: str = ""  # of kustomize, with which it is none: whether Argo CD sets it is known when its settings are
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "message", brief(self.message))
 
 
 @dataclass(frozen=True, slots=True)

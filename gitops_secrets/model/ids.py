@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from gitops_secrets.model.brief import brief
+
 # Groups that kube-apiserver serves without a CustomResourceDefinition (Kubernetes 1.36): their kinds need no group in an id.
 BUILT_IN_GROUPS = frozenset(
     {
@@ -44,7 +46,7 @@ class ResourceId(NamedTuple):
     name: str
 
     def __str__(self) -> str:
-        return f"{kind_text(self.group, self.kind)}/{self.namespace}/{self.name}"
+        return brief(f"{kind_text(self.group, self.kind)}/{self.namespace}/{self.name}")
 
 
 def kind_text(group: str, kind: str) -> str:

@@ -8,6 +8,7 @@ from dataclasses import field as dataclass_field
 from enum import Enum
 from typing import NamedTuple
 
+from gitops_secrets.model.brief import brief
 from gitops_secrets.model.facts import Confidence, Opaque, Problem, Release, Resource
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import EMPTY_MAPPING, MappingNode, Place
@@ -239,6 +240,9 @@ class Related:
     message: str
     place: Place
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "message", brief(self.message))
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -261,6 +265,11 @@ class Finding:
     remedy: Remedy | None = None
     fingerprint: str = ""
     change: Change | None = None  # None: compared with nothing
+
+    def __post_init__(self) -> None:
+        for name in ("message", "subject", "other", "field", "cause"):
+            if (text := getattr(self, name)) is not None:
+                object.__setattr__(self, name, brief(text))
 
 
 @dataclass(frozen=True, slots=True)

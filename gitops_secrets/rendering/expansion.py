@@ -18,7 +18,7 @@ from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import MappingNode, Place
 from gitops_secrets.model.results import AppliedResource, Unit
 from gitops_secrets.rendering.kustomize import Build, Builder
-from gitops_secrets.rendering.objects import ScopeOf, to_resource
+from gitops_secrets.rendering.objects import ScopeOf, to_resource, too_long
 from gitops_secrets.rendering.renderings import Renderings
 from gitops_secrets.syntax.budget import OBJECT, BudgetError
 
@@ -147,6 +147,8 @@ class State:
             child = to_resource(node, self.scope_of, namespace_of(node))
             if child is None:
                 self.problems.append(Problem("an object without apiVersion, kind or name", node.place(), "build-failed", str(owner)))
+            elif (refused := too_long(child.id)) is not None:
+                self.problems.append(Problem(refused, child.place, "build-failed", str(owner)))
             elif REDACTED in (child.id.kind, child.id.name):
                 # As a rule just the values of a Secret are encrypted; some encrypt whole files.
                 self.opaque.append(

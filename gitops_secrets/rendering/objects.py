@@ -45,6 +45,24 @@ def to_resource(node: MappingNode, scope_of: ScopeOf, default_namespace: str) ->
     return Resource(ResourceId(group, kind, namespace, str(name)), version, node, metadata.place("name"))
 
 
+def too_long(id: ResourceId) -> str | None:
+    """Says that the API server refuses an object for the length of its name, kind or namespace; None where it does not."""
+    parts = {
+        "name": (id.name, _LONGEST_PATH if id.group == _RBAC else _LONGEST_NAME),
+        "kind": (id.kind, _LONGEST_LABEL),
+        "namespace": (id.namespace, _LONGEST_LABEL),
+    }
+    for part, (text, most) in parts.items():
+        if len(text) > most:
+            return f"an object whose {part} has {len(text)} characters; the API server takes no more than {most}"
+    return None
+
+
+# https://kubernetes.io/docs/concepts/overview/working-with-objects/names/: subdomains, labels, and path segments, which end with what a file name may have.
+_LONGEST_NAME, _LONGEST_LABEL, _LONGEST_PATH = 253, 63, 4096
+_RBAC = "rbac.authorization.k8s.io"
+
+
 def reference(node: MappingNode, own_namespace: str, group: str, kind: str | None = None) -> ResourceId | None:
     """The object that a `{kind, name, namespace}` mapping names; None without a name."""
     name = as_text(node.get("name"))

@@ -247,10 +247,20 @@ BOMBS = (
 )
 
 NAMES = (
-    Case("a name of a megabyte", one(settings("n" * MEGABYTE)), briefly=True),
+    Case("a name of a megabyte", one(settings("n" * MEGABYTE)), ("build-failed case/bad.yaml:4 … an object whose name has 1048576 characters",), briefly=True),
+    Case(
+        "a name that is a little too long",
+        one(settings("n" * 254)),
+        ("build-failed case/bad.yaml:4 … an object whose name has 254 characters; the API server takes no more than 253",),
+    ),
     Case("a key of a megabyte", one(settings() + f"? {'k' * MEGABYTE}\n: v\n"), briefly=True),
     Case("a value of ten megabytes", one(settings(data="a: " + "v" * 10 * MEGABYTE)), briefly=True),
-    Case("a kind of a megabyte", one(f"apiVersion: v1\nkind: {'K' * MEGABYTE}\nmetadata: {{name: a}}\n"), briefly=True),
+    Case(
+        "a kind of a megabyte",
+        one(f"apiVersion: v1\nkind: {'K' * MEGABYTE}\nmetadata: {{name: a}}\n"),
+        ("build-failed case/bad.yaml:3 … an object whose kind has 1048576 characters",),
+        briefly=True,
+    ),
     Case(
         "a dependency on a megabyte",
         {

@@ -23,6 +23,11 @@ COMMAND = re.compile(r"^\s*::|##\w*\[", re.MULTILINE)
 WORKFLOW_COMMAND = re.compile(r"::(?:error|warning|notice|group|endgroup)(?: [^:\n]*)?::[^\n]*\Z")
 
 
+# No name of thousands of characters is printed, but for what is data of the user's files.
+ENDLESS = re.compile(r"(\w)\1{1500}")
+QUOTING = frozenset({"render", "fix", "generate"})
+
+
 def is_printable(text: str) -> None:
     """Text for people: nothing that moves a cursor, turns the direction of writing or is a command of a CI system."""
     assert [line for line in text.split("\n") if not line.isprintable()] == []
@@ -128,6 +133,7 @@ def test_a_bad_repository_breaks_nothing(case: Case, run: Callable[[Case], Sessi
     session = run(case)
 
     assert_unbroken(session, case.status)
+    assert [ran.arguments for ran in session.runs if ran.arguments[0] not in QUOTING and ENDLESS.search(ran.output + ran.errors)] == []
     assert not (tmp_path / "was-run").exists()
     if case.has_neighbour:
         said = said_by(session["check --format json"])
