@@ -22,7 +22,7 @@ class Limits:
     """Each limit by its name, with `-` for `_`. What Python's stack bounds can't be raised at will."""
 
     file_size: int = _limit(8 * MEBI, "bytes of a file")
-    ignore_patterns: int = _limit(1_000, "lines of a .sourceignore file")
+    ignore_patterns: int = _limit(1_000, "lines of a .sourceignore file, or of spec.ignore of a source")
     yaml_depth: int = _limit(200, "levels of mappings and lists in one another", most=1000)
     yaml_aliases: int = _limit(10_000, "values that the aliases of a file stand for, besides as many as it has bytes")
     base_depth: int = _limit(50, "kustomizations that include one another", most=200)
