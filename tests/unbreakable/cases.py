@@ -17,6 +17,7 @@ from tests.unbreakable.repositories import (
     Special,
     bare,
     commit,
+    git,
     shallow,
     with_broken_index,
     with_programs,
@@ -283,6 +284,11 @@ NAMES = (
         ),
     ),
     Case("names that are lists and mappings", one("apiVersion: [v1]\nkind: {a: b}\nmetadata: {name: [a], namespace: {}}\n")),
+    Case(
+        "a kind that is a mapping in a file that git does not have yet",
+        one(settings() + "---\nkind: {Deployment: x}\nspec: {replicas: 2}\n"),
+        prepare=lambda root: git(root, "init", "--quiet"),
+    ),
     Case(
         "no name at all",
         one("apiVersion: v1\nkind: ConfigMap\nmetadata: {}\n---\napiVersion: v1\nkind: ConfigMap\n---\nkind: ConfigMap\n---\nmetadata: {name: x}\n"),
@@ -1143,6 +1149,48 @@ MANY_FINDINGS = (
     ),
 )
 
+# Every other field and command that names a file.
+READING_FILES = """\
+apiVersion: helm.toolkit.fluxcd.io/v2
+kind: HelmRelease
+metadata: {{name: reading, namespace: neighbour}}
+spec:
+  interval: 1h
+  chart: {{spec: {{chart: {way}, valuesFiles: [{way}], sourceRef: {{kind: GitRepository, name: flux-system, namespace: flux-system}}}}}}
+---
+apiVersion: argoproj.io/v1alpha1
+kind: ApplicationSet
+metadata: {{name: reading, namespace: argocd}}
+spec:
+  goTemplate: true
+  generators:
+    - git: {{repoURL: "ssh://git@example.org/platform.git", files: [{{path: {way}}}]}}
+    - git: {{repoURL: "ssh://git@example.org/platform.git", directories: [{{path: {way}}}]}}
+  template:
+    metadata: {{name: "{{{{.metadata.name}}}}"}}
+    spec:
+      project: default
+      source: {{repoURL: "ssh://git@example.org/platform.git", path: {way}, directory: {{recurse: true, include: {way}}}}}
+      destination: {{name: in-cluster, namespace: neighbour}}
+"""
+READERS = tuple(
+    Case(
+        f"{way} in charts, sets, scripts, helmfiles and Terraform",
+        {
+            **one(settings()),
+            "clusters/production/reading.yaml": READING_FILES.format(way=way),
+            "scripts/up.sh": f"kubectl apply -f {way}\nkubectl apply -k {way}\nhelm install a {way} --values {way}\nhelmfile -f {way} apply\n",
+            "bootstrap/helmfile.yaml": f"bases: [{way}]\nhelmfiles: [{way}]\nreleases: [{{name: a, namespace: b, chart: {way}, values: [{way}]}}]\n",
+            "infra/main.tf": f'module "a" {{\n  source = "{way}"\n}}\nresource "kubectl_manifest" "b" {{\n  yaml_body = file("{way}")\n}}\n',
+            "link.yaml": Link("../outside.yaml"),
+            "scripts/link.yaml": Link("../../outside.yaml"),
+            "bootstrap/link.yaml": Link("../../outside.yaml"),
+        },
+        briefly=True,
+    )
+    for way in WAYS_OUT
+)
+
 FAMILIES = (
     REPOSITORIES,
     NOT_YAML,
@@ -1159,5 +1207,6 @@ FAMILIES = (
     VALUES,
     AMPLIFIERS,
     MANY_FINDINGS,
+    READERS,
 )
 CASES = tuple(case for family in FAMILIES for case in family)
