@@ -1,17 +1,6 @@
 """The rules, written out by hand."""
 
-from gitops_secrets.checks.applications import (
-    ApplicationContainsItself,
-    ExcludedResource,
-    MissingProject,
-    NeverSynced,
-    PermanentlyOutOfSync,
-    ProjectForbids,
-    PrunedWithOperator,
-    RegeneratedSecret,
-    SharedResource,
-    TrackingCopied,
-)
+from gitops_secrets.checks.applications import ApplicationContainsItself, NeverSynced, SharedResource
 from gitops_secrets.checks.base import Context, Rule
 from gitops_secrets.checks.deadlocks import DependencyCycle, KustomizationContainsItself, ParentWaitsForChild, UnitNeedsSplit
 from gitops_secrets.checks.definitions import MissingCustomResourceDefinition, UnservedVersion
@@ -19,10 +8,12 @@ from gitops_secrets.checks.differences import InertIgnoreDifferences, Unreadable
 from gitops_secrets.checks.health import DependencyNotGated, InertHealthCheck, MisreadHealthCheck
 from gitops_secrets.checks.missing import MissingConfigMap, MissingNamespace, MissingObject, MissingSecret, MissingServiceAccount, MissingSource, MissingStore
 from gitops_secrets.checks.order import DanglingDependsOn, MissingDependsOn, RedundantDependsOn, SuspendedDependency
+from gitops_secrets.checks.projects import ExcludedResource, MissingProject, ProjectForbids
 from gitops_secrets.checks.reading import BuildFailed, DuplicateKey, InvalidYaml, MissingPath, PatchMatchesNothing, UndefinedVariable
 from gitops_secrets.checks.references import MissingKey, WrongNamespace
 from gitops_secrets.checks.secrets import DuplicateOwner, StoreNotAllowed
 from gitops_secrets.checks.suppressions import UnusedSuppression
+from gitops_secrets.checks.synced_secrets import PermanentlyOutOfSync, PrunedWithOperator, RegeneratedSecret, TrackingCopied
 from gitops_secrets.checks.waves import DegradedFailsSync, HookRemovesProvider, MissingSyncOption, MissingSyncWave, SyncWaveNotGated, WrongSyncWave
 
 RULES: tuple[type[Rule], ...] = (
