@@ -62,11 +62,12 @@ class _MissingObject(Rule):
             confidence, doubts = Confidence.POSSIBLE, f", unless it is there before the engine starts ({readers} Kustomizations take variables from it)"
         ending = "; it has to be there before the engine starts" if by_hand else ""
         hint = self._hint(context, target)
-        proven = confidence is not Confidence.POSSIBLE and self._is_proven(context, target)
+        is_graded = confidence is not Confidence.POSSIBLE and self.severity is Severity.ERROR
+        proven = is_graded and self._is_proven(context, target)
         if confidence is Confidence.POSSIBLE and not by_hand and _near(context.graph, target, _SLIP) is not None:
             # Something of nearly that name is there: a slip of the pen is likelier than a chart that makes just this.
             confidence = Confidence.LIKELY
-        elif confidence is not Confidence.POSSIBLE and not proven and self.severity is Severity.ERROR:
+        elif is_graded and not proven:
             confidence = Confidence.LIKELY
             ending += self.made_elsewhere
         message = f"{consumers(entries)} needs {target}, which nothing in the repository makes{hint}{doubts}; {consequence(requirement)}{ending}"

@@ -63,7 +63,8 @@ class _File:
     def indentation(self) -> Indentation:
         """How it indents: as its first documents do."""
         found = UNSEEN
-        for start, end in pairwise(self._starts):
+        # The only part of a file shows itself what it does.
+        for start, end in pairwise(self._starts) if len(self._starts) > 2 else ():
             text = self._body[start:end]
             for document in range(len(read_spans(text))):
                 found = Editor(text, "", document, found).indentation
