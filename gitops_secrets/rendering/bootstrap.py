@@ -325,7 +325,12 @@ def _only_kind(commands: Iterable[Command]) -> str | None:
 
 
 def _created(loader: Loader, command: Command) -> Iterator[BootstrapObjects]:
-    """`kubectl create namespace NAME` and `kubectl create secret generic NAME -n NAMESPACE`."""
+    """`kubectl create namespace NAME`, `kubectl create secret generic NAME -n NAMESPACE`, and `flux create secret git NAME`."""
+    if command.program == "flux" and "--export" not in command.words:
+        words = positionals_of(command, _FLUX_FLAGS)
+        if words[:2] == ["create", "secret"] and len(words) > 3 and UNKNOWN not in words[3]:
+            yield from _written("Secret", words[3], next(iter(options_of(command, ("-n", "--namespace"))), "flux-system"), command.place)
+        return
     words = positionals_of(command, _KUBECTL_FLAGS) if command.program == "kubectl" else []
     if words[:1] != ["create"] or len(words) < 3:
         return
