@@ -153,7 +153,7 @@ class Opaque:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something in the repository could not be read or built. `rule` is the finding it becomes."""
+    """Something in the repository could not be read or built. `rule` is the finding it becomes; "" for none."""
 
     message: str
     place: Place

@@ -42,7 +42,7 @@ class Suppressions:
         """Comments that are not understood."""
         for file, comment in self._all():
             if comment.problem is not None:
-                yield Problem(comment.problem, _place(file, comment))
+                yield Problem(comment.problem, _place(file, comment), rule="")
 
     def unused(self) -> Iterator[Finding]:
         """A finding for each rule that is ignored somewhere to no effect."""

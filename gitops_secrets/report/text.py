@@ -33,10 +33,11 @@ _FEWEST_WARNINGS: Final = 5
 def check_text(result: CheckResult, style: Style) -> str:
     """All findings and a line that sums them up. A finding without a word about clusters is in all of them.
 
-    Notes are only counted unless `verbose`; `quiet` leaves out everything but errors.
+    Notes are only counted unless `verbose`; `quiet` leaves out everything but errors. Of problems those are told that become no finding.
     """
     groups = grouped(finding for finding in result.findings if _is_shown(finding, style))
-    return "\n".join([*_fitting(groups, result.clusters, style), _summary(result, style)]) + "\n"
+    untold = [f"{visible(str(problem.place))}: {visible(problem.message)}" for problem in result.problems if not problem.rule and not style.quiet]
+    return "\n".join([*_fitting(groups, result.clusters, style), *untold, _summary(result, style)]) + "\n"
 
 
 def _is_shown(finding: Finding, style: Style) -> bool:

@@ -435,3 +435,13 @@ def test_a_secret_that_loses_a_key_is_still_there(checkout: Path, run: Run) -> N
     assert (found["removal"]["steps"], found["secrets"][0]["keys_removed"]) == ([], ["apiKey"])
     assert rules(check) == [("missing-key", "new")]
     assert "goes with this change" not in check.stdout
+
+
+def test_a_comment_that_suppresses_nothing_since_it_gives_no_reason_is_told(checkout: Path, run: Run) -> None:
+    file = checkout / "apps" / "secret.yaml"
+    file.write_text(f"{file.read_text()}# gitops-secrets: ignore[missing-secret]\n")
+    line = len(file.read_text().splitlines())
+    told = f"apps/secret.yaml:{line}: this comment needs a reason; write # gitops-secrets: ignore[rule] reason"
+
+    assert told in run("check").stdout.splitlines()
+    assert told not in run("check", "--quiet").stdout.splitlines()
