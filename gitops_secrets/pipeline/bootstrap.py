@@ -100,6 +100,7 @@ def _configured_releases(settings: Bootstrap) -> Iterable[Release]:
             create_namespace=bool(chart.namespace),
             when=When.BEFORE,
             extra={"description": f"{chart.place}: {chart.name}"},
+            values_complete=False,
         )
 
 

@@ -59,6 +59,14 @@ def found(result: CheckResult) -> list[tuple[str, str, str, tuple[str, ...]]]:
 MISSING = ("warning", "missing-namespace", "apps/settings.yaml:5", ("east", "west"))
 
 
+def test_a_chart_that_the_configuration_names_may_bring_all_that_it_can() -> None:
+    issuer = "apiVersion: cert-manager.io/v1\nkind: ClusterIssuer\nmetadata: {name: own}\nspec: {selfSigned: {}}\n"
+    files = {**cluster("east"), "apps/issuer.yaml": issuer}
+
+    assert [finding.rule for finding in checked(files).findings] == ["missing-custom-resource-definition"]
+    assert found(checked(files, "bootstrap: {charts: [cert-manager]}\n")) == []
+
+
 def test_the_same_fault_in_several_clusters_is_one_finding_with_all_of_them() -> None:
     assert found(checked(FILES)) == [MISSING]
 
