@@ -13,6 +13,7 @@ from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.select import Select
+from selenium.webdriver.support.wait import WebDriverWait
 
 from gitops_secrets.cli.main import cli
 from gitops_secrets.model.facts import Problem
@@ -133,7 +134,10 @@ def test_a_click_shows_findings_chain_and_evidence(page: webdriver.Chrome) -> No
     assert texts(page, "#panel .finding .rule") == ["missing-store", "missing-secret"]
     assert texts(page, "#panel .chain > li") == ["operators", "stores", "apps"]
     page.find_element(By.CSS_SELECTOR, "#panel .edges summary").click()
-    assert any("ExternalSecret/weather/weather-api needs" in text and "apps/weather/secret.yaml:" in text for text in texts(page, "#panel .need"))
+    # What unfolds is made when the browser tells that it has.
+    unfolded = WebDriverWait(page, 10).until(lambda browser: [text for text in texts(browser, "#panel .need") if "apps/weather/secret.yaml:" in text])
+
+    assert any("ExternalSecret/weather/weather-api needs" in text for text in unfolded)
 
 
 def test_a_key_at_the_provider_is_found_and_leads_to_what_reads_it(page: webdriver.Chrome) -> None:
