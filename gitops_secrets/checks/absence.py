@@ -38,11 +38,11 @@ BY_HAND: Final = frozenset({"missing-secret", "missing-config-map", "missing-nam
 BY_PEOPLE: Final = "; if people or the cluster make it, name it under bootstrap.objects in the configuration"
 BY_THE_CLUSTER: Final = "; if the cluster comes with it, name it under bootstrap in the configuration"
 FROM_ELSEWHERE: Final = "; if it is made elsewhere, name it under sources in the configuration"
-_STORES: Final = frozenset({"SecretStore", "ClusterSecretStore"})
+STORES: Final = frozenset({"SecretStore", "ClusterSecretStore"})
 # Kinds that are kept together: who declares some of them in a place declares them all.
 _FAMILIES: Final = (
     frozenset({"GitRepository", "OCIRepository", "HelmRepository", "HelmChart", "Bucket"}),
-    _STORES,
+    STORES,
     frozenset({"Secret"}),
     frozenset({"ConfigMap"}),
     frozenset({"ServiceAccount"}),
@@ -67,7 +67,7 @@ def _is_kept_here(graph: Graph, target: ResourceId) -> bool:
 
 def _is_operated_here(graph: Graph, target: ResourceId) -> bool:
     """Is it a store, and does the repository install the operator? Then it is the platform, and not one of its tenants."""
-    return target.kind in _STORES and target.group in graph.groups_brought_by_units
+    return target.kind in STORES and target.group in graph.groups_brought_by_units
 
 
 def is_made_elsewhere(graph: Graph, target: ResourceId) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Final
 
 from gitops_secrets.checks import remedies
-from gitops_secrets.checks.absence import BY_PEOPLE, FROM_ELSEWHERE, alike, is_proven
+from gitops_secrets.checks.absence import BY_PEOPLE, FROM_ELSEWHERE, STORES, alike, is_proven
 from gitops_secrets.checks.base import Context, Rule, closest, did_you_mean, doubt_before, namesakes
 from gitops_secrets.checks.evidence import also, asker, consequence, consumers
 from gitops_secrets.graph.graph import Graph, Unmet
@@ -20,7 +20,6 @@ from gitops_secrets.model.results import Finding, Related, Remedy, Severity
 _BY_HAND = frozenset({"decryption"})
 _MANY: Final = 3  # that lack one thing, or names after one pattern: a program or a person makes it, rather than that many slips
 _SLIP: Final = 0.93  # so alike that it is likelier a slip of the pen than one more thing
-_STORES = frozenset({"SecretStore", "ClusterSecretStore"})
 
 # Argo CD's own rule tells of it.
 _PROJECT = ("argoproj.io", "AppProject")
@@ -137,7 +136,7 @@ class MissingStore(_MissingObject):
 
 def _of_the_other_kind(context: Context, target: ResourceId) -> list[ResourceId]:
     """Stores of that name, whatever their namespace, that are ClusterSecretStores where a SecretStore is looked for, or the other way round."""
-    return [other for kind in _STORES - {target.kind} for other in context.graph.objects_by_name.get((target.group, kind, target.name), ())]
+    return [other for kind in STORES - {target.kind} for other in context.graph.objects_by_name.get((target.group, kind, target.name), ())]
 
 
 class MissingSecret(_MissingObject):

@@ -40,7 +40,7 @@ def diff(base: str, head: str | None, format_: str, merge_base: bool, full: bool
     if each:
         if format_ == "markdown":
             raise click.UsageError("--format markdown is one comment on one change; with --each there are text and json")
-        write("".join(_each(base, format_, merge_base, full, replace(call, revision=call.revision or "HEAD"))), call)
+        write("".join(_each(base, call.revision or "HEAD", format_, merge_base, full, call)), call)
         return
     from gitops_secrets.pipeline.diff import diff as compare
     from gitops_secrets.pipeline.scan import analyse_base, at_revision
@@ -52,20 +52,20 @@ def diff(base: str, head: str | None, format_: str, merge_base: bool, full: bool
     write(_written(found, format_, full, call), call)
 
 
-def _each(base: str, format_: str, merge_base: bool, full: bool, call: Call) -> Iterator[str]:
-    """What each commit does, along first parents."""
+def _each(base: str, head: str, format_: str, merge_base: bool, full: bool, call: Call) -> Iterator[str]:
+    """What each commit between them does, along first parents."""
     from pathlib import Path
 
     from gitops_secrets.pipeline.diff import diff_each
     from gitops_secrets.report.diff_text import commit_text
     from gitops_secrets.repository.tree import base_commit, commits_since, resolve
 
-    repository, _ = open_and_analyse(Path(), call)
+    repository, _ = open_and_analyse(Path(), replace(call, revision=head))
     gc.enable()  # one analysis can do without it, hundreds can't: they leave a MiB each
-    head = repository.revision or resolve(repository.root, "HEAD")
-    commits = commits_since(repository.root, base_commit(repository.root, base, head, merge_base=merge_base), head)
+    tip = resolve(repository.root, head)
+    commits = commits_since(repository.root, base_commit(repository.root, base, tip, merge_base=merge_base), tip)
     if not commits and format_ == "text":
-        yield f"no commit leads from {base} to {call.revision}\n"
+        yield f"no commit leads from {base} to {head}\n"
     with progress_bar(call) as progress:
         for commit, found in diff_each(repository, commits, cluster=call.cluster, progress=progress):
             if format_ == "json":

@@ -78,7 +78,6 @@ class Repository:
     scope: str  # results are limited to entry points below it; "" is the whole repository
     facts: KnownFacts
     renderings: Renderings
-    catalogue: Catalogue
     urls: tuple[str, ...] = ()  # under which this repository is known
     is_whole: bool = True  # False: it reads folders beside its own files
     unread: Mapping[str, str] = field(default_factory=dict)  # files that could not be read so far, and why; grows while others are
@@ -89,6 +88,11 @@ class Repository:
     def table(self) -> KindTable:
         """The kinds that are known, those of the configuration among them."""
         return self.facts.table
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """The charts that are known."""
+        return self.facts.catalogue
 
     def leave(self) -> None:
         """Forgets the state that it was read beside, which takes memory."""
@@ -167,7 +171,7 @@ def repository_of(tree: Tree, configuration: Configuration | None = None, beside
         facts = KnownFacts(beside.table, beside.catalogue, beside.facts)
         loader = Loader(tree, beside=beside.loader, budget=Budget(limits))
     renderings = Renderings(loader, None if beside is None else beside.renderings)
-    return Repository(Path(), tree, loader, configuration, None, "", facts, renderings, default_catalogue())
+    return Repository(Path(), tree, loader, configuration, None, "", facts, renderings)
 
 
 def configuration_of(tree: Tree, given: Path | None) -> Configuration:
