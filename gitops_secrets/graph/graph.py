@@ -137,19 +137,23 @@ class Graph:
         return {id: tuple(asking) for id, asking in found.items()}
 
     @cached_property
+    def _objects(self) -> tuple[ResourceId, ...]:
+        return tuple(sorted(self.provisions))
+
+    @cached_property
     def objects_by_kind(self) -> Mapping[tuple[str, str], tuple[ResourceId, ...]]:
         """Everything that somebody brings, sorted, by group and kind."""
-        return _grouped(sorted(self.provisions), itemgetter(0, 1))
+        return _grouped(self._objects, itemgetter(0, 1))
 
     @cached_property
     def objects_by_namespace(self) -> Mapping[tuple[str, str, str], tuple[ResourceId, ...]]:
         """The same by group, kind and namespace."""
-        return _grouped(sorted(self.provisions), itemgetter(0, 1, 2))
+        return _grouped(self._objects, itemgetter(0, 1, 2))
 
     @cached_property
     def objects_by_name(self) -> Mapping[tuple[str, str, str], tuple[ResourceId, ...]]:
         """The same by group, kind and name."""
-        return _grouped(sorted(self.provisions), itemgetter(0, 1, 3))
+        return _grouped(self._objects, itemgetter(0, 1, 3))
 
     @cached_property
     def units_by_name(self) -> Mapping[str, tuple[ResourceId, ...]]:
@@ -193,7 +197,7 @@ class Graph:
         written = ((dependency.target, unit.id) for unit in self.units.values() for dependency in unit.depends_on)
         return {target: tuple(unit for _, unit in pairs) for target, pairs in _grouped(dict.fromkeys(written), itemgetter(0)).items()}
 
-    @property
+    @cached_property
     def lacking(self) -> int:
         """How many times something is named that nothing in the repository brings."""
         return len(self.unmet) + sum(len(units) for target, units in self.dependents.items() if target not in self.units)
