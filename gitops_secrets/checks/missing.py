@@ -171,8 +171,8 @@ class MissingSecret(_MissingObject):
 
 def _pattern(finding: Finding) -> str:
     """What is left of the name of a missing Secret without that of its consumer: `login-*-token`; empty if it does not hold that or is all of it."""
-    consumer, secret = (identity.rpartition("/")[2] for identity in (finding.subject, finding.other or ""))
-    before, found, after = secret.partition(consumer)
+    consumer, secret = (identity.split("/", 2)[-1] for identity in (finding.subject, finding.other or ""))
+    before, found, after = secret.partition(consumer or "/")
     return f"{before}*{after}" if found and before.strip("-") and after.strip("-") else ""
 
 

@@ -88,7 +88,7 @@ class RemoteNeed(NamedTuple):
     find: bool = False
 
     def __str__(self) -> str:
-        return f"key:{self.key}" + (f"#{self.property}" if self.property else "")
+        return brief(f"key:{self.key}" + (f"#{self.property}" if self.property else ""))
 
 
 Need = ObjectNeed | KindNeed | SelectionNeed | RemoteNeed

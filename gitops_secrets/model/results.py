@@ -96,6 +96,10 @@ class Unit:
     sync: Sync | None = None  # None for units that Argo CD does not apply
     data: MappingNode = dataclass_field(default_factory=lambda: EMPTY_MAPPING)  # rendered manifest
 
+    def __post_init__(self) -> None:
+        if self.opaque is not None:
+            object.__setattr__(self, "opaque", brief(self.opaque))
+
     @property
     def is_overlay(self) -> bool:
         """A directory that no engine object reaches, applied as one by hand."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
+
+from gitops_secrets.model.brief import brief
 
 # Directories that say nothing about the cluster that they belong to.
 _NAMELESS = frozenset({"flux", "flux-system"})
@@ -17,11 +20,13 @@ def unique_suffixes(paths: Sequence[str]) -> list[str]:
     parts = [_named_parts(path) for path in paths]
     parts = [path.split("/") if parts.count(own) > 1 and path else own for path, own in zip(paths, parts, strict=True)]
     names: list[str] = []
+    times: Counter[str] = Counter()
     for index, own in enumerate(parts):
         others = [other for number, other in enumerate(parts) if number != index]
         length = next((size for size in range(1, len(own) + 1) if all(other[-size:] != own[-size:] for other in others)), len(own))
-        name = "/".join(own[-length:]) if own else "root"
-        names.append(name if name not in names else f"{name}-{names.count(name) + 1}")
+        name = brief("/".join(own[-length:])) if own else "root"
+        times[name] += 1
+        names.append(name if times[name] == 1 else f"{name}-{times[name]}")
     return names
 
 

@@ -14,6 +14,7 @@ from types import MappingProxyType
 from gitops_secrets.config import ClusterSetting
 from gitops_secrets.errors import UsageError
 from gitops_secrets.manifests.load import YAML_SUFFIXES, Loader
+from gitops_secrets.model.brief import brief
 from gitops_secrets.model.facts import Opaque, Problem, Resource
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.limits import Limits
@@ -40,7 +41,7 @@ from gitops_secrets.rendering.expansion import Elsewhere, Expansion, State
 from gitops_secrets.rendering.flux import build_directory
 from gitops_secrets.rendering.flux_version import applied_version, bootstrapped_version, components_version
 from gitops_secrets.rendering.kustomize import Build, Builder, find_kustomization
-from gitops_secrets.rendering.objects import FLUX_NAMESPACE, ProvisionsOf, ScopeOf, no_provisions, to_resource
+from gitops_secrets.rendering.objects import FLUX_NAMESPACE, ProvisionsOf, ScopeOf, no_provisions, to_resource, too_long
 from gitops_secrets.rendering.renderings import Renderings
 from gitops_secrets.rendering.resource_set import is_resource_set
 from gitops_secrets.rendering.sources import Sources
@@ -186,7 +187,7 @@ class _Discovery:
         """The clusters of the configuration, in the order of their names."""
         known = self._bootstraps(tuple(self._engine_documents()))
         version = bootstrapped_version(self.loader, self._kustomizations())
-        found = (replace(self._configured(name, settings[name], known), name=name) for name in sorted(settings))
+        found = (replace(self._configured(name, settings[name], known), name=brief(name)) for name in sorted(settings))
         return tuple(replace(cluster, flux_version=cluster.flux_version or version) for cluster in found)
 
     def _bootstraps(self, documents: Sequence[tuple[str, MappingNode]]) -> list[EntryPoint]:
@@ -579,6 +580,8 @@ class _Discovery:
             resource = to_resource(node, self.scope_of, "default")
             if resource is None:
                 problems.append(Problem("an object without apiVersion, kind or name", node.place(), "build-failed", str(unit.id)))
+            elif (refused := too_long(resource.id)) is not None:
+                problems.append(Problem(refused, resource.place, "build-failed", str(unit.id)))
             else:
                 applied.append(AppliedResource(resource, unit.id))
         sets = (entry.resource for entry in applied if is_resource_set(entry.resource))

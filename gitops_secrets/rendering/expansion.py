@@ -107,8 +107,14 @@ class State:
             self.queue.append(Waiting(resource, parent, remote))
 
     def _is_bearable(self, resource: Resource, depth: int) -> bool:
-        """A unit may make one with another name that makes the next: variables can count. Each limit is said once to be hit."""
+        """A unit may make one with another name that makes the next: variables can count. Each limit is said once to be hit.
+
+        Nothing has looked yet at the name of a root, which nobody makes.
+        """
         limits = self.loader.limits
+        if (refused := too_long(resource.id)) is not None:
+            self.problems.append(Problem(refused, resource.place, "build-failed", str(resource.id)))
+            return False
         if depth > limits.unit_depth:
             hit, what = "unit_depth", f"units make one another without an end: {resource.id} is left out"
         elif len(self.depths) > limits.units:

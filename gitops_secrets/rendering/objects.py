@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from gitops_secrets.model.brief import LONGEST_NAME
 from gitops_secrets.model.facts import Provision, Resource
 from gitops_secrets.model.ids import ResourceId, split_api_version
 from gitops_secrets.model.nodes import MappingNode, Place, SequenceNode, as_mapping, as_text, pack
@@ -33,7 +34,7 @@ def to_resource(node: MappingNode, scope_of: ScopeOf, default_namespace: str) ->
     kind, api_version = node.get("kind"), node.get("apiVersion")
     metadata = as_mapping(node.get("metadata"))
     name = metadata.get("name")
-    if not isinstance(kind, str) or not isinstance(api_version, str) or name is None or isinstance(name, MappingNode | list):
+    if not isinstance(kind, str) or not isinstance(api_version, str) or not kind or name in (None, "") or isinstance(name, MappingNode | list):
         return None
     group, version = split_api_version(api_version)
     namespaced = scope_of(group, kind)
@@ -48,7 +49,7 @@ def to_resource(node: MappingNode, scope_of: ScopeOf, default_namespace: str) ->
 def too_long(id: ResourceId) -> str | None:
     """Says that the API server refuses an object for the length of its name, kind or namespace; None where it does not."""
     parts = {
-        "name": (id.name, _LONGEST_PATH if id.group == _RBAC else _LONGEST_NAME),
+        "name": (id.name, _LONGEST_PATH if id.group == _RBAC else LONGEST_NAME),
         "kind": (id.kind, _LONGEST_LABEL),
         "namespace": (id.namespace, _LONGEST_LABEL),
     }
@@ -59,7 +60,7 @@ def too_long(id: ResourceId) -> str | None:
 
 
 # https://kubernetes.io/docs/concepts/overview/working-with-objects/names/: subdomains, labels, and path segments, which end with what a file name may have.
-_LONGEST_NAME, _LONGEST_LABEL, _LONGEST_PATH = 253, 63, 4096
+_LONGEST_LABEL, _LONGEST_PATH = 63, 4096
 _RBAC = "rbac.authorization.k8s.io"
 
 

@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 from gitops_secrets.graph.difference import Difference, EdgeChange, Fate, ObjectChange, SecretChange
 from gitops_secrets.graph.fields import FieldChange
 from gitops_secrets.graph.restarts import Effects
+from gitops_secrets.model.brief import brief
 from gitops_secrets.model.durations import duration
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.ordering.difference import PlanDifference
@@ -172,7 +173,7 @@ def _owners(owners: Sequence[ResourceId], secret: ResourceId) -> str:
 def _remote_keys(difference: Difference) -> Iterator[Line]:
     for change in difference.remote_keys:
         verb = "is needed now" if change.fate is Fate.ADDED else "is no longer used"
-        store = f"{change.need.store.kind} {change.need.store.name}"
+        store = f"{change.need.store.kind} {brief(change.need.store.name)}"
         yield Line(MARKS[change.fate], f"{change.need} of {store} {verb}: {_names(map(str, change.readers))}")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gitops_secrets.graph.graph import Graph
+from gitops_secrets.model.brief import brief
 from gitops_secrets.model.ids import ResourceId, kind_text
 
 
@@ -14,10 +15,13 @@ def relative_name(unit: ResourceId, context: ResourceId | None) -> str:
     ('apps', 'flux-system/apps')
     """
     if context is None or (unit.group, unit.kind) != (context.group, context.kind):
-        return f"{kind_text(unit.group, unit.kind)} {unit.namespace}/{unit.name}" if unit.namespace else f"{kind_text(unit.group, unit.kind)} {unit.name}"
-    if unit.namespace != context.namespace:
-        return f"{unit.namespace}/{unit.name}"
-    return unit.name
+        return f"{kind_text(unit.group, unit.kind)} {name_within_kind(unit)}"
+    return name_within_kind(unit if unit.namespace != context.namespace else unit._replace(namespace=""))
+
+
+def name_within_kind(id: ResourceId) -> str:
+    """The id without its kind."""
+    return brief(f"{id.namespace}/{id.name}" if id.namespace else id.name)
 
 
 def resource_counts(graph: Graph) -> dict[ResourceId, int]:

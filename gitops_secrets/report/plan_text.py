@@ -10,7 +10,7 @@ from gitops_secrets.ordering.delay import Delay, planned_delay, present_delay
 from gitops_secrets.ordering.gates import Gate, GateKind
 from gitops_secrets.ordering.order import Cycle, OrderedEdge, Plan, Split
 from gitops_secrets.report.escape import visible
-from gitops_secrets.report.names import relative_name
+from gitops_secrets.report.names import name_within_kind, relative_name
 from gitops_secrets.report.strays import without_strays
 from gitops_secrets.report.style import BOLD, GREEN, RED, YELLOW, Style, counted
 
@@ -73,7 +73,7 @@ class _Levels:
                 free.setdefault(kind_text(unit.group, unit.kind), []).append(unit)
         for kind, units in free.items():
             shown = [unit for unit in units if self.style.verbose or unit in self.awaited or kind != "HelmRelease"]
-            names = ", ".join(f"{unit.namespace}/{unit.name}" if unit.namespace else unit.name for unit in shown)
+            names = ", ".join(name_within_kind(unit) for unit in shown)
             if shown:
                 yield from self.style.wrapped(visible(f"{kind} {names}"), "  ", "    ")
             hidden += len(units) - len(shown)

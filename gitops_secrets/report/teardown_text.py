@@ -8,6 +8,7 @@ from gitops_secrets.model.ids import ResourceId, kind_text
 from gitops_secrets.ordering.teardown import Hold, Teardown
 from gitops_secrets.rendering.argo.applications import ARGO_GROUP
 from gitops_secrets.report.escape import visible
+from gitops_secrets.report.names import name_within_kind
 from gitops_secrets.report.style import BOLD, RED, YELLOW, Style, counted
 
 
@@ -54,7 +55,7 @@ def _cluster(teardown: Teardown, style: Style) -> Iterator[str]:
 def _units(units: Iterable[ResourceId], style: Style, remark: str = "") -> Iterator[str]:
     kinds: dict[str, list[str]] = {}
     for unit in sorted(units):
-        kinds.setdefault(kind_text(unit.group, unit.kind), []).append(f"{unit.namespace}/{unit.name}" if unit.namespace else unit.name)
+        kinds.setdefault(kind_text(unit.group, unit.kind), []).append(name_within_kind(unit))
     for kind, names in kinds.items():
         yield from style.wrapped(visible(f"{kind} {', '.join(names)}{remark}"), "  ", "    ")
 

@@ -247,12 +247,115 @@ BOMBS = (
     ),
 )
 
+REFERRING = """\
+apiVersion: apps/v1
+kind: Deployment
+metadata: {{name: web-{n}, namespace: neighbour}}
+spec:
+  selector: {{matchLabels: {{app: web}}}}
+  template:
+    metadata: {{labels: {{app: web}}}}
+    spec:
+      containers:
+        - name: web
+          image: example.org/web:1
+          envFrom: [{{secretRef: {{name: credentials-of-web-{n}}}}}]
+          env: [{{name: A, valueFrom: {{secretKeyRef: {{name: credentials-for-web-{n}, key: urls}}}}}}]
+---
+apiVersion: external-secrets.io/v1
+kind: ExternalSecret
+metadata: {{name: credentials-for-web-{n}, namespace: neighbour}}
+spec:
+  secretStoreRef: {{kind: ClusterSecretStore, name: store-{n}}}
+  data: [{{secretKey: url, remoteRef: {{key: web}}}}]
+"""
+LONG = "n" * 300
+REFERRING_AT_LENGTH = """\
+apiVersion: kustomize.toolkit.fluxcd.io/v1
+kind: Kustomization
+metadata: {name: long, namespace: flux-system}
+spec:
+  path: ./long
+  dependsOn: [{name: NAME}, {name: neighbour, namespace: NAME}]
+  sourceRef: {kind: GitRepository, name: flux-system}
+  postBuild: {substituteFrom: [{kind: ConfigMap, name: NAME}]}
+  healthChecks: [{apiVersion: apps/v1, kind: NAME, name: NAME, namespace: NAME}]
+---
+apiVersion: external-secrets.io/v1
+kind: ExternalSecret
+metadata: {name: long, namespace: neighbour}
+spec:
+  secretStoreRef: {name: NAME, kind: SecretStore}
+  data: [{secretKey: NAME, remoteRef: {key: NAME, property: NAME}}]
+---
+apiVersion: helm.toolkit.fluxcd.io/v2
+kind: HelmRelease
+metadata: {name: long, namespace: neighbour}
+spec:
+  chart: {spec: {chart: NAME, version: NAME, sourceRef: {kind: HelmRepository, name: NAME}}}
+  valuesFrom: [{kind: ConfigMap, name: NAME}]
+  values: {existingSecret: NAME, url: "http://NAME.NAME.svc"}
+---
+apiVersion: kustomize.toolkit.fluxcd.io/v1
+kind: Kustomization
+metadata: {name: longer, namespace: flux-system}
+spec:
+  path: ./NAME
+  sourceRef: {kind: GitRepository, name: flux-system}
+---
+apiVersion: argoproj.io/v1alpha1
+kind: Application
+metadata: {name: long, namespace: argocd}
+spec:
+  project: NAME
+  destination: {name: NAME, namespace: NAME}
+  source: {repoURL: "ssh://git@example.org/platform.git", path: NAME, targetRevision: NAME, helm: {valueFiles: [NAME]}}
+"""
+POD_REFERRING_AT_LENGTH = """\
+apiVersion: v1
+kind: Pod
+metadata: {name: pod, namespace: neighbour}
+spec:
+  containers: [{name: c, image: x, envFrom: [{secretRef: {name: NAME}}], env: [{name: A, valueFrom: {secretKeyRef: {name: long, key: NAME}}}]}]
+  serviceAccountName: NAME
+"""
+
 NAMES = (
     Case("a name of a megabyte", one(settings("n" * MEGABYTE)), ("build-failed case/bad.yaml:4 … an object whose name has 1048576 characters",), briefly=True),
     Case(
         "a name that is a little too long",
         one(settings("n" * 254)),
         ("build-failed case/bad.yaml:4 … an object whose name has 254 characters; the API server takes no more than 253",),
+    ),
+    Case(
+        "references that are longer than names may be",
+        {"clusters/production/long.yaml": REFERRING_AT_LENGTH.replace("NAME", LONG), "long/pod.yaml": POD_REFERRING_AT_LENGTH.replace("NAME", LONG)},
+        (
+            f"dangling-depends-on clusters/production/long.yaml:6 … Kustomization/flux-system/{LONG[:200]}… (300 characters), which",
+            f"missing-config-map clusters/production/long.yaml:8 … ConfigMap/flux-system/{LONG[:200]}… (300 characters), which",
+            f"missing-secret long/pod.yaml:5 … Secret/neighbour/{LONG[:200]}… (300 characters), which",
+            "missing-path clusters/production/long.yaml:30",
+        ),
+    ),
+    Case(
+        "names that are too long where nothing applies them",
+        {
+            "stray/app.yaml": f"apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata:\n  name: {LONG}\nspec:\n  project: default\n"
+            "  destination: {name: in-cluster}\n  source: {repoURL: 'ssh://git@example.org/platform.git', path: neighbour}\n",
+            "overlays/one/kustomization.yaml": "resources: [settings.yaml]\n",
+            "overlays/one/settings.yaml": settings(LONG),
+        },
+        (
+            "build-failed stray/app.yaml:4 … an object whose name has 300 characters; the API server takes no more than 253",
+            "build-failed overlays/one/settings.yaml:4 … an object whose name has 300 characters; the API server takes no more than 253",
+        ),
+    ),
+    Case(
+        "names that are no names",
+        one(
+            "---\n".join(REFERRING.format(n=n).replace(f"web-{n}, namespace", f"{name}, namespace") for n, name in enumerate(("./", "/", "a/b/", "..", "'#'")))
+        ),
+        ("missing-secret case/bad.yaml:12",),
     ),
     Case("a key of a megabyte", one(settings() + f"? {'k' * MEGABYTE}\n: v\n"), briefly=True),
     Case("a value of ten megabytes", one(settings(data="a: " + "v" * 10 * MEGABYTE)), briefly=True),
@@ -1107,28 +1210,6 @@ AMPLIFIERS = (
     ),
 )
 
-REFERRING = """\
-apiVersion: apps/v1
-kind: Deployment
-metadata: {{name: web-{n}, namespace: neighbour}}
-spec:
-  selector: {{matchLabels: {{app: web}}}}
-  template:
-    metadata: {{labels: {{app: web}}}}
-    spec:
-      containers:
-        - name: web
-          image: example.org/web:1
-          envFrom: [{{secretRef: {{name: credentials-of-web-{n}}}}}]
-          env: [{{name: A, valueFrom: {{secretKeyRef: {{name: credentials-for-web-{n}, key: urls}}}}}}]
----
-apiVersion: external-secrets.io/v1
-kind: ExternalSecret
-metadata: {{name: credentials-for-web-{n}, namespace: neighbour}}
-spec:
-  secretStoreRef: {{kind: ClusterSecretStore, name: store-{n}}}
-  data: [{{secretKey: url, remoteRef: {{key: web}}}}]
-"""
 # What a finding costs must not grow with the number of the others.
 MANY_FINDINGS = (
     Case(
