@@ -13,7 +13,8 @@ class UnusedSuppression(Rule):
     """A comment or an entry of the configuration ignores findings that are not there.
 
     What it does: reports each rule in a comment `# gitops-secrets: ignore[rule] reason` that suppresses nothing at its place, and each entry of `ignore` in
-    the configuration that suppresses nothing at all. Not reported where only a part of the clusters is looked at.
+    the configuration that suppresses nothing at all. Not reported where only a part of the clusters is looked at, or a
+    unit does not build: what it is for may be in there.
 
     Why it matters: what it was there for is mended, moved, or never was; it stays silent, and hides the next finding at that place.
 

@@ -124,10 +124,11 @@ def _checked(
     from gitops_secrets.pipeline.compare import check_since, compared
     from gitops_secrets.pipeline.diff import diff
     from gitops_secrets.pipeline.scan import analyse_base, at_revision
+    from gitops_secrets.pipeline.sight import sight_on
 
     result, changes = run_rules(repository, analysis, fixes=False), None
     if accepted is not None:
-        result = compared(result, accepted, everything=everything)
+        result = compared(result, accepted, everything=everything, sight=sight_on(accepted, analysis))
     if base is not None:
         with progress_bar(call) as progress:
             earlier = at_revision(repository, base, merge_base=merge_base)

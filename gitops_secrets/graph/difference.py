@@ -15,6 +15,7 @@ from typing import Final
 from gitops_secrets.graph.fields import FieldChange, field_changes
 from gitops_secrets.graph.graph import Graph, UnitEdge, comes_with_platform
 from gitops_secrets.graph.restarts import WITH_PODS, Effects, effect_of, own_effect, template_of
+from gitops_secrets.graph.unseen import Files, Unseen, unseen
 from gitops_secrets.model.facts import KindNeed, ObjectNeed, Opaque, RemoteNeed, Requirement, Resource, When
 from gitops_secrets.model.ids import ResourceId, crd_id
 from gitops_secrets.model.nodes import Place, as_mapping
@@ -127,7 +128,7 @@ class Difference:
     waiting: tuple[ResourceId, ...]  # units that depend on those that are touched
     impacts: tuple[Impact, ...]
     prunes: tuple[Prune, ...]
-    held: frozenset[ResourceId]  # units of before whose objects stay as they are, since they or what applies them can't be built any more
+    unseen: Unseen  # what does not build on the other side
 
     @property
     def cluster(self) -> Cluster:
@@ -135,6 +136,11 @@ class Difference:
         graph = self.after or self.before
         assert graph is not None  # a difference has at least one side
         return graph.cluster
+
+    @cached_property
+    def held(self) -> frozenset[ResourceId]:
+        """Units of before whose objects stay as they are, since they or what applies them can't be built any more."""
+        return frozenset(id for id in self.unseen.held if self.before is not None and id in self.before.units)
 
     @cached_property
     def workloads(self) -> tuple[ObjectChange, ...]:
@@ -165,12 +171,12 @@ _WEIGHT: Final = {effect: number for number, effect in enumerate((Effects.RELOAD
 _BESIDE: Final = frozenset({"name", "kind", "namespace", "key", "property", "version", "optional", "apiVersion", "group", "apiGroup"})
 
 
-def difference(before: Graph | None, after: Graph | None, changed_files: Collection[str] = ()) -> Difference:
+def difference(before: Graph | None, after: Graph | None, files: Files | None = None) -> Difference:
     """What lies between two graphs of one cluster. A pure function.
 
-    `changed_files` are paths whose bytes differ: the values of a Secret are in neither graph, so whether they changed can't be seen.
+    `files` tells what the graphs can't: the values of a Secret are in neither, so that a change of them is seen by the bytes of its file alone.
     """
-    return _Difference(before, after, changed_files).difference()
+    return _Difference(before, after, files or Files()).difference()
 
 
 class _Side:
@@ -184,10 +190,9 @@ class _Side:
         self.edges: dict[tuple[ResourceId, ResourceId], UnitEdge] = {}
         self.requirements: dict[ResourceId, list[Requirement]] = {}
         self.remote: dict[RemoteNeed, list[Requirement]] = {}
-        self.broken: frozenset[ResourceId | None] = frozenset()  # units that can't be built
+        self.broken: frozenset[ResourceId] = graph.broken if graph is not None else frozenset()
         if graph is None:
             return
-        self.broken = frozenset(opaque.broken_unit for opaque in graph.opaque if opaque.broken_unit is not None)
         self.resources = {applied.resource.id: applied.resource for applied in reversed(graph.cluster.resources)}
         self.edges = {(edge.consumer, edge.provider): edge for edge in graph.unit_edges}
         for requirement in (*(edge.requirement for edge in graph.resource_edges), *(entry.requirement for entry in graph.unmet), *graph.remote_keys):
@@ -220,23 +225,10 @@ class _Side:
 
 
 class _Difference:
-    def __init__(self, before: Graph | None, after: Graph | None, changed_files: Collection[str]) -> None:
+    def __init__(self, before: Graph | None, after: Graph | None, files: Files) -> None:
         self.before, self.after = _Side(before), _Side(after)
-        self.changed_files = changed_files
-
-    @cached_property
-    def held(self) -> frozenset[ResourceId]:
-        """See `Difference.held`."""
-        held = {unit for unit in self.before.units if unit in self.after.broken}
-        below: dict[ResourceId | None, list[ResourceId]] = {}
-        for unit in self.before.units.keys() - self.after.units.keys():
-            below.setdefault(self.before.unit_of.get(unit), []).append(unit)
-        pending = list(held)
-        while pending:
-            found = [unit for unit in below.get(pending.pop(), ()) if unit not in held]
-            held.update(found)
-            pending.extend(found)
-        return frozenset(held)
+        self.changed_files = files.changed
+        self.unseen = unseen(before, after, files)
 
     def difference(self) -> Difference:
         objects = {change.id: change for change in self._objects() if not self._is_untold(change)}
@@ -258,15 +250,12 @@ class _Difference:
             waiting=self._waiting({entry.unit for entry in touched}),
             impacts=impacts,
             prunes=tuple(self._prunes()),
-            held=self.held,
+            unseen=self.unseen,
         )
 
     def _is_untold(self, change: ObjectChange) -> bool:
-        """Does it come or go only because its unit can't be built on one side? Then nothing of it is applied there, and nothing taken away."""
-        unit = change.moved_from or change.unit
-        if change.fate is Fate.ADDED:
-            return unit in self.before.broken and change.id not in self.after.units
-        return change.fate is Fate.REMOVED and unit in self.held
+        """Does it come or go only because it can't be seen on one side? Then nothing of it is applied there, and nothing taken away."""
+        return change.id in {Fate.ADDED: self.unseen.revealed, Fate.REMOVED: self.unseen.held}.get(change.fate, ())
 
     def _is_unit(self, id: ResourceId) -> bool:
         return id in self.after.units or id in self.before.units
@@ -280,7 +269,8 @@ class _Difference:
             unit = self.after.unit_of[id]
             earlier = id if id in old else renamed.get(id)
             if earlier is None:
-                yield ObjectChange(id, Fate.ADDED, unit, resource.place)
+                if id not in self.before.units:
+                    yield ObjectChange(id, Fate.ADDED, unit, resource.place)
                 continue
             moved = self.before.unit_of[earlier] if self.before.unit_of[earlier] != unit else None
             fields = () if old[earlier].data is resource.data else field_changes(old[earlier].data, resource.data)
@@ -289,7 +279,7 @@ class _Difference:
                 yield ObjectChange(id, Fate.CHANGED, unit, resource.place, fields, telling, moved, None if earlier == id else earlier)
         gone = set(renamed.values())
         for id, resource in old.items():
-            if id not in new and id not in gone:
+            if id not in new and id not in gone and id not in self.after.units:
                 yield ObjectChange(id, Fate.REMOVED, self.before.unit_of[id], resource.place)
         # An entry point's own unit, or an overlay, is written in no manifest that something applies.
         for id in sorted(self.after.units.keys() - new.keys()):
@@ -322,17 +312,21 @@ class _Difference:
             old, new = self.before.edges.get(pair), self.after.edges.get(pair)
             written = (old is not None and old.declared is not None, new is not None and new.declared is not None)
             needed = (old is not None and bool(old.reasons), new is not None and bool(new.reasons))
-            if self._is_held(pair, written, needed):
+            if self._is_untold_edge(pair, written, needed):
                 continue
             if old is None or new is None or written[0] != written[1] or needed[0] != needed[1]:
                 fate = Fate.ADDED if old is None else Fate.REMOVED if new is None else Fate.CHANGED
                 words = _words(old) ^ _words(new)
                 yield EdgeChange(*pair, fate, written, needed, tuple(sorted(words)))
 
-    def _is_held(self, pair: tuple[ResourceId, ResourceId], written: tuple[bool, bool], needed: tuple[bool, bool]) -> bool:
-        """Does an edge go only as far as one of its ends can't be built any more?"""
-        said = written[0] == written[1] or (written[0] and pair[0] in self.held)
-        return said and needed != (False, True) and not self.held.isdisjoint(pair) and (True, False) in (written, needed)
+    def _is_untold_edge(self, pair: tuple[ResourceId, ResourceId], written: tuple[bool, bool], needed: tuple[bool, bool]) -> bool:
+        """Does an edge come or go only as far as one of its ends can't be built on the other side?"""
+        return self._goes_with(self.unseen.held, pair, written, needed) or self._goes_with(self.unseen.revealed, pair, written[::-1], needed[::-1])
+
+    @staticmethod
+    def _goes_with(hidden: Collection[ResourceId], pair: tuple[ResourceId, ResourceId], written: tuple[bool, bool], needed: tuple[bool, bool]) -> bool:
+        said = written[0] == written[1] or (written[0] and pair[0] in hidden)
+        return said and needed != (False, True) and any(end in hidden for end in pair) and (True, False) in (written, needed)
 
     # Secrets
 
@@ -362,7 +356,7 @@ class _Difference:
                 yield SecretChange(id, Fate.CHANGED, (new[id][0], new[id][0]), added, removed, f"the hash in its name does, it was {earlier.name}")
         for id in sorted((old.keys() - renamed.values()) | (new.keys() - renamed.keys())):
             owners = (old[id][0] if id in old else (), new[id][0] if id in new else ())
-            if id not in new and any(self._holds(owner) for owner in owners[0]):
+            if (id not in new and id in self.unseen.held) or (id not in old and id in self.unseen.revealed):
                 continue
             if id not in old or id not in new:
                 yield SecretChange(id, Fate.ADDED if id in new else Fate.REMOVED, owners)
@@ -375,7 +369,8 @@ class _Difference:
         for fate, there, other in ((Fate.ADDED, self.after.remote, self.before.remote), (Fate.REMOVED, self.before.remote, self.after.remote)):
             for need in sorted(there.keys() - other.keys(), key=lambda need: (str(need), str(need.store))):
                 readers = there[need]
-                if fate is Fate.REMOVED and any(self._holds(reader.resource) for reader in readers):
+                hidden = self.unseen.held if fate is Fate.REMOVED else self.unseen.revealed
+                if any(reader.resource in hidden for reader in readers):
                     continue
                 yield RemoteKeyChange(need, fate, tuple(sorted({reader.resource for reader in readers})), readers[0].place)
 
@@ -468,14 +463,10 @@ class _Difference:
             possible = None if None in doubts[thing, name, provider] else doubts[thing, name, provider][0]
             yield Prune(thing, name, provider, self.before.unit_of.get(provider), tuple(requirements.values()), possible)
 
-    def _holds(self, id: ResourceId) -> bool:
-        """Does an object of before stay because its unit can't be built any more?"""
-        return id not in self.after.resources and self.before.unit_of.get(id, id) in self.held
-
     def _stays(self, id: ResourceId) -> bool:
         """Does it stay in the cluster when it is gone from the repository?"""
         applied_by = self.before.unit_of.get(id, id)
-        if applied_by in self.held:
+        if id in self.unseen.held or applied_by in self.unseen.held:
             return True
         resource, unit = self.before.resources.get(id), self.before.units.get(applied_by)
         annotations = as_mapping(as_mapping(resource.data.get("metadata") if resource is not None else None).get("annotations"))

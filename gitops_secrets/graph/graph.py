@@ -10,7 +10,7 @@ from operator import attrgetter, itemgetter
 from typing import TypeVar
 
 from gitops_secrets.graph.programs import Program, programs_in
-from gitops_secrets.model.facts import KindNeed, ObjectNeed, Opaque, Provision, Requirement
+from gitops_secrets.model.facts import UNBUILT, KindNeed, ObjectNeed, Opaque, Provision, Requirement
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.results import Cluster, Dependency, Unit
 
@@ -135,6 +135,13 @@ class Graph:
             if isinstance(requirement.need, ObjectNeed):
                 found.setdefault(requirement.need.id, []).append(requirement)
         return {id: tuple(asking) for id, asking in found.items()}
+
+    @cached_property
+    def broken(self) -> frozenset[ResourceId]:
+        """Units that do not build: their engine applies nothing of them, and takes nothing away."""
+        said = {problem.subject for problem in self.cluster.problems if problem.rule in UNBUILT}
+        opaque = {opaque.broken_unit for opaque in self.opaque}
+        return frozenset(id for id in self.units if id in opaque or str(id) in said)
 
     @cached_property
     def _objects(self) -> tuple[ResourceId, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from gitops_secrets.model.brief import brief
 from gitops_secrets.model.ids import ResourceId, crd_id
@@ -149,6 +149,10 @@ class Opaque:
     def __post_init__(self) -> None:
         object.__setattr__(self, "thing", brief(self.thing))
         object.__setattr__(self, "why", brief(self.why))
+
+
+# Rules of problems with which a unit does not build: its engine applies nothing of it.
+UNBUILT: Final = frozenset({"invalid-yaml", "duplicate-key", "build-failed", "missing-path"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -162,6 +162,7 @@ class Change(Enum):
     NEW = "new"
     WORSENED = "worsened"  # there before, and now graver, surer, or in more clusters
     KNOWN = "known"
+    UNJUDGED = "unjudged"  # the earlier state does not build where it would show
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,6 +285,7 @@ class CheckResult:
     problems: tuple[Problem, ...] = ()
     suppressed: int = 0  # by comments and the configuration
     known: int = 0  # because they were there before
+    unjudged: int = 0  # new or gone, for all that can be told: what they are about does not build in one of the states
     resolved: tuple[Finding, ...] = ()  # were there before, and are gone
     clusters: tuple[str, ...] = ()  # that were looked at; what nothing reaches only where there is nothing else
     is_compared: bool = False  # with an earlier state: findings tell what has become of them

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from graphlib import CycleError, TopologicalSorter
 
 from gitops_secrets.graph.difference import Difference, EdgeChange, Fate, difference
+from gitops_secrets.graph.unseen import Files
 from gitops_secrets.kinds.table import KindTable
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.ordering.delay import Delay, present_delay
@@ -51,13 +52,14 @@ class PlanDifference:
         return self.fate is None and self.graph.is_empty and not self.added_seconds
 
 
-def plan_difference(before: Plan | None, after: Plan | None, table: KindTable, changed_files: Collection[str] = ()) -> PlanDifference:
-    """What lies between two plans of one cluster, None for one that is not there. A pure function; `changed_files` as in `difference`."""
-    found = difference(before.graph if before is not None else None, after.graph if after is not None else None, changed_files)
+def plan_difference(before: Plan | None, after: Plan | None, table: KindTable, files: Files | None = None) -> PlanDifference:
+    """What lies between two plans of one cluster, None for one that is not there. A pure function; `files` as in `difference`."""
+    found = difference(before.graph if before is not None else None, after.graph if after is not None else None, files)
     holds = tuple(_holds(before, after, found, table))
     unwritten = frozenset((edge.consumer, edge.provider) for edge in _unwritten(after))
-    # What can't be built any more runs on as it was, and nobody waits less for it.
-    delays = (_delay(before), _delay(before if found.held else after))
+    # What can't be built any more runs on as it was, and nobody waits less for it; what builds again may have been waited for before.
+    first, second = (before, before) if found.unseen.held else (after, after) if found.unseen.revealed else (before, after)
+    delays = (_delay(first), _delay(second))
     return PlanDifference(found, _removal(found, before, holds), holds, delays, _ordering(before) | _ordering(after), unwritten)
 
 

@@ -51,7 +51,8 @@ def check(repository: Repository, analysis: Analysis, *, fixes: bool = True) -> 
     merged = [_merge(entries) for entries in found.values()]
     suppressions = Suppressions(repository)
     suppressed = [finding for finding in merged if suppressions.cover(finding)]
-    if not analysis.is_limited:
+    # Where something does not build, what a suppression is for may be in there.
+    if not analysis.is_limited and not any(cluster.graph.broken for cluster in analysis.clusters):
         unused = (_graded(finding, repository.configuration, stray=False) for finding in suppressions.unused())
         merged += [finding for finding in unused if finding is not None]
     merged.sort(key=lambda finding: (finding.place, finding.rule, finding.subject, finding.other or "", finding.field))

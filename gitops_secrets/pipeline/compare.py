@@ -23,6 +23,7 @@ from gitops_secrets.ordering.difference import PlanDifference
 from gitops_secrets.pipeline.check import check
 from gitops_secrets.pipeline.diff import diff
 from gitops_secrets.pipeline.scan import Analysis, Repository
+from gitops_secrets.pipeline.sight import CLEAR, Sight, sight_between
 from gitops_secrets.rendering.kustomize.kustomization import FILE_NAMES
 from gitops_secrets.repository.tree import renames
 
@@ -33,13 +34,13 @@ def check_since(result: CheckResult, repository: Repository, after: Analysis, ba
     """What has become of the findings since `base`, an earlier revision of `repository`, of which `before` is the analysis: see `compared`."""
     earlier = check(base, before, fixes=False).findings
     unwritten = {(str(edge.consumer), str(edge.provider)) for cluster in before.clusters for edge in cluster.plan.unwritten}
-    excuses = _poor_excuses(repository, before, after)
-    first = compared(result, earlier, everything=everything, unwritten=unwritten, excuses=excuses)
+    excuses, sight = _poor_excuses(repository, before, after), sight_between(base, before, repository, after)
+    first = compared(result, earlier, everything=everything, unwritten=unwritten, excuses=excuses, sight=sight)
     if first.resolved and any(finding.change is Change.NEW for finding in first.findings):
         # Only what moved can be on both sides.
         renamed = renames(repository.root, base.revision or "", repository.revision)
-        first = compared(result, earlier, everything=everything, renamed=renamed, unwritten=unwritten, excuses=excuses)
-    if any(finding.change is not Change.KNOWN for finding in first.findings):
+        first = compared(result, earlier, everything=everything, renamed=renamed, unwritten=unwritten, excuses=excuses, sight=sight)
+    if any(finding.change in _BROUGHT for finding in first.findings):
         taken = _taken(diff(base, before, repository, after).clusters)
         first = replace(first, findings=tuple(_taken_away(finding, taken, repository.configuration) for finding in first.findings))
     # Entries of today's configuration that were of no use then: they have come into use.
@@ -79,7 +80,7 @@ def _taken_away(finding: Finding, taken: Mapping[tuple[str, str], ResourceId], c
     """
     thing = finding.other or ""
     providers = [taken[name, thing] for name in finding.clusters if (name, thing) in taken]
-    if not providers or finding.change is Change.KNOWN:
+    if not providers or finding.change not in _BROUGHT:
         return finding
     told = "this change takes it away" if str(providers[0]) == thing else f"{providers[0]} brought it, and goes with this change"
     usual = finding.severity if finding.rule in configuration.rules else next(rule.severity for rule in RULES if rule.id == finding.rule)
@@ -102,23 +103,31 @@ def compared(
     renamed: Mapping[str, str] | None = None,
     unwritten: Collection[tuple[str, str | None]] = (),
     excuses: Collection[tuple[str, str]] = (),
+    sight: Sight = CLEAR,
 ) -> CheckResult:
     """A result beside the findings of an earlier state: what is new or worse, what is gone; with `everything` also what was there before.
 
     `renamed` has the new paths of files: what was found about one is found about it still. `unwritten` are the pairs of units that lacked an order before; of
     those that others implied nothing was found then. `excuses` are clusters and groups of kinds: a definition of such a group was as missing there as now,
-    though only possibly so.
+    though only possibly so. `sight` is what either state can't tell of the other.
     """
     moved = [_moved(finding, _names(renamed)) for finding in earlier] if renamed else list(earlier)
     moved = [_unexcused(finding, excuses) for finding in moved] if excuses else moved
     pairs = _matched(result.findings, moved)
     faults = frozenset[Hashable]().union(*map(_faults, moved))
-    findings = tuple(replace(finding, change=_change(finding, pairs.get(number), unwritten, faults)) for number, finding in enumerate(result.findings))
-    kept = tuple(finding for finding in findings if everything or finding.change is not Change.KNOWN)
+    changes = (_change(finding, pairs.get(number), unwritten, faults, sight) for number, finding in enumerate(result.findings))
+    findings = tuple(replace(finding, change=change) for finding, change in zip(result.findings, changes, strict=True))
+    kept = tuple(finding for finding in findings if everything or finding.change in _BROUGHT)
+    known = sum(finding.change is Change.KNOWN for finding in findings)
     matched = set(map(id, pairs.values()))
-    resolved = tuple(before for before, after in zip(earlier, moved, strict=True) if id(after) not in matched)
-    return replace(result, findings=kept, known=len(findings) - len(kept), resolved=resolved, is_compared=True)
+    lost = [before for before, after in zip(earlier, moved, strict=True) if id(after) not in matched and not sight.may_have_been_none(before)]
+    resolved = tuple(before for before in lost if not sight.may_remain(before))
+    unjudged = sum(finding.change is Change.UNJUDGED for finding in findings) + len(lost) - len(resolved)
+    return replace(result, findings=kept, known=0 if everything else known, unjudged=unjudged, resolved=resolved, is_compared=True)
 
+
+# What the change is to blame for.
+_BROUGHT = (Change.NEW, Change.WORSENED)
 
 # What a finding is recognised by: what is alike in all comes first, so that the tie among several of one identity goes to the one that did not change.
 _KEYS: tuple[Callable[[Finding], Hashable], ...] = (
@@ -169,15 +178,20 @@ def _is_one_of(finding: Finding, faults: Collection[Hashable]) -> bool:
     return bool(own) and all(fault in faults for fault in own)
 
 
-def _change(finding: Finding, before: Finding | None, unwritten: Collection[tuple[str, str | None]], faults: Collection[Hashable]) -> Change:
+def _change(finding: Finding, before: Finding | None, unwritten: Collection[tuple[str, str | None]], faults: Collection[Hashable], sight: Sight) -> Change:
     if before is None:
         was_unwritten = finding.rule == MissingDependsOn.id and (finding.subject, finding.other) in unwritten
-        return Change.KNOWN if was_unwritten or _is_one_of(finding, faults) else Change.NEW
+        if was_unwritten or _is_one_of(finding, faults):
+            return Change.KNOWN
+        return Change.UNJUDGED if sight.may_be_old(finding) else Change.NEW
     graver = finding.severity.rank < before.severity.rank
     surer = before.confidence is Confidence.POSSIBLE and finding.confidence is not Confidence.POSSIBLE
     # A renamed cluster is no further one.
     wider = len(finding.clusters) > len(before.clusters) and before.clusters != ()
-    return Change.WORSENED if graver or surer or wider else Change.KNOWN
+    if not (graver or surer or wider):
+        return Change.KNOWN
+    fresh = finding.clusters if graver or surer else [name for name in finding.clusters if name not in before.clusters]
+    return Change.UNJUDGED if sight.may_be_as_old(finding, fresh) else Change.WORSENED
 
 
 def _unexcused(finding: Finding, excuses: Collection[tuple[str, str]]) -> Finding:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from gitops_secrets.graph.graph import Graph
+from gitops_secrets.graph.unseen import Files
 from gitops_secrets.model.facts import Problem
 from gitops_secrets.ordering.difference import PlanDifference, plan_difference
 from gitops_secrets.ordering.order import Plan
@@ -29,8 +30,8 @@ def diff(base: Repository, before: Analysis, repository: Repository, after: Anal
 
     What nothing reaches is left out, unless there is nothing else: an archive changes nothing on a cluster.
     """
-    changed = _changed_files(base.tree, before, repository.tree, after)
-    found = (plan_difference(old, new, repository.table, changed) for old, new in _paired(_plans(before), _plans(after)))
+    files = replace(files_between(base, before, repository, after), changed=_changed_files(base.tree, before, repository.tree, after))
+    found = (plan_difference(old, new, repository.table, files) for old, new in paired(before, after))
     clusters = sorted((each for each in found if not each.is_empty), key=lambda each: (each.graph.cluster.name, each.graph.cluster.entry_point))
     return RepositoryDifference(tuple(clusters), before.revision, after.revision, before.problems, after.problems)
 
@@ -53,14 +54,24 @@ def diff_each(
         base, before = state, after
 
 
+def files_between(base: Repository, before: Analysis, repository: Repository, after: Analysis) -> Files:
+    """Which files are new, and which of them can't be read on either side; not which have changed."""
+    old, new = _unread(before), _unread(after)
+    return Files(added=frozenset(repository.tree.files).difference(base.tree.files) if before.problems else frozenset(), unread_before=old, unread_after=new)
+
+
+def _unread(analysis: Analysis) -> frozenset[str]:
+    return frozenset(problem.place.file for problem in analysis.problems if problem.rule == "invalid-yaml")
+
+
 def _plans(analysis: Analysis) -> list[Plan]:
     plans = [cluster.plan for cluster in analysis.clusters]
     return [plan for plan in plans if not plan.graph.cluster.stray] or plans
 
 
-def _paired(before: Iterable[Plan], after: Iterable[Plan]) -> Iterator[tuple[Plan | None, Plan | None]]:
+def paired(before: Analysis, after: Analysis) -> Iterator[tuple[Plan | None, Plan | None]]:
     """The same cluster on both sides: by its entry point, else by its name, else by most of its units."""
-    old, new = list(before), list(after)
+    old, new = _plans(before), _plans(after)
     for alike in (_same_entry_point, _same_name, _same_units):
         for one in list(new):
             match = next((other for other in old if alike(other.graph, one.graph)), None)

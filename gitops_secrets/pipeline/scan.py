@@ -19,7 +19,7 @@ from gitops_secrets.kinds.catalogue import (
 from gitops_secrets.kinds.extract import facts_of
 from gitops_secrets.kinds.table import KindTable, default_table, table_with
 from gitops_secrets.manifests.load import YAML_SUFFIXES, Loader, unreadable
-from gitops_secrets.model.facts import Problem, Provision, When
+from gitops_secrets.model.facts import UNBUILT, Problem, Provision, When
 from gitops_secrets.model.limits import DEFAULT_LIMITS, Limits
 from gitops_secrets.model.nodes import Place
 from gitops_secrets.model.results import Cluster, Destination
@@ -36,8 +36,6 @@ from gitops_secrets.repository.tree import GitObjects, JoinedTree, MemoryTree, R
 from gitops_secrets.syntax.budget import Budget
 
 CONFIGURATION_FILE = ".gitops-secrets.yaml"
-# Problems that leave something out of the graph; others are only findings.
-_UNREAD = frozenset({"invalid-yaml", "duplicate-key", "build-failed", "missing-path"})
 # What is under way, how much of it is done, and out of how much.
 Progress = Callable[[str, int, int], None]
 
@@ -228,7 +226,7 @@ def analyse(repository: Repository, *, cluster: str | None = None, progress: Pro
     for number, entry in enumerate(clusters):
         report("ordering", number, len(clusters))
         analyses.append(replace(analyse_cluster(entry, repository, bootstrapped.provisions), named=bootstrapped.named))
-    unread = {problem for entry in clusters for problem in entry.problems if problem.rule in _UNREAD}
+    unread = {problem for entry in clusters for problem in entry.problems if problem.rule in UNBUILT}
     problems = unread.union(repository.loader.problems, (unreadable(path, why) for path, why in repository.unread.items()))
     ordered = tuple(sorted(problems, key=lambda problem: (problem.place, problem.message, problem.subject)))
     return Analysis(tuple(analyses), ordered, repository.revision, is_limited=len(clusters) < len(found))

@@ -235,6 +235,12 @@ class _Discovery:
             return
         cluster, expansion = self._expanded(entry)
         cluster = self._with_settings(cluster)
+        if not entry.bootstrapped and entry.engine == "flux":
+            # The folder that a bootstrap would sync; what lies there to install the engine itself is no overlay.
+            installing = f"{entry.path}/{FLUX_NAMESPACE}/" if entry.path else f"{FLUX_NAMESPACE}/"
+            self.built.add(installing)
+            # It is read for certain, and may be what starts the cluster.
+            problems = (*problems, *(problem for problem in self.loader.problems if problem.place.file.startswith(installing)))
         if not cluster.resources and _TEMPLATE_FOLDERS.intersection(entry.file.lower().split("/")):
             # People copy it for a new cluster, and write that one's path into the copy.
             entry = replace(entry, stray=True)
@@ -243,9 +249,6 @@ class _Discovery:
         self.reached |= {unit.place for unit in expansion.units} | {root.place for root in entry.roots}
         self.clusters.append((entry, replace(cluster, problems=(*cluster.problems, *problems))))
         self.clusters += self._spokes(entry, cluster, expansion)
-        if not entry.bootstrapped and entry.engine == "flux":
-            # The folder that a bootstrap would sync; what lies there to install the engine itself is no overlay.
-            self.built.add(f"{entry.path}/{FLUX_NAMESPACE}/" if entry.path else f"{FLUX_NAMESPACE}/")
 
     def _spokes(self, entry: EntryPoint, hub: Cluster, expansion: Expansion) -> Iterable[tuple[EntryPoint, Cluster]]:
         """The other clusters that Applications are for, each with what goes there, below the units of the hub that these come from."""

@@ -52,7 +52,7 @@ def check_document(result: CheckResult) -> str:
         document["base"] = result.base
     if result.is_compared:
         document["resolved"] = _findings(result.resolved)
-        document["summary"] |= {"known": result.known, "resolved": len(result.resolved)}
+        document["summary"] |= {"known": result.known, "unjudged": result.unjudged, "resolved": len(result.resolved)}
     return json_text(document)
 
 

@@ -59,7 +59,7 @@ def doubt(group: Sequence[Finding]) -> str:
 def marks(group: Sequence[Finding]) -> tuple[str, ...]:
     """Words that stand behind a headline: the rule, and what is not as usual about the group. That a finding is new needs no word."""
     change = group[0].change
-    return tuple(filter(None, (group[0].rule, doubt(group), change.value if change in (Change.WORSENED, Change.KNOWN) and change is not None else "")))
+    return tuple(filter(None, (group[0].rule, doubt(group), change.value if change not in (None, Change.NEW) else "")))
 
 
 def some_clusters(group: Sequence[Finding], clusters: Sequence[str]) -> tuple[str, ...]:
@@ -76,6 +76,8 @@ def summary(result: CheckResult, style: Style) -> str:
     text = (", ".join(parts) if parts else style.paint(nothing, GREEN)) + f" in {counted(len(result.clusters), 'cluster')}"
     if result.known:
         text += f"; {result.known} known"
+    if result.unjudged:
+        text += f"; {result.unjudged} can't be judged"
     if result.resolved:
         text += f"; {len(result.resolved)} gone"
     if result.suppressed:

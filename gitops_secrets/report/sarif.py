@@ -21,7 +21,7 @@ FINGERPRINT: Final = "gitopsSecrets/v1"
 MOST_RESULTS: Final = 25_000
 MOST_LOCATIONS: Final = 1_000
 # Section 3.27.24, and the words by which code scanning sorts rules.
-_BASELINE_STATES: Final = {Change.NEW: "new", Change.WORSENED: "updated", Change.KNOWN: "unchanged"}
+_BASELINE_STATES: Final = {Change.NEW: "new", Change.WORSENED: "updated", Change.KNOWN: "unchanged", Change.UNJUDGED: "unchanged"}
 _PROBLEM_SEVERITIES: Final = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE: "recommendation"}
 _ROOT: Final = "%SRCROOT%"
 _UNRESERVED: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~/")

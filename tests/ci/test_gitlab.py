@@ -137,7 +137,7 @@ def test_one_comment_is_kept_on_a_merge_request(
     second = request_of(CI_MERGE_REQUEST_DIFF_BASE_SHA=base)
 
     assert (first.returncode, second.returncode) == (1, 0), first.stderr + second.stderr
-    assert "missing-store" in broken
+    assert "missing-path" in broken
     assert len(gitlab.notes) == 101
     assert gitlab.notes[-1]["body"].startswith("<!-- gitops-secrets: . -->\n")
     assert "missing-store" not in gitlab.notes[-1]["body"]

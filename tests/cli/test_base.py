@@ -256,6 +256,18 @@ def test_what_the_baseline_has_too_much_is_told(checkout: Path, run: Run) -> Non
     assert "findings of baseline.json are gone" in run("check", "--baseline", "baseline.json").stderr
 
 
+def test_what_does_not_build_leaves_the_baseline_as_it_is(checkout: Path, run: Run) -> None:
+    break_it(checkout)
+    run("check", "--format", "json", "--output", "baseline.json", "--exit-zero")
+    file = checkout / "apps" / "secret.yaml"
+    file.write_text(file.read_text() + "data: {\n")
+    result = run("check", "--baseline", "baseline.json")
+
+    assert "invalid-yaml" in result.stdout
+    assert "can't be judged" in result.stdout
+    assert "are gone" not in result.stderr
+
+
 def test_a_base_and_a_baseline_exclude_each_other(checkout: Path, run: Run) -> None:
     (checkout / "baseline.json").write_text("{}")
 

@@ -227,6 +227,14 @@ def test_what_is_missing_may_lie_in_a_directory_that_somebody_applies_first() ->
     assert missing({**files, "stores/kustomization.yaml": "resources: [store.yaml]\n", "stores/store.yaml": store}) == ["note"]
 
 
+def test_what_suppresses_nothing_is_not_told_where_something_does_not_build() -> None:
+    configuration = load_configuration(b"ignore: [{rule: missing-store, reason: none}]", ".gitops-secrets.yaml")
+    repository = repository_of(MemoryTree({**FILES, "apps/other.yaml": b"spec: {"}), configuration)
+    result = check(repository, analyse(repository))
+
+    assert [finding.rule for finding in result.findings] == ["invalid-yaml", "missing-namespace"]
+
+
 def test_what_suppresses_nothing_is_told_only_where_all_is_looked_at() -> None:
     configuration = load_configuration(b"ignore: [{rule: missing-store, reason: none}]", ".gitops-secrets.yaml")
     repository = repository_of(MemoryTree(FILES), configuration)

@@ -130,6 +130,7 @@ def test_a_pull_request(situation: Mapping[str, Any], tmp_path: Path, golden: Ca
 
     assert sorted(_shown(finding) for finding in result.findings if finding.severity.value != "note") == sorted(situation.get("new", []))
     assert sorted(_shown(finding) for finding in result.resolved if finding.severity.value != "note") == sorted(situation.get("gone", []))
+    assert result.unjudged == situation.get("unjudged", 0)
     assert [line for line in situation.get("tells", []) if not any(each.startswith(line) for each in told)] == []
     assert "CANARY" not in everything
     golden(f"{situation['name'].replace(' ', '-').replace(',', '')}.txt", everything)

@@ -188,7 +188,7 @@ def _finding(finding: Finding) -> Row:
         "rule": finding.rule,
         "severity": finding.severity.value,
         "confidence": finding.confidence.value,
-        "change": None if finding.change in (None, Change.KNOWN) else finding.change.value,
+        "change": finding.change.value if finding.change in (Change.NEW, Change.WORSENED) else None,
         "message": finding.message,
         "subject": finding.subject,
         "other": finding.other,

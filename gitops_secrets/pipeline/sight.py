@@ -1,0 +1,143 @@
+"""What two states of a repository can say of each other's findings: what does not build in one of them is neither gone nor new."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from gitops_secrets.checks.suppressions import UnusedSuppression
+from gitops_secrets.graph.graph import Graph
+from gitops_secrets.graph.unseen import unseen
+from gitops_secrets.model.facts import UNBUILT
+from gitops_secrets.model.results import Finding
+from gitops_secrets.pipeline.diff import files_between, paired
+from gitops_secrets.pipeline.scan import Analysis, Repository
+
+Pairs = frozenset[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Blind:
+    """What one state of a cluster can't tell of the other. Ids are as findings have them."""
+
+    unseen: frozenset[str]
+    units: frozenset[str]  # those of `unseen` that are not even there as units that do not build
+    seen: Pairs  # who needs what all the same, as far as this state shows it
+    partial: frozenset[str]  # what is seen all the same of units that do not build
+    doubted: Pairs  # who lacks what here, unless something that does not build brings it
+
+    def hides(self, finding: Finding) -> bool:
+        """Might this be found here as well, for all that can be told?"""
+        pair = (finding.subject, finding.other or "")
+        if finding.rule in UNBUILT:
+            return finding.subject in self.units
+        if finding.rule == UnusedSuppression.id or pair in self.doubted:
+            return True
+        return pair not in self.seen and not self.unseen.isdisjoint(pair)
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What either state can't tell of the other, by cluster: those of `before` as they are called after it, and the other way round."""
+
+    before: Mapping[str, Blind] = field(default_factory=dict)
+    after: Mapping[str, Blind] = field(default_factory=dict)
+    # Who lacks what, before and now, unless something that does not build brings it; by the name of the cluster then.
+    doubted: tuple[Mapping[str, Pairs], Mapping[str, Pairs]] = field(default_factory=lambda: ({}, {}))
+    stood: Callable[[Finding], bool] = lambda finding: True  # Was the line of a finding there before?
+
+    def may_remain(self, earlier: Finding) -> bool:
+        """Can't it be told whether an earlier finding is gone? It is not where it may be there in one of its clusters."""
+        return any(self.after[name].hides(earlier) for name in earlier.clusters or self.after if name in self.after)
+
+    def may_have_been_none(self, earlier: Finding) -> bool:
+        """Was something only missing unless what did not build brought it?"""
+        return _is_doubted(earlier, self.doubted[0])
+
+    def may_be_old(self, finding: Finding) -> bool:
+        """Can't it be told whether a finding is new, or whether it is one? What stands in a line of the change's own is."""
+        return _is_doubted(finding, self.doubted[1]) or self._was_hidden(finding, finding.clusters)
+
+    def may_be_as_old(self, finding: Finding, clusters: Iterable[str]) -> bool:
+        """Can't it be told whether a finding that was there is graver, surer, or new in these clusters?"""
+        return self._was_hidden(finding, clusters, partial=True)
+
+    def _was_hidden(self, finding: Finding, clusters: Iterable[str], *, partial: bool = False) -> bool:
+        names = tuple(clusters or self.before)
+        blind = [self.before.get(name) for name in names]
+        hidden = (one is not None and (one.hides(finding) or (partial and finding.subject in one.partial)) for one in blind)
+        return bool(names) and all(hidden) and self.stood(finding)
+
+
+def _is_doubted(finding: Finding, doubted: Mapping[str, Pairs]) -> bool:
+    names = [name for name in finding.clusters if name in doubted]
+    return bool(names) and all((finding.subject, finding.other or "") in doubted[name] for name in names)
+
+
+CLEAR: Final = Sight()
+
+
+def sight_between(base: Repository, before: Analysis, repository: Repository, after: Analysis) -> Sight:
+    """What `base`, an earlier revision of `repository`, and the present state can't tell of each other."""
+    if not before.problems and not after.problems:
+        return CLEAR
+    files = files_between(base, before, repository, after)
+    earlier: dict[str, Blind] = {}
+    present: dict[str, Blind] = {}
+    for old, new in paired(before, after):
+        if old is not None and new is not None:
+            found = unseen(old.graph, new.graph, files)
+            earlier[new.graph.cluster.name] = _blind(old.graph, frozenset(map(str, found.revealed)))
+            present[old.graph.cluster.name] = _blind(new.graph, frozenset(map(str, found.held)))
+
+    def stood(finding: Finding) -> bool:
+        lines = _lines(repository, finding.place.file)
+        number = finding.place.line - 1
+        return number < len(lines) and lines[number] in _lines(base, finding.place.file)
+
+    doubted = (_doubted(before), _doubted(after))
+    return Sight(dict(_that_are(earlier)), dict(_that_are(present)), doubted, stood)
+
+
+def sight_on(accepted: Iterable[Finding], after: Analysis) -> Sight:
+    """What the present state can't tell of findings that a team has accepted, whatever state they are of."""
+    present = {}
+    for cluster in after.clusters:
+        graph, name = cluster.graph, cluster.graph.cluster.name
+        if graph.broken:
+            known = {str(id) for id in (*graph.units, *graph.unit_of, *graph.provisions)}
+            ends = {end for finding in accepted if name in finding.clusters for end in (finding.subject, finding.other) if end is not None}
+            present[name] = _blind(graph, frozenset(ends - known).union(map(str, graph.broken)))
+    return Sight(after=dict(_that_are(present)))
+
+
+def _that_are(found: Mapping[str, Blind]) -> Iterator[tuple[str, Blind]]:
+    yield from ((name, blind) for name, blind in found.items() if blind.unseen or blind.partial or blind.doubted)
+
+
+def _blind(graph: Graph, hidden: frozenset[str]) -> Blind:
+    units = ((edge.consumer, edge.provider) for edge in graph.unit_edges if edge.reasons)
+    objects = ((edge.requirement.resource, edge.requirement.need) for edge in graph.resource_edges)
+    named = ((str(consumer), str(thing)) for consumer, thing in (*units, *objects)) if hidden else ()
+    partial = (str(id) for id, unit in graph.unit_of.items() if unit in graph.broken)
+    return Blind(
+        hidden,
+        hidden - frozenset(map(str, graph.units)),
+        frozenset(pair for pair in named if not hidden.isdisjoint(pair)),
+        frozenset(partial),
+        _lacking(graph),
+    )
+
+
+def _doubted(analysis: Analysis) -> dict[str, Pairs]:
+    return {cluster.graph.cluster.name: _lacking(cluster.graph) for cluster in analysis.clusters if cluster.graph.broken}
+
+
+def _lacking(graph: Graph) -> Pairs:
+    lacking = (entry.requirement for entry in graph.unmet if entry.possible is not None and entry.possible.broken_unit is not None)
+    return frozenset((str(requirement.resource), str(requirement.need)) for requirement in lacking)
+
+
+def _lines(repository: Repository, file: str) -> list[bytes]:
+    return repository.loader.content(file).splitlines() if repository.tree.is_file(file) else []
