@@ -54,6 +54,7 @@ from gitops_secrets.rendering.starts import (
     entry_points_of,
     instantiated,
     reachable,
+    superseded,
     switched_off,
     unreached,
 )
@@ -359,13 +360,18 @@ class _Discovery:
             if resource.place in found:
                 found[resource.place] = (found[resource.place][0], resource)
         reaches = self._reaches([resource for _, resource in found.values()], frozenset(resource.id for _, resource in beside))
+        for place in superseded({place: resource.id for place, (_, resource) in found.items()}, reaches):
+            del found[place], reaches[place]
         roots = unreached(reaches)
         off = self._switched_off(roots, found, reaches)
         for folder, group in by_folder([(file, resource) for file, resource in found.values() if resource.place in roots - off.keys()]):
-            given = tuple(resource for file, resource in beside if _is_below(file, folder))
+            near = [(file, resource) for file, resource in beside if _is_below(file, folder)]
             for entry in entry_points_of(folder, group):
-                # One that applies itself is a bootstrap under another name.
+                # One that applies itself is a bootstrap under another name, and a source that it leaves out of what it builds is nowhere.
                 applies_itself = any(root.place in reaches[root.place] for root in entry.roots)
+                own = [path for root in entry.roots if applies_itself and (path := self._directory(root))]
+                given = tuple(resource for file, resource in near if resource.id == entry.source or not any(_is_below(file, path) for path in own))
+                entry = self._with_own_source(entry, given)
                 self._add(replace(entry, given=(*given, *self._beside(entry, found)), bootstrapped=applies_itself))
                 in_use = {root.place for root in entry.roots}
                 left_out = [pair for place, pair in found.items() if off.get(place) in in_use]
@@ -373,6 +379,13 @@ class _Discovery:
                     # As it would be switched on: beside what is in use, which it needs.
                     beside_it = (*given, *self._beside(stray, found))
                     self._add(replace(stray, roots=(*entry.roots, *stray.roots), given=beside_it, bootstrapped=False, stray=True))
+
+    def _with_own_source(self, entry: EntryPoint, given: Iterable[Resource]) -> EntryPoint:
+        """`entry` without the source it was guessed to sync, if that is declared beside it and no folder that is built from it is here."""
+        is_declared = any(resource.id == entry.source for resource in given)
+        if is_declared and not any(self._directory(root) for root in entry.roots if source_of(root) == entry.source):
+            return replace(entry, source=None)
+        return entry
 
     def _add_variants(self, listed: Sequence[tuple[str, Resource]]) -> None:
         """Directories that render one Kustomization each in its own way: every one of them is what a cluster applies."""

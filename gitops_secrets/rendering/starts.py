@@ -217,6 +217,11 @@ def reachable(start: Place, reaches: Mapping[Place, Set[Place]]) -> set[Place]:
     return seen
 
 
+def superseded(ids: Mapping[Place, ResourceId], reaches: Mapping[Place, Set[Place]]) -> set[Place]:
+    """Places of objects that apply another one of their own id, which keeps applying itself: a template of it, or what was applied by hand once."""
+    return {place for place, others in reaches.items() if any(other != place and ids[other] == ids[place] and other in reaches[other] for other in others)}
+
+
 def unreached(reaches: Mapping[Place, Set[Place]]) -> set[Place]:
     """Places that no other one reaches; of those that only reach each other in a circle, the first."""
     reached_by: dict[Place, set[Place]] = {place: set() for place in reaches}

@@ -355,6 +355,34 @@ def test_a_kustomization_that_applies_itself_is_a_bootstrap_under_another_name()
     assert {name: cluster.stray for name, cluster in found.items()} == {"clusters": False, "archive": True}
 
 
+def test_a_copy_of_a_kustomization_that_applies_itself_starts_nothing() -> None:
+    files = {
+        "cluster/sync.yaml": source("home") + unit("cluster", "cluster", source="home"),
+        "cluster/settings.yaml": SETTINGS,
+        "bootstrap/sync.yaml": source("home", url="${URL}") + unit("cluster", "cluster", source="home"),
+    }
+
+    assert [(cluster.name, cluster.entry_point, len(cluster.resources)) for cluster in clusters(files)] == [("cluster", "cluster/sync.yaml", 3)]
+
+
+def test_a_source_that_a_bootstrap_leaves_out_of_its_folder_is_not_given() -> None:
+    files = {
+        "cluster/kustomization.yaml": "resources: [sync.yaml]\n",
+        "cluster/sync.yaml": source("home") + unit("cluster", "cluster", source="home"),
+        "cluster/charts.yaml": source("charts"),
+    }
+
+    assert [given.id.name for cluster in clusters(files) for given in cluster.given] == ["home"]
+
+
+def test_what_is_read_from_a_declared_repository_with_other_folders_is_elsewhere() -> None:
+    files = {"apps/app/sync.yaml": source("tool", url="https://example.org/tool.git") + unit("app", "deploy", source="tool")}
+
+    assert [(len(cluster.problems), [opaque.why for opaque in cluster.opaque]) for cluster in clusters(files)] == [
+        (0, ["its content is in another repository (GitRepository/flux-system/tool)"])
+    ]
+
+
 def test_kustomizations_that_apply_each_other_start_once() -> None:
     files = {"a/b.yaml": unit("b", "./b"), "b/a.yaml": unit("a", "./a")}
 
