@@ -89,6 +89,8 @@ def consequence(requirement: Requirement) -> str:
     kind = requirement.resource.kind
     if requirement.effect is Effect.APPLY:
         return "it is refused for ever"
+    if requirement.effect is Effect.ROTATE:
+        return "it runs on without it"
     if kind in ("ExternalSecret", "ClusterExternalSecret"):
         return "it stays at SecretSyncedError"
     if kind in ("PushSecret", "ClusterPushSecret"):

@@ -12,7 +12,7 @@ from gitops_secrets.checks.absence import BY_PEOPLE, FROM_ELSEWHERE, STORES, ali
 from gitops_secrets.checks.base import Context, Rule, closest, did_you_mean, doubt_before, namesakes
 from gitops_secrets.checks.evidence import also, asker, consequence, consumers
 from gitops_secrets.graph.graph import Graph, Unmet
-from gitops_secrets.model.facts import Confidence, ObjectNeed, Requirement
+from gitops_secrets.model.facts import Confidence, Effect, ObjectNeed, Requirement
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.results import Finding, Related, Remedy, Severity
 
@@ -75,7 +75,8 @@ class _MissingObject(Rule):
             requirement.place,
             requirement.resource,
             other=target,
-            severity=None if proven or self.severity is Severity.NOTE else Severity.WARNING,
+            # What runs on without it holds nothing up.
+            severity=None if (proven and requirement.effect is not Effect.ROTATE) or self.severity is Severity.NOTE else Severity.WARNING,
             confidence=confidence,
             related=also(entries),
             field=requirement.field,

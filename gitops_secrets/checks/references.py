@@ -13,7 +13,7 @@ from gitops_secrets.checks.evidence import also, asker, consequence, consumers
 from gitops_secrets.graph.graph import Unmet
 from gitops_secrets.kinds.external_secret import GROUP as ESO
 from gitops_secrets.kinds.paths import field_text, find
-from gitops_secrets.model.facts import Confidence, ObjectNeed, Requirement, Resource
+from gitops_secrets.model.facts import Confidence, Effect, ObjectNeed, Requirement, Resource
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import Place, as_mapping, as_sequence, as_text
 from gitops_secrets.model.results import Finding, Related, Severity
@@ -59,13 +59,14 @@ class WrongNamespace(Rule):
             requirement, possible = entries[0].requirement, entries[0].possible
             advice = _across(requirement, target, other)
             brought = [Related(f"{other} is made here", provision.place) for provision in context.graph.provisions[other][:1]]
+            proven = requirement.effect is not Effect.ROTATE and is_made_elsewhere(context.graph, target)
             yield self.finding(
                 f"{consumers(entries)} needs {target}, which is not there ({other} is){unless(possible)}; {consequence(requirement)}; {advice}",
                 requirement.place,
                 requirement.resource,
                 other=target,
                 # What only a bootstrap makes, people may make here as well: for another environment, say.
-                severity=None if is_made_elsewhere(context.graph, target) else Severity.WARNING,
+                severity=None if proven else Severity.WARNING,
                 confidence=doubt(possible, Confidence.LIKELY),
                 related=[*brought, *also(entries)],
                 field=requirement.field,

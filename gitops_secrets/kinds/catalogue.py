@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Final
 
 from gitops_secrets.kinds.charts import Catalogue, Chart, ChartNames, default_catalogue, full_name
-from gitops_secrets.kinds.paths import field_text
+from gitops_secrets.kinds.paths import Way, field_text
 from gitops_secrets.kinds.table import KindTable
 from gitops_secrets.kinds.values import monitors_in, references_in, with_defaults
 from gitops_secrets.model.facts import (
@@ -230,10 +230,13 @@ def _monitors(chart: Chart | None, release: Release, table: KindTable) -> Iterat
 
 
 def _value_references(release: Release, table: KindTable) -> Iterator[Requirement]:
-    for reference in references_in(release.values, ((None, "spec"), "values")):
+    values: Way = ((None, "spec"), "values")
+    below = f"{field_text(values)}."
+    for reference in references_in(release.values, values):
         namespaced = table.is_namespaced(reference.group, reference.kind) is not False
         name = _rendered(with_defaults(reference.name), release)
-        namespace = _rendered(reference.namespace or release.namespace, release) if namespaced else ""
+        own = release.namespaces.get(field_text(reference.at.way).removeprefix(below), release.namespace)
+        namespace = _rendered(reference.namespace or own, release) if namespaced else ""
         if name is None or namespace is None or (namespaced and not namespace):
             continue
         id = ResourceId(reference.group, reference.kind, namespace, name)

@@ -219,3 +219,4 @@ class Release:
     extra: Mapping[str, str] = field(default_factory=dict)
     unit: ResourceId | None = None  # that applies what the chart makes; None: the one that applies `resource`
     values_complete: bool = True  # False: more values come from what is not in the repository, or is secret
+    namespaces: Mapping[str, str] = field(default_factory=dict)  # of what is named by a value of a chart in this repository, where its templates write it out

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Final
 
 from gitops_secrets.manifests.load import YAML_SUFFIXES, Loader
@@ -15,6 +16,9 @@ from gitops_secrets.rendering.release_values import release_values
 from gitops_secrets.repository.tree import join
 
 _NAMESPACE: Final = re.compile(rb"^kind:[ \t]*Namespace[ \t]*$", re.MULTILINE)
+_DOCUMENT: Final = re.compile(rb"^---.*$", re.MULTILINE)
+_WRITTEN_NAMESPACE: Final = re.compile(rb"^metadata:[ \t]*\r?\n(?:[ \t].*\n)*?  namespace:[ \t]*\"?([a-z0-9-]+)\"?[ \t]*\r?$", re.MULTILINE)
+_VALUE: Final = re.compile(rb"\.Values\.([\w.]+)")
 HELM_GROUP = "helm.toolkit.fluxcd.io"
 SOURCE_GROUP = "source.toolkit.fluxcd.io"
 
@@ -32,6 +36,7 @@ def flux_release(
     install = as_mapping(spec.get("install"))
     chart, repository, version, source, bundled = "", "", "", None, ()  # type: str, str, str, ResourceId | None, tuple[Resource, ...]
     makes_namespace = install.get("createNamespace") is True
+    namespaces: Mapping[str, str] = MappingProxyType({})
     chart_spec = as_mapping(as_mapping(spec.get("chart")).get("spec"))
     chart_ref = as_mapping(spec.get("chartRef"))
     if chart_ref:
@@ -47,6 +52,7 @@ def flux_release(
         if source in this_repository or (source.kind != "HelmRepository" and found is None):
             bundled = _bundled(join("", written), loader, scope_of)
             makes_namespace = makes_namespace or _templates_namespace(join("", written), loader)
+            namespaces = _written_namespaces(join("", written), loader)
     values, complete = release_values(resource, resources, loader)
     return Release(
         resource=resource.id,
@@ -61,6 +67,7 @@ def flux_release(
         create_namespace=makes_namespace and target != resource.id.namespace,
         crds=as_text(install.get("crds")) or "Create",
         bundled=bundled,
+        namespaces=namespaces,
         source=source,
         values_complete=complete,
     )
@@ -91,12 +98,27 @@ def _text(value: object) -> str:
     return "" if value is None or isinstance(value, dict | list) else str(value)
 
 
+def _templates(directory: str | None, loader: Loader) -> Iterator[bytes]:
+    """The templates of a chart in this repository."""
+    if directory is not None:
+        prefix = f"{directory}/templates/".lstrip("/")
+        yield from (loader.text(path) for path in loader.tree.files if path.startswith(prefix))
+
+
 def _templates_namespace(directory: str | None, loader: Loader) -> bool:
     """Does a chart in this repository make a namespace? That of its release, since helm-controller keeps its own records beside the HelmRelease."""
-    if directory is None:
-        return False
-    prefix = f"{directory}/templates/".lstrip("/")
-    return any(path.startswith(prefix) and _NAMESPACE.search(loader.text(path)) is not None for path in loader.tree.files)
+    return any(_NAMESPACE.search(text) is not None for text in _templates(directory, loader))
+
+
+def _written_namespaces(directory: str | None, loader: Loader) -> Mapping[str, str]:
+    """By the values (`repo.secretName`) that only objects of one namespace use which a chart's templates write out, that namespace."""
+    used: dict[str, set[str]] = {}
+    for text in _templates(directory, loader):
+        for document in _DOCUMENT.split(text):
+            written = _WRITTEN_NAMESPACE.search(document)
+            for value in _VALUE.finditer(document):
+                used.setdefault(value[1].decode(), set()).add(written[1].decode() if written is not None else "")
+    return {value: namespace for value, (namespace, *others) in used.items() if namespace and not others}
 
 
 def _bundled(directory: str | None, loader: Loader, scope_of: ScopeOf) -> tuple[Resource, ...]:

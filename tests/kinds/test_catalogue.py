@@ -172,6 +172,12 @@ def test_service_accounts_of_a_known_chart_are_not_opaque() -> None:
     assert opaque.namespace == "system"
 
 
+def test_a_value_names_what_lies_where_the_templates_of_its_chart_say() -> None:
+    found = facts("tenant", "{repo: {secretName: login}, app: {secretName: web}}", namespaces={"repo.secretName": "flux-system"})
+
+    assert needs(found) == ["secret Secret/flux-system/login", "secret Secret/system/web"]
+
+
 def test_an_unknown_chart_may_make_anything_in_its_namespace() -> None:
     (opaque,) = facts("of-somebody").opaque
 

@@ -137,6 +137,16 @@ def test_a_chart_in_the_repository_brings_the_definitions_of_its_crds_folder(pat
     ]
 
 
+def test_what_a_chart_in_the_repository_puts_into_a_namespace_of_its_own_choice_is_known_by_its_values() -> None:
+    web = "kind: GitRepository\nmetadata:\n  name: web\n  namespace: flux-system\nspec: {{ .Values.repo.secret }}\n---\nkind: Pod\nspec: {{ .Values.login }}\n"
+    job = "kind: Job\nmetadata:\n  name: web\n  namespace: jobs\nspec: {{ .Values.login }}\n"
+    templates = {"charts/web/templates/web.yaml": web, "charts/web/templates/job.yaml": job}
+
+    found = release(chart("charts/web", "GitRepository", "flux-system"), files=CHART_FILES | templates, here=REPOSITORY._replace(namespace="apps"))
+
+    assert found.namespaces == {"repo.secret": "flux-system"}
+
+
 def test_a_chart_of_another_repository_brings_nothing_that_is_known() -> None:
     beside = [source("GitRepository", "elsewhere", {"url": "https://example.org/elsewhere.git"})]
 
