@@ -163,12 +163,16 @@ def comparisons(directory: Path, applications: int, manifests: int, repository: 
     smallest = f"python -c '{SMALLEST}'", (sys.executable, "-c", SMALLEST)
     application = directory / "apps" / "app-0000"
     image = change(application / "deployment.yaml", ":1.0.0", ":1.1.")
+    comment = change(application / "deployment.yaml", "kind: Deployment", "kind: Deployment # ")
+    setting = change(application / "config-map.yaml", "level: info", "level: debug-")
     reference = change(application / "external-secret.yaml", "key: production/app-0000", "key: production/other-")
     made = change(application / "external-secret.yaml", "secretKey: username", "secretKey: other-")
     found = [
         Comparison(f"cold scan, {what}", (*SCAN, COLD, str(directory)), *parse, 2.5, 200),
         Comparison("the same, unchanged since", (*SCAN, str(directory)), *parse, 0.5),
         Comparison("the same, an image changed in one file", (*SCAN, str(directory)), *parse, 0.5, before=image),
+        Comparison("the same, a comment changed in one file", (*SCAN, str(directory)), *parse, 0.5, before=comment),
+        Comparison("the same, a value of a ConfigMap changed in one file", (*SCAN, str(directory)), *parse, 0.5, before=setting),
         Comparison("the same, a key at the provider changed in one file", (*SCAN, str(directory)), *parse, 0.5, before=reference),
         Comparison("the same, a key of a Secret changed in one file", (*SCAN, str(directory)), *parse, 0.5, before=made),
         Comparison("cold check --base, a key of a Secret changed in one file", (*SINCE, COLD, str(directory)), *scan, 1.6, before=made),

@@ -7,6 +7,7 @@ from typing import Final
 
 from gitops_secrets.checks import remedies
 from gitops_secrets.checks.base import Context, Rule
+from gitops_secrets.kinds.charts import chart_version
 from gitops_secrets.model.facts import Confidence, Resource
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import as_mapping, as_sequence, as_text
@@ -104,12 +105,8 @@ class PermanentlyOutOfSync(Rule):
 
 
 def _operator_version(context: Context) -> tuple[int, int] | None:
-    for release in context.cluster.releases:
-        if release.chart == "external-secrets":
-            parts = release.version.removeprefix("v").split(".")
-            if len(parts) > 1 and parts[0].isdecimal() and parts[1].isdecimal():
-                return int(parts[0]), int(parts[1])
-    return None
+    versions = (chart_version(release.version) for release in context.cluster.releases if release.chart == "external-secrets")
+    return next((version for version in versions if version is not None), None)
 
 
 def _compares_on_server(unit: Unit, resource: Resource) -> bool:

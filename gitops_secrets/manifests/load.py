@@ -69,7 +69,8 @@ class Loader:
         self._texts: dict[str, bytes] = {}  # read, but not parsed yet
         self._same: dict[str, bool] = {}  # as beside
         self._words: dict[bytes, dict[str, bool]] = {}  # what was looked for, and in which files it is
-        self.taken: set[str] = set()  # files whose bytes went into something made of them
+        self.words: set[bytes] = set()  # the same of all that read the same files
+        self.taken: set[str] = set()  # files of which more counts than the objects in them: they were read as text, or something was made of their values
         self._within: dict[Problem, None] = {}  # of texts within files
         self.on_load: Callable[[int], None] | None = None  # told now and then how many files were loaded
         self._kept: dict[Hashable, tuple[_Reading, Any]] = {}
@@ -111,6 +112,7 @@ class Loader:
 
     def text(self, path: str) -> bytes:
         """The bytes of a file, for who wants to look before it is parsed; none of one that can't be read. Raises `FileNotFoundError` for what is no file."""
+        self.take(path)
         if self._reading is not None:
             self._reading.read.add(path)
         return self._text(path)
@@ -136,6 +138,7 @@ class Loader:
         known = self._words.get(word)
         if known is None:
             known = self._words[word] = {}
+            self.words.add(word)
         found = known.get(path)
         if found is None:
             there = self._same_beside(path)
@@ -158,11 +161,17 @@ class Loader:
 
     def content(self, path: str) -> bytes:
         """The bytes of a file, for what is made of them. Raises `FileNotFoundError`."""
-        self.taken.add(self.origin_of(path))
+        self.take(path)
         if self._reading is not None:
             self._reading.read.add(path)
-            self._reading.taken.add(self.origin_of(path))
         return self.tree.read(path)
+
+    def take(self, *paths: str) -> None:
+        """Notes files of which something is made: whatever stands in them may count."""
+        origins = set(map(self.origin_of, paths))
+        self.taken |= origins
+        if self._reading is not None:
+            self._reading.taken |= origins
 
     @property
     def limits(self) -> Limits:
@@ -227,7 +236,7 @@ class Loader:
         """The same documents for a tree with fewer files."""
         other = Loader(tree, whole=self.whole, beside=self._beside, budget=self.budget)
         other._loaded, other._within, other.taken, other.on_load = self._loaded, self._within, self.taken, self.on_load
-        other._kept = self._kept
+        other._kept, other.words = self._kept, self.words
         return other
 
     def after(self, tree: Tree, changed: Collection[str]) -> Loader:

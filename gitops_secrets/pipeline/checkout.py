@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Hashable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 from gitops_secrets.errors import UsageError
 from gitops_secrets.model.limits import DEFAULT_LIMITS, Limits
 from gitops_secrets.repository.cache import Cache, digest
-from gitops_secrets.repository.tree import RevisionTree, WorkingTree, base_commit, blob_id, remotes, stored_content, top_level, uncommitted
+from gitops_secrets.repository.tree import RevisionTree, WorkingTree, base_commit, remotes, stored_content, top_level, uncommitted
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ class Answers:
     def recall(self, question: tuple[Hashable, ...], *, to_the_letter: bool = False) -> Any | None:
         """The answer, if it was given before to the same files; unless it quotes them, also to files that differ only in values that nothing rests on."""
         match self._cache.get(self._name(question)):
-            case (str(files), dict(contents), dict(skeletons), answer):
+            case (str(files), dict(contents), dict(skeletons), list(words), tuple(answer)):
                 pass
             case _:
                 return None
@@ -72,39 +73,52 @@ class Answers:
         changed = tree.changed(contents, _FEW) if files == digest(*tree.files) else None
         if changed is None or (changed and to_the_letter):
             return None
-        return answer if all(self._says_the_same(path, contents[path][1], skeletons.get(path)) for path in changed) else None
+        text = answer[0]
+        return answer if all(self._says_the_same(path, contents[path][1], skeletons.get(path), words, text) for path in changed) else None
 
-    def remember(self, question: tuple[Hashable, ...], answer: Any, taken: Collection[str] = ()) -> None:
-        """Keeps an answer, a value as a `Cache` takes it, with what was read of the checkout for it; of the files `taken` every byte counts."""
+    def remember(self, question: tuple[Hashable, ...], answer: tuple[str, int], taken: Collection[str] = (), words: Collection[bytes] = ()) -> None:
+        """Keeps an answer, text and exit status, with what was read of the checkout for it.
+
+        Of the files `taken` every byte counts; `words` are those that files were looked through for.
+        """
         tree = self._checkout.tree
         if isinstance(tree, RevisionTree):
             if not tree.unread:
-                self._cache.put(self._name(question), ("", {}, {}, answer))
+                self._cache.put(self._name(question), ("", {}, {}, [], answer))
         elif tree.is_steady:
             at_work = [path for path in uncommitted(self._checkout.root) if path in tree.seen and path.endswith(_WITH_SKELETON)]
-            skeletons = {path: self._skeleton(tree.read(path)) for path in at_work[:_FEW]}
-            skeletons |= dict.fromkeys(taken, "")
-            self._cache.put(self._name(question), (digest(*tree.files), tree.snapshot(), skeletons, answer))
+            skeletons: dict[str, tuple[str, ...]] = {path: self._skeleton(tree.read(path), words) for path in at_work[:_FEW]}
+            skeletons |= dict.fromkeys(taken, ())
+            self._cache.put(self._name(question), (digest(*tree.files), tree.snapshot(), skeletons, list(words), answer))
 
-    def _says_the_same(self, path: str, identity: str, known: str | None) -> bool:
-        """Does a file differ only in values that nothing rests on from the content `identity`, whose skeleton may be `known`?"""
-        if known == "" or not path.endswith(_WITH_SKELETON):
+    def _says_the_same(self, path: str, identity: str, known: tuple[str, ...] | None, words: Collection[bytes], answer: str) -> bool:
+        """Does a file differ only in what nothing rests on from the content `identity`, whose skeleton may be `known`?"""
+        if known == () or not path.endswith(_WITH_SKELETON):
             return False
         if known is None:
             before = stored_content(self._checkout.root, identity)
-            known = None if before is None else self._skeleton(before)
-        return known == self._skeleton(self._checkout.tree.read(path))
+            known = None if before is None else self._skeleton(before, words)
+        now = self._skeleton(self._checkout.tree.read(path), words)
+        # Where an answer doesn't name a file, it tells no line of it.
+        return known is not None and known[0] == now[0] and (known[1] == now[1] or not _may_name(answer, path))
 
-    def _skeleton(self, content: bytes) -> str:
-        from gitops_secrets.manifests.skeleton import skeleton
+    def _skeleton(self, content: bytes, words: Collection[bytes]) -> tuple[str, ...]:
+        from gitops_secrets.pipeline.skeleton import skeleton
 
-        return blob_id(skeleton(content, self._limits))
+        return tuple(skeleton(content, words, self._limits))
 
     def _name(self, question: tuple[Hashable, ...]) -> str:
         checkout = self._checkout
         return digest(str(checkout.root), checkout.revision or "", checkout.scope, *checkout.urls, repr(question))
 
 
+def _may_name(answer: str, path: str) -> bool:
+    """May a text name a file? A name that some format would write otherwise may be in any."""
+    name = path.rpartition("/")[2]
+    return not _PLAIN.fullmatch(name) or name in answer
+
+
+_PLAIN = re.compile(r"[A-Za-z0-9._-]+")
 # Beyond so many changed files it is another state, not an edit.
 _FEW = 32
 # JSON has no line for each value, so it has no skeleton.

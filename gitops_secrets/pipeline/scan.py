@@ -99,9 +99,12 @@ class Repository:
                 part.leave()
 
     @property
-    def taken(self) -> set[str]:
-        """Files whose bytes went into something made of them, a ConfigMap say."""
-        return self.loader.taken | (set() if self.around is None else self.around.taken)
+    def read_whole(self) -> tuple[set[str], set[bytes]]:
+        """Files of which more counts than the objects in them, and words that files were looked through for."""
+        if self.configuration.kinds:
+            return set(self.tree.files), set()  # fields of the user's own may be any
+        others = [] if self.around is None else [self.around]
+        return self.loader.taken.union(*(each.taken for each in others)), self.loader.words.union(*(each.words for each in others))
 
 
 def open_repository(path: Path, *, revision: str | None = None, config: Path | None = None, limits: Limits = DEFAULT_LIMITS) -> Repository:

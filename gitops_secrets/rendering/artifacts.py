@@ -46,7 +46,7 @@ class MappedLoader(Loader):
         super().__init__(tree, whole=below.whole, budget=below.budget)
         self._below = below
         self._origins = tree.origins
-        self.taken = below.taken
+        self.taken, self.words = below.taken, below.words
 
     def load(self, path: str) -> Documents:
         """The documents of the file that stands at `path` in the artifact."""

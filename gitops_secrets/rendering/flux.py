@@ -45,7 +45,7 @@ class FluxEngine:
     def __init__(self, state: State, sources: Sources, provisions_of: ProvisionsOf) -> None:
         self.state = state
         self.sources = sources
-        self.variables = Variables(state.by_id, provisions_of)
+        self.variables = Variables(state.by_id, provisions_of, state.loader)
         self.artifacts: dict[ResourceId, tuple[Loader, Builder]] = {}
 
     def takes(self, resource: Resource) -> bool:

@@ -47,6 +47,7 @@ def release_values(resource: Resource, resources: Mapping[ResourceId, Resource],
         if key not in data:
             # The release fails, or goes without it where it is optional.
             continue
+        loader.take(data.place(key).file)
         values = value_at_path(path, data[key], entry.place("targetPath")) if path else _values(as_text(data[key]), data.place(key), loader)
         if values is None:
             complete = False

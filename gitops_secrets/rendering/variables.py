@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from gitops_secrets.manifests.load import Loader
 from gitops_secrets.manifests.secrets import REDACTED
 from gitops_secrets.model.facts import ObjectNeed, Resource
 from gitops_secrets.model.ids import ResourceId
@@ -15,8 +16,9 @@ from gitops_secrets.rendering.resource_set import copied_from
 class Variables:
     """What defines variables, among resources that grow while units are expanded."""
 
-    def __init__(self, resources: Mapping[ResourceId, Resource], provisions_of: ProvisionsOf) -> None:
+    def __init__(self, resources: Mapping[ResourceId, Resource], provisions_of: ProvisionsOf, loader: Loader) -> None:
         self._resources = resources
+        self._loader = loader
         self._provisions_of = provisions_of
         self._makers: dict[str, list[Resource]] = {}  # of Secrets, by namespace
 
@@ -69,7 +71,9 @@ class Variables:
         if found is None:
             return self._made_keys(target)
         if target.kind == "ConfigMap":
-            texts = {key: scalar_text(value) for key, value in as_mapping(found.data.get("data")).items()}
+            data = as_mapping(found.data.get("data"))
+            self._loader.take(*{data.place(key).file for key in data})
+            texts = {key: scalar_text(value) for key, value in data.items()}
             # SOPS encrypts ConfigMaps as well.
             return {key: None if text == REDACTED else text for key, text in texts.items()}
         return dict.fromkeys(key for field in ("data", "stringData") for key in as_mapping(found.data.get(field)))

@@ -97,6 +97,76 @@ def test_a_new_image_changes_no_answer(repository: Path, run: Run, analyses: lis
     assert second.stdout == first.stdout == run(*command, "--no-cache").stdout
 
 
+CONFIG_MAP = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings, namespace: flux-system}\ndata:\n  WORD: one\n"
+
+
+@pytest.mark.parametrize(
+    ("command", "edit", "again"),
+    [
+        (("check",), lambda text: f"# a word\n{text}", False),
+        (("scan",), lambda text: f"# a word\n{text}", False),
+        (("scan", "--format", "json", "--resources"), lambda text: f"# a word\n{text}", True),
+        (("scan", "--format", "json", "--resources"), lambda text: f"{text}# a word\n", False),
+        (("scan", "--format", "json", "--resources"), lambda text: text.replace("one", "two"), False),
+        (("scan", "--format", "json", "--resources"), lambda text: text.replace("WORD", "NAME"), True),
+    ],
+    ids=["check, moved", "scan, moved", "lines are told, moved", "lines are told, below", "another value", "another key"],
+)
+def test_a_comment_and_a_value_that_names_nothing_change_no_answer(
+    repository: Path, run: Run, analyses: list[object], command: tuple[str, ...], edit: Callable[[str], str], *, again: bool
+) -> None:
+    settings_of_all = repository / "apps" / "settings.yaml"
+    settings_of_all.write_text(CONFIG_MAP)
+    git(repository, "init", "--quiet")
+    git(repository, "add", "--all")
+    git(repository, "commit", "--quiet", "--message=all")
+    run(*command)
+    known = len(analyses)
+    settings_of_all.write_text(edit(CONFIG_MAP))
+    found = run(*command)
+
+    assert len(analyses) - known == again
+    assert found.stdout == run(*command, "--no-cache").stdout
+
+
+CONSUMER = """\
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web, namespace: flux-system}
+spec:
+  template:
+    spec:
+      containers:
+        - name: web
+          image: web:1
+          env: [{name: A, valueFrom: {secretKeyRef: {name: word, key: a}}}]
+"""
+KUSTOMIZATION = "resources: [consumer.yaml, settings.yaml]\n"
+
+
+@pytest.mark.parametrize(
+    "takes",
+    [
+        "replacements:\n  - source: {kind: ConfigMap, name: settings, fieldPath: data.WORD}\n    targets:\n      - select: {kind: Deployment}\n"
+        "        fieldPaths: ['spec.template.spec.containers.0.env.0.valueFrom.secretKeyRef.name']\n",
+        'patches:\n  - target: {kind: ConfigMap}\n    patch: \'[{"op": "copy", "from": "/data/WORD", "path": "/metadata/name"}]\'\n',
+        'patches:\n  - target: {kind: ConfigMap}\n    patch: \'[{"op": "test", "path": "/data/WORD", "value": "one"}]\'\n',
+    ],
+    ids=["replacements", "copy", "test"],
+)
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_a_value_that_goes_elsewhere_is_another_answer(repository: Path, run: Run, takes: str, command: tuple[str, ...]) -> None:
+    for name, text in {"consumer.yaml": CONSUMER, "settings.yaml": CONFIG_MAP, "kustomization.yaml": KUSTOMIZATION + takes}.items():
+        (repository / "apps" / name).write_text(text)
+    git(repository, "init", "--quiet")
+    git(repository, "add", "--all")
+    git(repository, "commit", "--quiet", "--message=all")
+    run(*command)
+    (repository / "apps" / "settings.yaml").write_text(CONFIG_MAP.replace("one", "two"))
+
+    assert run(*command).stdout == run(*command, "--no-cache").stdout
+
+
 def test_an_image_may_change_in_a_file_that_somebody_is_at_work_on(repository: Path, run: Run, analyses: list[object]) -> None:
     workload = repository / "apps" / "workload.yaml"
     git(repository, "init", "--quiet")
@@ -213,13 +283,26 @@ def _change(root: Path, kind: str, first: int, second: int) -> None:
             os.utime(one)
         case "other numbers":
             one.write_bytes(re.sub(rb"((?:image|tag|replicas|cpu|memory|key): .*)[0-9]", rb"\g<1>%d" % (second % 10), one.read_bytes()))
+        case "other words":
+            lines = one.read_bytes().splitlines(keepends=True)
+            if lines:
+                index = second % len(lines)
+                lines[index] = re.sub(rb"(: |- )[a-z]{2}", rb"\g<1>zz", lines[index])
+            one.write_bytes(b"".join(lines))
+        case "another comment":
+            lines = one.read_bytes().splitlines(keepends=True)
+            lines.insert(second % (len(lines) + 1), b"# a line\n")
+            one.write_bytes(b"".join(lines))
         case "replace as it was":
             content = one.read_bytes()
             one.unlink()
             one.write_bytes(content)
 
 
-KINDS = ("swap", "delete", "move", "copy", "shift", "rename things", "drop a line", "ignore", "touch", "other numbers", "replace as it was")
+KINDS = (
+    *("swap", "delete", "move", "copy", "shift", "rename things", "drop a line", "ignore", "touch", "other numbers", "other words", "another comment"),
+    "replace as it was",
+)
 CHANGES = st.lists(st.tuples(st.sampled_from(KINDS), st.integers(0, 200), st.integers(0, 200)), min_size=1, max_size=6)
 
 
@@ -240,7 +323,7 @@ def test_any_sequence_of_changes_gives_the_same_with_and_without_it(
         for change in [None, *changes]:
             if change is not None:
                 _change(root, *change)
-            for command in COMMANDS:
+            for command in (*COMMANDS, ("check",), ("plan",)):
                 results.append([CliRunner().invoke(cli, [*command, *options, str(root)]).output for options in ((), (), ("--no-cache",))])
 
     assert [found for found in results if len(set(found)) > 1] == []

@@ -49,7 +49,7 @@ class Builder:
 
     def __init__(self, loader: Loader) -> None:
         self.loader = loader
-        self.texts = Texts(loader.tree, loader.limits)
+        self.texts = Texts(loader)
         self._kustomizations: dict[str, Kustomization] = {}
         self._bases: dict[tuple[str, int, bool, str | None], Accumulated] = {}
         self._too_much: dict[tuple[str, int, bool, str | None], LimitError] = {}

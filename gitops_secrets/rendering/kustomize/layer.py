@@ -223,6 +223,10 @@ class Layer:
         generators.merge_into(old, draft, self.session.texts)
         self.state.drafts[next(index for index, one in enumerate(self.state.drafts) if one is old)] = draft
 
+    def read_values(self) -> None:
+        """Notes that any value of these resources may have gone elsewhere, into a name say."""
+        self.session.loader.take(*(path for path in self.state.inputs if not path.endswith("/")))
+
     def transformed(self, kind: str) -> None:
         """Notes which transformer had its hands on everything, where `buildMetadata` asks for that."""
         mark = built_in_origin(self.origin, self.kustomization.file, kind)

@@ -70,6 +70,12 @@ class Patching(NamedTuple):
 
     def read_patch(self, entry: MappingNode, key: str, place: Place) -> Patch:
         """The patch that `path` or the field `key` of an entry holds. Raises `BuildError`."""
+        patch = self._patch_of(entry, key, place)
+        if any(operation.kind in ("copy", "move", "test") for operation in patch.operations):
+            self.layer.read_values()
+        return patch
+
+    def _patch_of(self, entry: MappingNode, key: str, place: Place) -> Patch:
         text, path = scalar_text(entry.get(key)).strip(), scalar_text(entry.get("path"))
         if bool(text) == bool(path):
             raise BuildError(f"a patch needs either {key} or path", place)

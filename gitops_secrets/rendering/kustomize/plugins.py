@@ -187,6 +187,7 @@ def _replacement(layer: Layer, config: MappingNode, place: Place) -> None:
     for index, entry in enumerate(entries):
         for written in layer.replacements_of(as_mapping(entry), entries.place(index)):
             replacements.replace(layer.state.drafts, written, layer.budget)
+    layer.read_values()
 
 
 def _hash(layer: Layer, config: MappingNode, place: Place) -> None:

@@ -199,6 +199,7 @@ def _replace(layer: Layer) -> None:
             for written in layer.replacements_of(as_mapping(entry), entries.place(index)):
                 replacements.replace(layer.state.drafts, written, layer.budget)
     if entries:
+        layer.read_values()
         layer.transformed("ReplacementTransformer")
 
 
@@ -210,3 +211,4 @@ def _bind_variables(layer: Layer) -> None:
             layer.budget.spend(len(layer.state.drafts))
             bind(variable, layer.state.drafts)
             layer.add_variable(variable)
+            layer.read_values()

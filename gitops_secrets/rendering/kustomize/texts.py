@@ -5,12 +5,10 @@ from __future__ import annotations
 import re
 from typing import Any, NamedTuple
 
-from gitops_secrets.manifests.load import Documents, parse_documents
+from gitops_secrets.manifests.load import Documents, Loader, parse_documents
 from gitops_secrets.model.facts import Problem
-from gitops_secrets.model.limits import DEFAULT_LIMITS, Limits
 from gitops_secrets.model.nodes import COLUMN_BITS, MappingNode, Place, SequenceNode
 from gitops_secrets.rendering.kustomize.draft import scalar_text
-from gitops_secrets.repository.tree import Tree, content_of
 from gitops_secrets.syntax.yaml import parse, parse_scalar
 
 _KEY = re.compile(r"""(?:"(?:[^"\\]|\\.)*"|'(?:[^']|'')*'|[^\s"'][^:]*?(?::[^\s:][^:]*?)*)\s*:(?:\s+|\Z)""")
@@ -32,11 +30,10 @@ class _Shift(NamedTuple):
 
 
 class Texts:
-    """The texts of one tree, each read once."""
+    """The texts of the files of a loader, each read once."""
 
-    def __init__(self, tree: Tree, limits: Limits = DEFAULT_LIMITS) -> None:
-        self._tree = tree
-        self._limits = limits
+    def __init__(self, loader: Loader) -> None:
+        self._loader = loader
         self._lines: dict[str, list[str]] = {}
         self._parsed: dict[tuple[Place, str], Documents] = {}
 
@@ -44,7 +41,7 @@ class Texts:
         """The lines of a file; none if it is not there."""
         known = self._lines.get(file)
         if known is None:
-            text = content_of(self._tree, file)
+            text = self._loader.content_of(file)
             known = self._lines[file] = text.split("\n") if text else []
         return known
 
@@ -102,10 +99,10 @@ class Texts:
 
     def values(self, text: str) -> tuple[Any, ...]:
         """The documents of a text with everything in them: only for who asks what is no value."""
-        return parse(text, "", self._limits).documents
+        return parse(text, "", self._loader.limits).documents
 
     def _parse(self, text: str, place: Place) -> Documents:
-        documents = parse_documents(text, place.file, self._limits)
+        documents = parse_documents(text, place.file, self._loader.limits)
         shift = self._shift(text, place)
         seen: set[int] = set()
         for document in documents.documents:
