@@ -10,12 +10,10 @@ from gitops_secrets.checks.base import Context, Rule, did_you_mean, doubt, manif
 from gitops_secrets.checks.remedies import slip
 from gitops_secrets.model.facts import Confidence, ObjectNeed, Resource
 from gitops_secrets.model.ids import ResourceId
-from gitops_secrets.model.limits import Limits
 from gitops_secrets.model.nodes import MappingNode, Place, as_mapping, as_sequence, as_text
 from gitops_secrets.model.results import Finding, Related, Severity, Unit
 from gitops_secrets.rendering.argo.applications import destination_of, is_in_cluster, sources_of
 from gitops_secrets.rendering.urls import is_placeholder, normalised_url
-from gitops_secrets.syntax.yaml import parse
 
 
 class ProjectForbids(Rule):
@@ -199,13 +197,12 @@ class ExcludedResource(Rule):
 
     def check(self, context: Context) -> Iterator[Finding]:
         argo = context.cluster.argo
-        excluded, included = ([] if argo is None else _kinds_of(argo.data.get(f"resource.{key}"), context.table.limits) for key in ("exclusions", "inclusions"))
         for applied in context.cluster.resources:
             unit = context.graph.units.get(applied.unit)
             kind = (applied.resource.id.group, applied.resource.id.kind)
             if argo is None or unit is None or unit.sync is None or unit.id.kind != "Application":
                 continue
-            if any(_names(entry, kind) for entry in excluded) or (included and not any(_names(entry, kind) for entry in included)):
+            if any(_names(entry, kind) for entry in argo.excluded) or (argo.included and not any(_names(entry, kind) for entry in argo.included)):
                 yield self.finding(
                     f"{unit.id} holds {applied.resource.id}, whose kind argocd-cm tells Argo CD to leave alone; it is never applied",
                     applied.resource.place,
@@ -215,12 +212,6 @@ class ExcludedResource(Rule):
                     field="resource.exclusions",
                     cause=f"objects of kind {applied.resource.id.kind}, which argocd-cm tells Argo CD to leave alone",
                 )
-
-
-def _kinds_of(text: object, limits: Limits) -> list[MappingNode]:
-    """The entries of `resource.exclusions` or `resource.inclusions`, which stand there as a text."""
-    documents = parse(text, "", limits).documents if isinstance(text, str) else ()
-    return [as_mapping(entry) for entry in as_sequence(next(iter(documents), None))]
 
 
 def _names(entry: MappingNode, kind: tuple[str, str]) -> bool:

@@ -10,6 +10,7 @@ from typing import Final
 from gitops_secrets.kinds.charts import Catalogue, Chart, ChartNames, default_catalogue, full_name
 from gitops_secrets.kinds.paths import Way, field_text
 from gitops_secrets.kinds.table import KindTable
+from gitops_secrets.kinds.texts import TextReader
 from gitops_secrets.kinds.values import monitors_in, references_in, with_defaults
 from gitops_secrets.model.facts import (
     Confidence,
@@ -68,7 +69,8 @@ def release_facts(release: Release, catalogue: Catalogue, table: KindTable) -> F
     Of a chart that the catalogue doesn't know only this is certain: it may make anything in its namespace, and anything cluster-scoped.
     """
     provisions = [*_namespace(release)]
-    requirements = [*_value_references(release, table)]
+    texts = TextReader(release.resource, table.limits)
+    requirements = [*_value_references(release, table, texts)]
     chart = catalogue.chart(release.chart, release.repository) if release.chart else None
     if chart is None or not chart.complete:
         provisions += _likely_services(release)
@@ -77,7 +79,7 @@ def release_facts(release: Release, catalogue: Catalogue, table: KindTable) -> F
         name = f"chart {release.chart!r}" if release.chart else "a chart"
         why = f"{name} is not known: what it makes is not in the repository"
         opaque = Opaque(str(release.resource), why, release.place, release.namespace or None, foreign=not _carries_manifests(release))
-        return Facts(tuple(requirements), tuple(provisions), (opaque,))
+        return Facts(tuple(requirements), tuple(provisions), (opaque,), tuple(texts.problems))
     provisions += _definitions(chart, release, table)
     provisions += _objects(chart, release, table)
     if chart.webhook is not None:
@@ -85,13 +87,13 @@ def release_facts(release: Release, catalogue: Catalogue, table: KindTable) -> F
         provisions.append(Provision(release.resource, webhook, release.when, release.place, confidence=Confidence.LIKELY, workload=chart.answers))
     requirements += _consumed(chart, release, table)
     if chart.complete:
-        return Facts(tuple(requirements), (*provisions, *_registered(release, catalogue, table)))
+        return Facts(tuple(requirements), (*provisions, *_registered(release, catalogue, table)), problems=tuple(texts.problems))
     kinds = CHART_PRODUCTS - {_SERVICE_ACCOUNT} if chart.knows_service_accounts else CHART_PRODUCTS
     why = f"chart {release.chart!r} is not rendered"
     # By the conventions of `helm create` everything that a chart makes has the release or the chart in its name.
     names = tuple(dict.fromkeys((release.name, chart.name, as_text(release.values.get("fullnameOverride")) or release.name)))
     opaque = Opaque(str(release.resource), why, release.place, release.namespace or None, kinds, names=names, foreign=not _carries_manifests(release))
-    return Facts(tuple(requirements), tuple(provisions), (opaque,))
+    return Facts(tuple(requirements), tuple(provisions), (opaque,), tuple(texts.problems))
 
 
 def _carries_manifests(release: Release) -> bool:
@@ -229,10 +231,10 @@ def _monitors(chart: Chart | None, release: Release, table: KindTable) -> Iterat
             )
 
 
-def _value_references(release: Release, table: KindTable) -> Iterator[Requirement]:
+def _value_references(release: Release, table: KindTable, texts: TextReader) -> Iterator[Requirement]:
     values: Way = ((None, "spec"), "values")
     below = f"{field_text(values)}."
-    for reference in references_in(release.values, values):
+    for reference in references_in(release.values, texts, values):
         namespaced = table.is_namespaced(reference.group, reference.kind) is not False
         name = _rendered(with_defaults(reference.name), release)
         own = release.namespaces.get(field_text(reference.at.way).removeprefix(below), release.namespace)

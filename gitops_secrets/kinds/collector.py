@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gitops_secrets.kinds.paths import Found, field_text
 from gitops_secrets.kinds.table import KindTable
+from gitops_secrets.kinds.texts import TextReader
 from gitops_secrets.model.facts import (
     Confidence,
     Effect,
@@ -24,11 +25,12 @@ from gitops_secrets.model.nodes import Place
 class Collector:
     """What was found of `resource` so far. `healing` is how it recovers unless a reference says otherwise."""
 
-    __slots__ = ("healing", "opaque", "provisions", "requirements", "resource", "table")
+    __slots__ = ("healing", "opaque", "provisions", "requirements", "resource", "table", "texts")
 
     def __init__(self, resource: Resource, table: KindTable, healing: Healing) -> None:
         self.resource = resource
         self.table = table
+        self.texts = TextReader(resource.id, table.limits)
         self.healing = healing
         self.requirements: list[Requirement] = []
         self.provisions: list[Provision] = []
@@ -36,7 +38,7 @@ class Collector:
 
     def facts(self) -> Facts:
         """All of it."""
-        return Facts(tuple(self.requirements), tuple(self.provisions), tuple(self.opaque))
+        return Facts(tuple(self.requirements), tuple(self.provisions), tuple(self.opaque), tuple(self.texts.problems))
 
     def doubt(self, kinds: frozenset[tuple[str, str]], *, named_after: bool = False) -> None:
         """Adds that the controller of this resource may make objects of these kinds in its namespace, `named_after` it or under any name."""

@@ -118,7 +118,7 @@ def _custom_kind(collector: Collector, row: KindRow | None) -> None:
 def _guessed(collector: Collector) -> None:
     """References of a kind that the table doesn't know, by the names that fields usually have: good for a trace, never for an order."""
     own = collector.resource.id.namespace
-    for each in references_in(as_mapping(collector.resource.data.get("spec")), (None, "spec")):
+    for each in references_in(as_mapping(collector.resource.data.get("spec")), collector.texts, (None, "spec")):
         namespaced = collector.table.is_namespaced(each.group, each.kind) is not False
         id = ResourceId(each.group, each.kind, (each.namespace or own) if namespaced else "", each.name)
         if id.namespace or not namespaced:

@@ -15,7 +15,6 @@ from gitops_secrets.model.facts import Confidence, KindNeed, ObjectNeed, RemoteN
 from gitops_secrets.model.ids import ResourceId, guess_plural
 from gitops_secrets.model.nodes import MappingNode, as_mapping, as_sequence, as_text
 from gitops_secrets.model.workloads import POD_TEMPLATES
-from gitops_secrets.syntax.yaml import parse
 
 _NAMESPACE: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?\Z")
 TLS_KEYS: Final = frozenset({"tls.crt", "tls.key", "ca.crt"})
@@ -94,7 +93,7 @@ def network_annotation(collector: Collector) -> None:
     """Multus: networks that an annotation of a pod names, as `name`, `namespace/name@interface`, or JSON."""
     for pod in _PODS:
         for found in find(collector.resource.data, (*pod, "metadata", "annotations", "k8s.v1.cni.cncf.io/networks")):
-            for namespace, name in networks_of(as_text(found.value), collector.table.limits):
+            for namespace, name in networks_of(as_text(found.value), found, collector.texts):
                 id = ResourceId("k8s.cni.cncf.io", "NetworkAttachmentDefinition", namespace or collector.resource.id.namespace, name)
                 if id.namespace:
                     collector.require(ObjectNeed(id), "network", found)
@@ -212,16 +211,13 @@ def secret_provider_class(collector: Collector) -> None:
 
 
 def _provider_objects(collector: Collector) -> None:
-    limits = collector.table.limits
     # `objects` (gcp: `secrets`) is a text of YAML, with azure one text for each object inside of it.
     for field, name in (("objects", "objectName"), ("secrets", "resourceName")):
         for found in find(collector.resource.data, ("spec", "parameters", field)):
-            documents = parse(as_text(found.value), "", limits).documents
-            listed = documents[0] if documents else None
+            listed = collector.texts.read(as_text(found.value), found)
             entries = as_sequence(as_mapping(listed).get("array")) if isinstance(listed, MappingNode) else as_sequence(listed)
             for entry in entries:
-                inner = parse(entry, "", limits).documents if isinstance(entry, str) else (entry,)
-                wanted = as_mapping(inner[0] if inner else None)
+                wanted = as_mapping(collector.texts.read(entry, found) if isinstance(entry, str) else entry)
                 key = as_text(wanted.get("secretPath")) or as_text(wanted.get(name))
                 if key:
                     collector.require(RemoteNeed(collector.resource.id, key), "secret", found)

@@ -8,10 +8,9 @@ from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from gitops_secrets.kinds.paths import Found, Way
+from gitops_secrets.kinds.texts import TextReader
 from gitops_secrets.model.facts import Confidence
-from gitops_secrets.model.limits import DEFAULT_LIMITS, Limits
 from gitops_secrets.model.nodes import MappingNode, SequenceNode, as_mapping, as_sequence, as_text
-from gitops_secrets.syntax.yaml import parse
 
 _SECRET: Final = ("", "Secret")
 _CONFIG_MAP: Final = ("", "ConfigMap")
@@ -92,14 +91,14 @@ _MONITORS: Final[Mapping[str, str]] = MappingProxyType(
 MAX_HOST_TEXT: Final = 4096
 
 
-def references_in(values: MappingNode, way: Way = None) -> Iterator[ValueReference]:
-    """All references in `values`, in the order of the text. `way` is where the values stand in their manifest."""
+def references_in(values: MappingNode, texts: TextReader, way: Way = None) -> Iterator[ValueReference]:
+    """All references in `values`, in the order of the text. `way` is where the values stand in their manifest; `texts` reads what is YAML once more."""
     for key, value in values.items():
         here = (way, key)
         found = Found(value, values, here)
         if isinstance(value, str):
             if value:
-                yield from _of_text(key, value, values, found)
+                yield from _of_text(key, value, values, found, texts)
         elif isinstance(value, MappingNode):
             # A part, or a chart within the chart, that is switched off; a certificate that cert-manager makes for the ingress beside it.
             if value.get("enabled") is False or (key == "tls" and (_is_shimmed(values) or _is_shimmed(as_mapping(values.get("ingress"))))):
@@ -107,11 +106,11 @@ def references_in(values: MappingNode, way: Way = None) -> Iterator[ValueReferen
             # Without its certificate an ingress is served with the controller's own.
             is_served = key == "tls" and way is not None and way[1] == "ingress"
             hostless = key in _NO_HOSTS_BELOW
-            for each in (*_of_mapping(key, value, here), *references_in(value, here)):
+            for each in (*_of_mapping(key, value, here), *references_in(value, texts, here)):
                 if not hostless or each.reason not in ("service-host", "database"):
                     yield each._replace(soft=True) if is_served else each
         elif isinstance(value, SequenceNode) and not (key == "tls" and _is_shimmed(values)):
-            yield from (each._replace(soft=True) if key == "tls" else each for each in _of_sequence(key, value, here))
+            yield from (each._replace(soft=True) if key == "tls" else each for each in _of_sequence(key, value, texts, here))
 
 
 def _is_shimmed(ingress: MappingNode) -> bool:
@@ -119,7 +118,7 @@ def _is_shimmed(ingress: MappingNode) -> bool:
     return any(annotation in as_mapping(ingress.get("annotations")) for annotation in (*_ISSUERS, "kubernetes.io/tls-acme"))
 
 
-def _of_sequence(key: str, items: SequenceNode, way: Way) -> Iterator[ValueReference]:
+def _of_sequence(key: str, items: SequenceNode, texts: TextReader, way: Way) -> Iterator[ValueReference]:
     for index, item in enumerate(items):
         here = (way, index)
         if isinstance(item, MappingNode):
@@ -129,9 +128,9 @@ def _of_sequence(key: str, items: SequenceNode, way: Way) -> Iterator[ValueRefer
             elif key == "parentRefs" and name and as_text(item.get("kind")) in ("", "Gateway"):
                 namespace = as_text(item.get("namespace")) or None
                 yield ValueReference(*_GATEWAY, namespace, name, None, "gateway", Found(name, item, (here, "name")), soft=True)
-            yield from references_in(item, here)
+            yield from references_in(item, texts, here)
         elif isinstance(item, SequenceNode):
-            yield from _of_sequence(key, item, here)
+            yield from _of_sequence(key, item, texts, here)
         elif isinstance(item, str) and "." in item:
             yield from hosts_in(key, item, Found(item, items, here))
 
@@ -150,7 +149,7 @@ def _of_mapping(key: str, value: MappingNode, way: Way) -> Iterator[ValueReferen
         yield ValueReference(*_CONFIG_MAP, None, name, None, "config-map", Found(name, value, (way, "name")), value.get("optional") is True)
 
 
-def _of_text(key: str, value: str, parent: MappingNode, found: Found) -> Iterator[ValueReference]:
+def _of_text(key: str, value: str, parent: MappingNode, found: Found, texts: TextReader) -> Iterator[ValueReference]:
     known = _BY_KEY.get(key)
     if known is not None:
         # A chart that may be told to make the thing names it the same way.
@@ -162,7 +161,7 @@ def _of_text(key: str, value: str, parent: MappingNode, found: Found) -> Iterato
         # An ingress is served without its certificate, and no release waits for that.
         yield ValueReference("cert-manager.io", _ISSUERS[key], None, value, None, "issuer", found, soft=True)
     elif key == "k8s.v1.cni.cncf.io/networks":
-        for namespace, name in networks_of(value):
+        for namespace, name in networks_of(value, found, texts):
             yield ValueReference("k8s.cni.cncf.io", "NetworkAttachmentDefinition", namespace or None, name, None, "network", found)
     elif key == "className" and ("hosts" in parent or "tls" in parent):
         yield ValueReference("networking.k8s.io", "IngressClass", None, value, None, "class", found, soft=True)
@@ -210,12 +209,11 @@ def monitors_in(values: MappingNode, way: Way = None) -> Iterator[tuple[str, Fou
             yield from monitors_in(value, here)
 
 
-def networks_of(text: str, limits: Limits = DEFAULT_LIMITS) -> Iterable[tuple[str, str]]:
-    """Namespace ("" if not written) and name of each network of a Multus annotation."""
+def networks_of(text: str, found: Found, texts: TextReader) -> Iterable[tuple[str, str]]:
+    """Namespace ("" if not written) and name of each network of a Multus annotation, whose text is at `found`."""
     text = text.strip()
     if text.startswith("["):
-        documents = parse(text, "", limits).documents
-        for item in as_sequence(documents[0]) if documents else ():
+        for item in as_sequence(texts.read(text, found)):
             if name := as_text(as_mapping(item).get("name")):
                 yield as_text(as_mapping(item).get("namespace")), name
         return

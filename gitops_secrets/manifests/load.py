@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Hashable, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -178,22 +178,34 @@ class Loader:
         """How much of a file is looked at."""
         return self.budget.limits
 
-    def parse_values(self, text: str, path: str) -> Documents:
+    def parse_values(self, text: str, path: str, at: Place | None = None) -> Documents:
         """As `parse`, for a text that must be YAML: where it is none, that is a problem of the repository."""
-        documents = self.parse(text, path)
-        problems = [problem for problem in documents.problems if problem.rule == "invalid-yaml"]
-        self._within.update(dict.fromkeys(problems))
-        if self._reading is not None:
-            self._reading.within += problems
+        documents = self.parse(text, path, at)
+        self._note(problem for problem in documents.problems if problem.rule == "invalid-yaml")
         return documents
 
-    def parse(self, text: str | bytes, path: str) -> Documents:
-        """The documents of a text that stands in a file, or was made of one. It may stand for many: what it takes counts."""
+    def parse(self, text: str | bytes, path: str, at: Place | None = None) -> Documents:
+        """The documents of a text that stands in a file, or was made of one. It may stand for many: what it takes counts.
+
+        A limit that is hit is a problem of the repository, whatever the text was thought to be; it stands at `at` where the lines of the text are not those
+        of the file.
+        """
         try:
             self.budget.spend(len(text) // CHARACTERS)
+            documents = parse_documents(text, path, self.limits)
         except BudgetError as spent:
-            return Documents((), (Problem(str(spent), Place(path, 1, 1), "invalid-yaml"),))
-        return parse_documents(text, path, self.limits)
+            documents = Documents((), (Problem(str(spent), Place(path, 1, 1), "invalid-yaml", limit=True),))
+        if at is not None:
+            documents = replace(documents, problems=tuple(replace(problem, place=at) for problem in documents.problems))
+        self._note(problem for problem in documents.problems if problem.limit)
+        return documents
+
+    def _note(self, problems: Iterable[Problem]) -> None:
+        """Adds problems of texts within files."""
+        found = dict.fromkeys(problems)
+        self._within.update(found)
+        if self._reading is not None:
+            self._reading.within += found
 
     def is_same_beside(self, path: str) -> bool:
         """Is it a file here and in the state beside this one, with the same content?"""
@@ -301,7 +313,7 @@ def parse_documents(text: str | bytes, path: str, limits: Limits = DEFAULT_LIMIT
     """The documents of a text that stands in `path` (a patch inside of a kustomization, say), secret values cut."""
     parsed = parse(text, path, limits)
     problems = tuple(
-        Problem(problem.message, Place(path, problem.line, problem.column), "duplicate-key" if problem.duplicate_key else "invalid-yaml")
+        Problem(problem.message, Place(path, problem.line, problem.column), "duplicate-key" if problem.duplicate_key else "invalid-yaml", limit=problem.limit)
         for problem in parsed.problems
     )
     return Documents(tuple(redact(document) for document in parsed.documents), problems)

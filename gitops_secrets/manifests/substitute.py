@@ -161,13 +161,13 @@ class _Substituter:
         self.unknown.extend((name, place) for name in expansion.unknown)
         return expansion
 
-    @staticmethod
-    def read_back(written: str, place: Place, file: str, mark: Mark) -> Any:
+    def read_back(self, written: str, place: Place, file: str, mark: Mark) -> Any:
         """The value that YAML reads; all of it stands where the expression stood."""
-        parsed = parse(written, "")
+        parsed = parse(written, "", self.budget.limits)
         document = parsed.documents[0] if len(parsed.documents) == 1 and not parsed.problems else None
         if not isinstance(document, MappingNode | SequenceNode) or len(document) != 1:
-            raise _RefusedError("the text is no YAML afterwards", place)
+            hit = next((problem.message for problem in parsed.problems if problem.limit), None)
+            raise _RefusedError(hit or "the text is no YAML afterwards", place)
         value = next(iter(document.values() if isinstance(document, MappingNode) else document))
         return _placed(value, file, mark)
 

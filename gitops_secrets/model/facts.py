@@ -166,6 +166,7 @@ class Problem:
     other: str | None = None  # id of what it names, if anything
     written: str = ""  # the value that is wrong, where one other is likely to be meant
     meant: str = ""  # that one
+    limit: bool = False  # no fault: it is more than this program looks at unless told to
     option: str = ""  # of kustomize, with which it is none: whether Argo CD sets it is known when its settings are
 
     def __post_init__(self) -> None:
@@ -179,6 +180,7 @@ class Facts:
     requirements: tuple[Requirement, ...] = ()
     provisions: tuple[Provision, ...] = ()
     opaque: tuple[Opaque, ...] = ()
+    problems: tuple[Problem, ...] = ()  # texts of the resource that could not be read
 
 
 NO_FACTS = Facts()

@@ -72,6 +72,8 @@ class ArgoSettings:
     place: Place
     data: Mapping[str, object]  # keys of argocd-cm
     version: str = ""
+    excluded: tuple[MappingNode, ...] = ()  # entries of `resource.exclusions`
+    included: tuple[MappingNode, ...] = ()  # entries of `resource.inclusions`
 
 
 @dataclass(frozen=True, slots=True)

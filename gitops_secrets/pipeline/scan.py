@@ -52,6 +52,7 @@ class ClusterAnalysis:
     plan: Plan
     before: tuple[Provision, ...] = ()  # what the bootstrap installs
     named: Mapping[str, Place] = field(default_factory=dict)  # what scripts and pages name that they install
+    problems: tuple[Problem, ...] = ()  # texts in the fields of its objects that could not be read
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,8 @@ class Repository:
     renderings: Renderings
     urls: tuple[str, ...] = ()  # under which this repository is known
     is_whole: bool = True  # False: it reads folders beside its own files
-    unread: Mapping[str, str] = field(default_factory=dict)  # files that could not be read so far, and why; grows while others are
+    # By the folder of each tree that is read: see `_unread`.
+    unread: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     objects: GitObjects | None = None  # that all states of it share
     around: Loader | None = None  # reads the scripts as well that sources leave out; None: `loader` reads everything
 
@@ -119,7 +121,7 @@ def repository_at(checkout: Checkout, *, config: Path | None = None, limits: Lim
     """The repository of a checkout. Raises `UsageError` for a configuration that is not there or not right."""
     repository = _read(checkout.tree, checkout.root, configuration_of(checkout.tree, config), limits)
     objects = checkout.tree.objects if isinstance(checkout.tree, RevisionTree) else GitObjects(checkout.root)
-    return replace(repository, revision=checkout.revision, scope=checkout.scope, urls=checkout.urls, unread=checkout.tree.unread, objects=objects)
+    return replace(repository, revision=checkout.revision, scope=checkout.scope, urls=checkout.urls, objects=objects)
 
 
 def at_revision(repository: Repository, revision: str, *, merge_base: bool = True) -> Repository:
@@ -143,7 +145,7 @@ def at_commit(repository: Repository, commit: str, *, beside: Repository | None 
     # Where all that is configured is new, nothing was there: to discover other clusters would compare different things.
     tree = found if clusters or not configuration.clusters else MemoryTree({})
     earlier = _read(tree, repository.root, replace(configuration, clusters=clusters, sources=sources), limits, beside)
-    return replace(earlier, revision=found.commit, scope=repository.scope, urls=repository.urls, unread=found.unread, objects=found.objects)
+    return replace(earlier, revision=found.commit, scope=repository.scope, urls=repository.urls, objects=found.objects)
 
 
 def _is_there(folder: str | None, tree: Tree, root: Path) -> bool:
@@ -153,12 +155,22 @@ def _is_there(folder: str | None, tree: Tree, root: Path) -> bool:
 def _read(tree: Tree, root: Path, configuration: Configuration, limits: Limits, beside: Repository | None = None) -> Repository:
     """The repository of a tree, without what its source leaves out and with the checkouts of other sources."""
     left_out, never_read = ignored(tree, None, limits), ignored_by_default(tree)
-    if isinstance(tree, WorkingTree | RevisionTree):
-        tree.unread.update((path, f"too many patterns; {limits.more('ignore_patterns')}") for path in overfull(tree, limits))
-    filtered = _with_checkouts(FilteredTree(tree, left_out), root, configuration, limits)
+    own = FilteredTree(tree, left_out)
+    checkouts = _unmounted(own, root, configuration, limits)
+    joined = {folder: FilteredTree(checkout, ignored(checkout, None, limits)) for folder, checkout in checkouts.items()}
+    filtered = JoinedTree(own, joined) if joined else own
+    unread = {folder: _unread(each, limits) for folder, each in {"": tree, **checkouts}.items()}
     beside_around = None if beside is None else beside.around
     around = None if left_out <= never_read else Loader(FilteredTree(tree, never_read), beside=beside_around, budget=Budget(limits))
-    return replace(repository_of(filtered, configuration, beside, limits), root=root, around=around, is_whole=not isinstance(filtered, JoinedTree))
+    return replace(repository_of(filtered, configuration, beside, limits), root=root, around=around, is_whole=not joined, unread=unread)
+
+
+def _unread(tree: Tree, limits: Limits) -> Mapping[str, str]:
+    """The files of a tree that could not be read so far, and why, with those of too many patterns; grows while others are."""
+    if not isinstance(tree, WorkingTree | RevisionTree):
+        return {}
+    tree.unread.update((path, f"too many patterns; {limits.more('ignore_patterns')}") for path in overfull(tree, limits))
+    return tree.unread
 
 
 def repository_of(tree: Tree, configuration: Configuration | None = None, beside: Repository | None = None, limits: Limits = DEFAULT_LIMITS) -> Repository:
@@ -230,7 +242,9 @@ def analyse(repository: Repository, *, cluster: str | None = None, progress: Pro
         report("ordering", number, len(clusters))
         analyses.append(replace(analyse_cluster(entry, repository, bootstrapped.provisions), named=bootstrapped.named))
     unread = {problem for entry in clusters for problem in entry.problems if problem.rule in UNBUILT}
-    problems = unread.union(repository.loader.problems, (unreadable(path, why) for path, why in repository.unread.items()))
+    within = (problem for each in analyses for problem in each.problems)
+    unreadables = (unreadable(posixpath.join(folder, path), why) for folder, each in repository.unread.items() for path, why in each.items())
+    problems = unread.union(repository.loader.problems, within, unreadables)
     ordered = tuple(sorted(problems, key=lambda problem: (problem.place, problem.message, problem.subject)))
     return Analysis(tuple(analyses), ordered, repository.revision, is_limited=len(clusters) < len(found))
 
@@ -245,18 +259,17 @@ def analyse_base(base: Repository, *, cluster: str | None = None, progress: Prog
         raise UsageError(f"can't read the base {(base.revision or '')[:12]} as this configuration says: {error}") from error
 
 
-def _with_checkouts(tree: Tree, root: Path, configuration: Configuration, limits: Limits) -> Tree:
-    """`tree` with the checkouts of other sources that the configuration names and that are not in it: `../other`, or a submodule."""
-    joined: dict[str, Tree] = {}
+def _unmounted(tree: Tree, root: Path, configuration: Configuration, limits: Limits) -> dict[str, WorkingTree]:
+    """By folder, the checkouts of other sources that the configuration names and that are not in `tree`: `../other`, or a submodule."""
+    found: dict[str, WorkingTree] = {}
     for name, source in configuration.sources.items():
         folder = _checkout_folder(name, source)
-        if folder is None or folder in joined or tree.is_directory(folder):
+        if folder is None or folder in found or tree.is_directory(folder):
             continue
         if (root / folder).is_dir():
             _refuse_other_folders(name, source, root, folder)
-            checkout = WorkingTree(root / folder, limits)
-            joined[folder] = FilteredTree(checkout, ignored(checkout, None, limits))
-    return JoinedTree(tree, joined) if joined else tree
+            found[folder] = WorkingTree(root / folder, limits)
+    return found
 
 
 def _refuse_other_folders(name: str, source: SourceSetting, root: Path, folder: str) -> None:
@@ -313,5 +326,6 @@ def analyse_cluster(cluster: Cluster, repository: Repository, before: Sequence[P
         *network_definitions(cluster.releases, repository.catalogue, table),
         *before,
     ]
-    graph = build(cluster, [*cluster_facts(cluster, repository.facts), *remote], there)
-    return ClusterAnalysis(graph, plan(graph, table), tuple(before))
+    facts = [*cluster_facts(cluster, repository.facts), *remote]
+    graph = build(cluster, facts, there)
+    return ClusterAnalysis(graph, plan(graph, table), tuple(before), problems=tuple(problem for _, each in facts for problem in each.problems))

@@ -121,7 +121,7 @@ def bootstrap_objects(loader: Loader, scripts: Scripts) -> tuple[BootstrapObject
     for made in scripts.terraform.objects:
         found += _written(made.kind, made.name, made.namespace, made.place)
     for written, place in scripts.terraform.texts:
-        for document in parse_documents(neutralised(_INTERPOLATED.sub(UNKNOWN, written)), place.file).documents:
+        for document in loader.parse(neutralised(_INTERPOLATED.sub(UNKNOWN, written)), place.file, place).documents:
             found += _inline(loader, as_mapping(document), place.file, place)
     for local in scripts.terraform.commands:
         for command in commands_in(local.text, local.place.file, {}):
@@ -385,7 +385,7 @@ def _inline(loader: Loader, document: MappingNode, path: str, place: Place | Non
     entries = [as_mapping(entry) for entry in as_sequence(as_mapping(document.get("cluster")).get("inlineManifests"))]
     for entry in entries:
         at = place or entry.place("contents")
-        nodes = loader.parse(as_text(entry.get("contents")), path).documents
+        nodes = loader.parse(as_text(entry.get("contents")), path, at).documents
         yield BootstrapObjects(path, at, tuple(placed(node, at) for node in nodes if isinstance(node, MappingNode)))
     if place is not None and document.get("kind") in ("Namespace", "Secret", "ConfigMap", "ServiceAccount"):
         yield BootstrapObjects(path, place, (placed(document, place),))
@@ -489,7 +489,7 @@ def _k3s_releases(loader: Loader, path: str) -> Iterator[Release]:
         if node.get("kind") != "HelmChart" or not name or not chart:
             continue
         content = neutralised(as_text(spec.get("valuesContent")))
-        values = as_mapping(next(iter(loader.parse(content, path).documents), None))
+        values = as_mapping(next(iter(loader.parse(content, path, spec.place("valuesContent")).documents), None))
         repository = chart if chart.startswith("oci://") else known(spec.get("repo"))
         yield Release(
             resource=ResourceId("helm.cattle.io", "HelmChart", known(metadata.get("namespace")) or "kube-system", name),

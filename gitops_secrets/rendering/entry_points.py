@@ -279,7 +279,7 @@ class _Discovery:
 
     def _with_settings(self, cluster: Cluster) -> Cluster:
         """`cluster` with how its Argo CD is set up, if it has one."""
-        settings = settings_of(cluster) if any(unit.sync is not None for unit in cluster.units) else None
+        settings = settings_of(cluster, self.loader) if any(unit.sync is not None for unit in cluster.units) else None
         return replace(cluster, argo=settings, problems=allowed(cluster.problems, settings))
 
     def _expanded(self, entry: EntryPoint, roots: Sequence[Root] = (), here: Destination | None = None) -> tuple[Cluster, Expansion]:

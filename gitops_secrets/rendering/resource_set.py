@@ -17,6 +17,7 @@ from typing import Any
 from gitops_secrets.manifests.load import parse_documents
 from gitops_secrets.model.facts import Problem, Resource
 from gitops_secrets.model.ids import ResourceId, split_api_version
+from gitops_secrets.model.limits import Limits
 from gitops_secrets.model.nodes import MappingNode, Place, SequenceNode, as_mapping, as_sequence, as_text, pack
 from gitops_secrets.rendering.objects import place_of_field, with_common_metadata
 from gitops_secrets.rendering.selectors import is_selected
@@ -192,12 +193,12 @@ class _Template:
         return self.places[max(bisect_right(self.lines, line) - 1, 0)]
 
 
-def _template_of(node: MappingNode) -> _Template:
+def _template_of(node: MappingNode, limits: Limits) -> _Template:
     """An entry of `resources` as the operator writes it down, keys sorted."""
     ordered = _sorted(node)
     text = dump(ordered)
     places: dict[int, Place] = {1: node.place()}
-    parsed = parse(text, node.file)
+    parsed = parse(text, node.file, limits)
     if parsed.documents:
         _note_places(parsed.documents[0], node, places)
     lines = sorted(places)
@@ -269,7 +270,7 @@ class _Steps:
         for index, entry in enumerate(entries):
             if not isinstance(entry, MappingNode):
                 raise _Refused(f"resources[{index}] is no mapping", entries.place(index))
-            template = _template_of(entry)
+            template = _template_of(entry, self.budget.limits)
             for node in self._render_all(template):
                 if self.combined and (_identity(node) in known or _is_excluded(node)):
                     continue

@@ -62,6 +62,7 @@ class YamlProblem:
     line: int
     column: int
     duplicate_key: bool = False
+    limit: bool = False  # no fault: it is more than this program looks at unless told to
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,9 +117,10 @@ def _integer(match: re.Match[str]) -> int | None:
 
 
 class _Stop(Exception):
-    def __init__(self, message: str, mark: Any) -> None:
+    def __init__(self, message: str, mark: Any, *, limit: bool = False) -> None:
         super().__init__(message)
         self.mark = mark
+        self.limit = limit
 
 
 def parse(text: str | bytes, file: str, limits: Limits = DEFAULT_LIMITS) -> Parsed:
@@ -140,7 +142,7 @@ def parse(text: str | bytes, file: str, limits: Limits = DEFAULT_LIMITS) -> Pars
             builder.documents = [document for document in builder.documents if not isinstance(document, str)]
             builder.problems.append(YamlProblem("a merge conflict that nobody has resolved", conflict, 1))
     except _Stop as stop:
-        builder.problems.append(YamlProblem(str(stop), stop.mark.line + 1, stop.mark.column + 1))
+        builder.problems.append(YamlProblem(str(stop), stop.mark.line + 1, stop.mark.column + 1, limit=stop.limit))
     except (yaml.YAMLError, UnicodeError, ValueError) as error:
         line = _line_of_reader_error(text, error)
         builder.problems.append(YamlProblem("not text in UTF-8, or a character that YAML does not allow", line, 1))
@@ -317,13 +319,13 @@ class _Builder:
             self.aliased += nodes
             # Containers are counted each time that they are reached: a file of a few kilobytes can stand for billions.
             if self.aliased > self.most_aliased:
-                raise _Stop(f"aliases stand for too many values; {self.limits.more('yaml_aliases')}", event.start_mark)
+                raise _Stop(f"aliases stand for too many values; {self.limits.more('yaml_aliases')}", event.start_mark, limit=True)
             if depth + height > self.most_depth:
                 raise self._too_deep(event.start_mark)
         return value
 
     def _too_deep(self, mark: Any) -> _Stop:
-        return _Stop(f"nested too deeply; {self.limits.more('yaml_depth')}", mark)
+        return _Stop(f"nested too deeply; {self.limits.more('yaml_depth')}", mark, limit=True)
 
     def _weight(self, node: MappingNode | SequenceNode) -> tuple[int, int]:
         """How many values a node holds, aliases written out, and how deep it is."""

@@ -7,9 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gitops_secrets.kinds.paths import field_text
+from gitops_secrets.kinds.texts import TextReader
 from gitops_secrets.kinds.values import references_in
+from gitops_secrets.model.ids import ResourceId
+from gitops_secrets.model.limits import DEFAULT_LIMITS
 from gitops_secrets.model.nodes import MappingNode, SequenceNode
 from gitops_secrets.syntax.yaml import parse
+
+TEXTS = TextReader(ResourceId("helm.toolkit.fluxcd.io", "HelmRelease", "apps", "app"), DEFAULT_LIMITS)
 
 
 def said(text: str) -> list[str]:
@@ -30,7 +35,7 @@ def said(text: str) -> list[str]:
                 ],
             )
         )
-        for each in references_in(values)
+        for each in references_in(values, TEXTS)
     ]
 
 
@@ -121,4 +126,4 @@ def test_values_of_any_shape_never_raise(values: dict[str, object]) -> None:
     node = as_nodes(values)
     assert isinstance(node, MappingNode)
 
-    assert all(each.name for each in references_in(node))
+    assert all(each.name for each in references_in(node, TEXTS))

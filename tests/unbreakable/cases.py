@@ -18,6 +18,7 @@ from tests.unbreakable.repositories import (
     bare,
     commit,
     git,
+    make,
     shallow,
     with_broken_index,
     with_programs,
@@ -51,6 +52,7 @@ class Case:
     name: str
     files: Mapping[str, Content]
     said: tuple[str, ...] = ()
+    unsaid: tuple[str, ...] = ()  # parts of messages that must not be there
     status: Mapping[str, set[int]] = field(default_factory=dict)  # by command, where it is not the one of a broken unit
     prepare: Callable[[Path], object] = lambda root: None  # what else is done to the repository
     folder: str = "."  # where the commands are run, from the root
@@ -1006,6 +1008,104 @@ VALUES = (
 )
 
 
+def bomb(indentation: int) -> str:
+    """Aliases for billions of values, as the lines of a literal block."""
+    return "|\n" + "".join(f"{' ' * indentation}{line}\n" for line in BILLION_LAUGHS.splitlines())
+
+
+DEEP = "[" * 300 + "]" * 300
+NETWORKS = '[{"name": ' + DEEP + "}]"
+PROVIDER_CLASS = "apiVersion: secrets-store.csi.x-k8s.io/v1\nkind: SecretProviderClass\nmetadata: {name: class, namespace: neighbour}\nspec:\n  parameters:\n"
+ANNOTATED_POD = "apiVersion: v1\nkind: Pod\nmetadata:\n  name: p\n  namespace: neighbour\n  annotations:\n    k8s.v1.cni.cncf.io/networks: '{}'\n"
+ARGO_SETTINGS = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: argocd-cm, namespace: argocd}\ndata:\n  resource.exclusions: "
+CHECKOUT = "sources:\n  GitRepository/flux-system/other: {path: ../checkout}\n"
+DEPTH = "nested too deeply; --limit yaml-depth=NUMBER allows more than 200"
+ALIASES = "aliases stand for too many values; --limit yaml-aliases=NUMBER allows more than 10000"
+
+
+def checkout_of_many_patterns(root: Path) -> None:
+    """Another repository beside it, whose source leaves out more than is looked at."""
+    make(root.parent / "checkout", {".sourceignore": "".join(f"/a/x{number}*y\n" for number in range(1_001)), "a.yaml": settings()})
+    commit(root.parent / "checkout")
+
+
+TEXTS = (
+    Case(
+        "objects of a provider class that are an alias bomb",
+        one(PROVIDER_CLASS + "    objects: " + bomb(6)),
+        (f"problem case/bad.yaml:6 … spec.parameters.objects of SecretProviderClass.secrets-store.csi.x-k8s.io/neighbour/class can't be read: {ALIASES}",),
+    ),
+    Case(
+        "objects of a provider class with a deep text",
+        one(PROVIDER_CLASS + f"    objects: |\n      array:\n      - 'a: {DEEP}'\n"),
+        (f"problem case/bad.yaml:6 … {DEPTH}",),
+    ),
+    Case("objects of a provider class that are no YAML", one(PROVIDER_CLASS + "    objects: '[a'\n"), ("problem case/bad.yaml:6 … can't be read: ",)),
+    Case(
+        "deep networks of a pod",
+        one(ANNOTATED_POD.format(NETWORKS)),
+        (f'problem case/bad.yaml:7 … ["k8s.v1.cni.cncf.io/networks"] of Pod/neighbour/p can\'t be read: {DEPTH}',),
+    ),
+    Case("networks of a pod that are no JSON", one(ANNOTATED_POD.format("[{")), ("problem case/bad.yaml:7 … can't be read: ",)),
+    Case(
+        "deep networks in the values of a release",
+        unit(
+            "  interval: 1h\n  chart: {spec: {chart: app, sourceRef: {kind: HelmRepository, name: charts}}}\n  values:\n    annotations:\n"
+            f"      k8s.v1.cni.cncf.io/networks: '{NETWORKS}'\n",
+            "helm.toolkit.fluxcd.io/v2\nkind: HelmRelease",
+        ),
+        (f"problem clusters/production/more.yaml:9 … {DEPTH}",),
+    ),
+    Case(
+        "deep networks in the values of a release for whom more is allowed",
+        unit(
+            "  interval: 1h\n  chart: {spec: {chart: app, sourceRef: {kind: HelmRepository, name: charts}}}\n  values:\n    annotations:\n"
+            f'      k8s.v1.cni.cncf.io/networks: \'[{{"name": "lan", "x": {DEEP}}}]\'\n',
+            "helm.toolkit.fluxcd.io/v2\nkind: HelmRelease",
+        ),
+        options=("--limit", "yaml-depth=400"),
+        unsaid=("can't be read",),
+    ),
+    Case(
+        "excluded kinds of an Argo CD that are an alias bomb",
+        {**application(""), "clusters/production/argocd.yaml": ARGO_SETTINGS + bomb(4)},
+        (f"problem clusters/production/argocd.yaml:5 … {ALIASES}",),
+    ),
+    Case(
+        "excluded kinds of an Argo CD that are no YAML",
+        {**application(""), "clusters/production/argocd.yaml": ARGO_SETTINGS + "'[a'\n"},
+        ("problem clusters/production/argocd.yaml:5",),
+    ),
+    Case(
+        "a checkout of another source with a .sourceignore of many lines",
+        {".gitops-secrets.yaml": CHECKOUT, **one(settings())},
+        ("problem ../checkout/.sourceignore:1 … --limit ignore-patterns=NUMBER allows more than 1000",),
+        prepare=checkout_of_many_patterns,
+    ),
+    Case(
+        "a variable that is deep YAML",
+        {
+            **substituted("a: ${deep}"),
+            "clusters/production/case.yaml": substituted("")["clusters/production/case.yaml"].replace("known: value", f"deep: '{DEEP}'"),
+        },
+        (f"build-failed case/settings.yaml:7 … {DEPTH}",),
+    ),
+    Case(
+        "values of a chart of k3s that are an alias bomb",
+        {
+            "bootstrap/k3s.yaml": "apiVersion: helm.cattle.io/v1\nkind: HelmChart\nmetadata: {name: a, namespace: kube-system}\nspec:\n  chart: a\n  repo: https://example.org\n  valuesContent: "
+            + bomb(4)
+        },
+        (f"problem bootstrap/k3s.yaml:7 … {ALIASES}",),
+    ),
+    Case(
+        "a manifest in a Talos configuration that is an alias bomb",
+        {"talos/patch.yaml": "cluster:\n  inlineManifests:\n    - name: a\n      contents: " + bomb(8)},
+        (f"problem talos/patch.yaml:4 … {ALIASES}",),
+    ),
+)
+
+
 def many(count: int, text: str = "", kind: str = "v1\nkind: ConfigMap") -> str:
     """Objects of one kind."""
     return "---\n".join(f"apiVersion: {kind}\nmetadata: {{name: s{number}, namespace: neighbour}}\n{text}" for number in range(count))
@@ -1286,6 +1386,7 @@ FAMILIES = (
     FILES,
     CONFIGURATIONS,
     VALUES,
+    TEXTS,
     AMPLIFIERS,
     MANY_FINDINGS,
     READERS,

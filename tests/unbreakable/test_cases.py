@@ -144,6 +144,7 @@ def test_a_bad_repository_breaks_nothing(case: Case, run: Callable[[Case], Sessi
     if case.has_neighbour:
         said = said_by(session["check --format json"])
         assert [expected for expected in (NEIGHBOUR_FINDING, *case.said) if not is_said(expected, said)] == [], said
+        assert [part for part in case.unsaid if part in "\n".join(said)] == [], said
         assert units_of(session["scan --format json"])["Kustomization/flux-system/neighbour"]["resources"] == 2
         assert session["render neighbour"].status == 0
 

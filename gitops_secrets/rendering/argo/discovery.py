@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from typing import Final
 
@@ -192,18 +192,31 @@ def registered_cluster(resource: Resource) -> Destination | None:
     return Destination(resource.id.name, "", *texts)
 
 
-def settings_of(cluster: Cluster) -> ArgoSettings | None:
-    """How the Argo CD of a cluster is set up, by its ConfigMap or the values of its chart."""
+def settings_of(cluster: Cluster, loader: Loader) -> ArgoSettings | None:
+    """How the Argo CD of a cluster is set up, by its ConfigMap or the values of its chart; `loader` notes what can't be read of it."""
     for resource in (*(applied.resource for applied in cluster.resources), *cluster.given):
         if _is_setting(resource):
-            return ArgoSettings(resource.place, as_mapping(resource.data.get("data")))
+            return _settings(as_mapping(resource.data.get("data")), resource.place, loader)
     for release in cluster.releases:
         if release.chart == "argo-cd":
             configs = as_mapping(release.values.get("configs"))
             image = as_mapping(as_mapping(release.values.get("global")).get("image"))
             place = configs.place("cm") if "cm" in configs else release.place
-            return ArgoSettings(place, as_mapping(configs.get("cm")), as_text(image.get("tag")).removeprefix("v"))
+            return replace(_settings(as_mapping(configs.get("cm")), place, loader), version=as_text(image.get("tag")).removeprefix("v"))
     return None
+
+
+def _settings(data: MappingNode, place: Place, loader: Loader) -> ArgoSettings:
+    # Lists of kinds stand there as texts.
+    excluded, included = (_listed(data, f"resource.{key}", loader) for key in ("exclusions", "inclusions"))
+    return ArgoSettings(place, data, "", excluded, included)
+
+
+def _listed(data: MappingNode, key: str, loader: Loader) -> tuple[MappingNode, ...]:
+    if not isinstance(text := data.get(key), str):
+        return ()
+    at = data.place(key)
+    return tuple(as_mapping(entry) for entry in as_sequence(next(iter(loader.parse_values(text, at.file, at).documents), None)))
 
 
 def allowed(problems: Iterable[Problem], settings: ArgoSettings | None) -> tuple[Problem, ...]:
