@@ -176,8 +176,9 @@ def comparisons(directory: Path, applications: int, manifests: int, repository: 
         Comparison("the same, a key at the provider changed in one file", (*SCAN, str(directory)), *parse, 0.5, before=reference),
         Comparison("the same, a key of a Secret changed in one file", (*SCAN, str(directory)), *parse, 0.5, before=made),
         Comparison("cold check --base, a key of a Secret changed in one file", (*SINCE, COLD, str(directory)), *scan, 1.6, before=made),
-        Comparison("warm check --base, a key at the provider changed in one file", (*SINCE, str(directory)), *imports, 3, before=reference),
-        Comparison("warm check --base, a key of a Secret changed in one file", (*SINCE, str(directory)), *imports, 3, before=made),
+        Comparison("warm check --base, a key at the provider changed in one file since the last run", (*SINCE, str(directory)), *imports, 3, before=reference),
+        Comparison("warm check --base, a key of a Secret changed in one file since the last run", (*SINCE, str(directory)), *imports, 3, before=made),
+        Comparison("warm check --base, a key of a Secret changed in one file since the base", (*SINCE, str(directory)), *imports, 3),
     ]
     argo = generated(directory.with_name("argo"), applications, manifests, argo=True)
     found.append(Comparison("cold scan, the same manifests by Argo CD", (*SCAN, COLD, str(argo)), "by Flux", (*SCAN, COLD, str(directory)), 1.3))
