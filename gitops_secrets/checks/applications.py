@@ -31,16 +31,15 @@ class ApplicationContainsItself(Rule):
     symptoms = ("SharedResourceWarning",)
 
     def check(self, context: Context) -> Iterator[Finding]:
-        for applied in context.cluster.resources:
-            id = applied.resource.id
-            unit = context.graph.units.get(applied.unit)
-            if id not in context.graph.units or unit is None or unit.sync is None:
+        for unit, resource in context.synced_resources:
+            id = resource.id
+            if id not in context.graph.units:
                 continue
             if id == unit.id:
-                yield self.finding(f"{id} applies itself: removing it from git prunes all that it holds", applied.resource.place, id, severity=Severity.NOTE)
+                yield self.finding(f"{id} applies itself: removing it from git prunes all that it holds", resource.place, id, severity=Severity.NOTE)
             elif id in context.graph.ancestors(unit.id):
                 message = f"{id} applies {unit.id}, which applies {id} again: either may prune the other"
-                yield self.finding(message, applied.resource.place, id, other=unit.id, related=[Related(f"{unit.id} is written here", unit.place)])
+                yield self.finding(message, resource.place, id, other=unit.id, related=[Related(f"{unit.id} is written here", unit.place)])
 
 
 class SharedResource(Rule):
@@ -62,10 +61,9 @@ class SharedResource(Rule):
 
     def check(self, context: Context) -> Iterator[Finding]:
         owners: dict[ResourceId, dict[ResourceId, Resource]] = {}
-        for applied in context.cluster.resources:
-            unit = context.graph.units.get(applied.unit)
-            if unit is not None and unit.sync is not None and not is_hook(applied.resource):
-                owners.setdefault(applied.resource.id, {}).setdefault(applied.unit, applied.resource)
+        for unit, resource in context.synced_resources:
+            if not is_hook(resource):
+                owners.setdefault(resource.id, {}).setdefault(unit.id, resource)
         pairs: dict[tuple[ResourceId, ResourceId], list[tuple[Resource, Resource]]] = {}
         for id, found in sorted(owners.items()):
             # A parent that holds what its child applies is a matter for another rule.

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import ClassVar
 
-from gitops_secrets.graph.graph import Graph
+from gitops_secrets.graph.graph import Graph, ResourceEdge
 from gitops_secrets.kinds.catalogue import Catalogue
 from gitops_secrets.kinds.table import KindTable
 from gitops_secrets.model.facts import Confidence, Opaque, Resource
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import Place
-from gitops_secrets.model.results import Cluster, Finding, Related, Remedy, Severity
+from gitops_secrets.model.results import Cluster, Finding, Related, Remedy, Severity, Unit
 from gitops_secrets.ordering.order import Plan
 from gitops_secrets.syntax.nearest import nearest, share
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Context:
-    """One cluster, as rules see it. Rules read no files."""
+    """One cluster, as rules see it, with what several of them look up. Rules read no files."""
 
     plan: Plan
     table: KindTable
@@ -36,6 +37,34 @@ class Context:
     def cluster(self) -> Cluster:
         """The cluster that the graph is of."""
         return self.plan.graph.cluster
+
+    @cached_property
+    def manifests(self) -> Mapping[ResourceId, Resource]:
+        """Every object of the cluster that has a manifest, as it is rendered."""
+        return {applied.resource.id: applied.resource for applied in self.cluster.resources}
+
+    @cached_property
+    def synced_resources(self) -> tuple[tuple[Unit, Resource], ...]:
+        """What Argo CD applies, each with its Application."""
+        applied = ((self.graph.units.get(each.unit), each.resource) for each in self.cluster.resources)
+        return tuple((unit, resource) for unit, resource in applied if unit is not None and unit.sync is not None)
+
+    @cached_property
+    def synced_edges(self) -> tuple[ResourceEdge, ...]:
+        """What is needed by what Argo CD applies."""
+        synced = {unit.id for unit in self.graph.units.values() if unit.sync is not None}
+        return tuple(edge for edge in self.graph.resource_edges if edge.consumer_unit in synced) if synced else ()
+
+    def of_kind(self, group: str, kind: str) -> Sequence[Resource]:
+        """The manifests of a kind, in the order in which they are applied."""
+        return self._by_kind.get((group, kind), ())
+
+    @cached_property
+    def _by_kind(self) -> Mapping[tuple[str, str], Sequence[Resource]]:
+        found: dict[tuple[str, str], list[Resource]] = {}
+        for applied in self.cluster.resources:
+            found.setdefault((applied.resource.id.group, applied.resource.id.kind), []).append(applied.resource)
+        return found
 
 
 class Rule(ABC):
@@ -118,11 +147,6 @@ def closest(name: str, candidates: Iterable[str], similarity: float = 0.75, *, a
 def did_you_mean(name: str | None) -> str:
     """The hint at a name that is there, to stand behind one that is not."""
     return "" if name is None else f" (did you mean {name}?)"
-
-
-def manifests(context: Context) -> dict[ResourceId, Resource]:
-    """Every object of the cluster that has a manifest, as it is rendered."""
-    return {applied.resource.id: applied.resource for applied in context.cluster.resources}
 
 
 def namesakes(graph: Graph, target: ResourceId) -> list[ResourceId]:

@@ -127,7 +127,6 @@ class UnservedVersion(Rule):
     severity = Severity.ERROR
 
     def check(self, context: Context) -> Iterator[Finding]:
-        specs = {applied.resource.id: applied.resource.data.get("spec") for applied in context.cluster.resources}
         for entry in context.graph.unmet:
             need, requirement = entry.requirement.need, entry.requirement
             if not isinstance(need, KindNeed) or not entry.other_versions:
@@ -146,5 +145,5 @@ class UnservedVersion(Rule):
                 related=[Related(f"{server} brings the kind", by.place)],
                 field="apiVersion",
                 cause=f"{need.group}/{need.version} is not served by {server}; write {versions}",
-                remedy=remedies.serve(requirement, need.version, served, specs.get(requirement.resource)),
+                remedy=remedies.serve(requirement, need.version, served, context.manifests.get(requirement.resource)),
             )

@@ -37,9 +37,8 @@ class InertIgnoreDifferences(Rule):
 
     def check(self, context: Context) -> Iterator[Finding]:
         held: dict[ResourceId, dict[str, dict[str, Resource]]] = {}
-        for applied in context.cluster.resources:
-            resource = applied.resource
-            held.setdefault(applied.unit, {}).setdefault(resource.id.kind, {}).setdefault(resource.id.group, resource)
+        for unit, resource in context.synced_resources:
+            held.setdefault(unit.id, {}).setdefault(resource.id.kind, {}).setdefault(resource.id.group, resource)
         for unit in context.cluster.units:
             entries = as_sequence(as_mapping(unit.data.get("spec")).get("ignoreDifferences"))
             for index, entry in enumerate(map(as_mapping, entries)):
@@ -77,11 +76,10 @@ class UnreadableSyncWindow(Rule):
     symptoms = ("Sync operation blocked by sync window", "cannot parse schedule")
 
     def check(self, context: Context) -> Iterator[Finding]:
-        projects = {each.place: each for each in (*(applied.resource for applied in context.cluster.resources), *context.cluster.given)}
+        given = (each for each in context.cluster.given if (each.id.group, each.id.kind) == ("argoproj.io", "AppProject"))
+        projects = {each.place: each for each in (*context.of_kind("argoproj.io", "AppProject"), *given)}
         for project in projects.values():
             windows = as_sequence(as_mapping(project.data.get("spec")).get("syncWindows"))
-            if (project.id.group, project.id.kind) != ("argoproj.io", "AppProject"):
-                continue
             for index, window in enumerate(map(as_mapping, windows)):
                 try:
                     Times(as_text(window.get("schedule")), as_text(window.get("duration")), as_text(window.get("timeZone"))).is_open(_ANY_TIME)

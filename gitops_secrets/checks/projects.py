@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
 
 from gitops_secrets.checks import remedies
-from gitops_secrets.checks.base import Context, Rule, did_you_mean, doubt, manifests, unless
+from gitops_secrets.checks.base import Context, Rule, did_you_mean, doubt, unless
 from gitops_secrets.checks.remedies import slip
 from gitops_secrets.model.facts import Confidence, ObjectNeed, Resource
 from gitops_secrets.model.ids import ResourceId
@@ -35,11 +35,11 @@ class ProjectForbids(Rule):
 
     def check(self, context: Context) -> Iterator[Finding]:
         # What the engine applies takes the place of what a bootstrap made.
-        everything = [*context.cluster.given, *manifests(context).values()]
-        projects = {(each.id.namespace, each.id.name): each for each in everything if (each.id.group, each.id.kind) == ("argoproj.io", "AppProject")}
+        given = (each for each in context.cluster.given if (each.id.group, each.id.kind) == ("argoproj.io", "AppProject"))
+        projects = {(each.id.namespace, each.id.name): each for each in (*given, *context.of_kind("argoproj.io", "AppProject"))}
         by_unit: dict[ResourceId, list[Resource]] = {}
-        for applied in context.cluster.resources:
-            by_unit.setdefault(applied.unit, []).append(applied.resource)
+        for unit, resource in context.synced_resources:
+            by_unit.setdefault(unit.id, []).append(resource)
         for unit in context.cluster.units:
             spec = as_mapping(unit.data.get("spec"))
             name = as_text(spec.get("project"))
@@ -197,20 +197,19 @@ class ExcludedResource(Rule):
 
     def check(self, context: Context) -> Iterator[Finding]:
         argo = context.cluster.argo
-        for applied in context.cluster.resources:
-            unit = context.graph.units.get(applied.unit)
-            kind = (applied.resource.id.group, applied.resource.id.kind)
-            if argo is None or unit is None or unit.sync is None or unit.id.kind != "Application":
+        for unit, resource in context.synced_resources if argo is not None else ():
+            kind = (resource.id.group, resource.id.kind)
+            if argo is None or unit.id.kind != "Application":
                 continue
             if any(_names(entry, kind) for entry in argo.excluded) or (argo.included and not any(_names(entry, kind) for entry in argo.included)):
                 yield self.finding(
-                    f"{unit.id} holds {applied.resource.id}, whose kind argocd-cm tells Argo CD to leave alone; it is never applied",
-                    applied.resource.place,
-                    applied.resource.id,
+                    f"{unit.id} holds {resource.id}, whose kind argocd-cm tells Argo CD to leave alone; it is never applied",
+                    resource.place,
+                    resource.id,
                     other=unit.id,
                     related=[Related("the settings of Argo CD", argo.place)],
                     field="resource.exclusions",
-                    cause=f"objects of kind {applied.resource.id.kind}, which argocd-cm tells Argo CD to leave alone",
+                    cause=f"objects of kind {resource.id.kind}, which argocd-cm tells Argo CD to leave alone",
                 )
 
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from gitops_secrets.checks import remedies
 from gitops_secrets.checks.absence import is_made_elsewhere
-from gitops_secrets.checks.base import Context, Rule, closest, did_you_mean, doubt, manifests, namesakes, unless
+from gitops_secrets.checks.base import Context, Rule, closest, did_you_mean, doubt, namesakes, unless
 from gitops_secrets.checks.evidence import also, asker, consequence, consumers
 from gitops_secrets.graph.graph import Unmet
 from gitops_secrets.kinds.external_secret import GROUP as ESO
@@ -73,9 +73,8 @@ class WrongNamespace(Rule):
                 cause=f"{target} is not there ({other} is); {advice}",
                 remedy=remedies.other_namespace(requirement, namesakes(context.graph, target), context.graph),
             )
-        for applied in context.cluster.resources:
-            if applied.resource.id.group == ESO and applied.resource.id.kind in ("SecretStore", "ClusterSecretStore"):
-                yield from self._store(context, applied.resource)
+        for store in (*context.of_kind(ESO, "SecretStore"), *context.of_kind(ESO, "ClusterSecretStore")):
+            yield from self._store(context, store)
 
     def _store(self, context: Context, store: Resource) -> Iterator[Finding]:
         """References of a store whose namespace is one that it may not name, or is missing where it must not be."""
@@ -142,7 +141,7 @@ class MissingKey(Rule):
     severity = Severity.ERROR
 
     def check(self, context: Context) -> Iterator[Finding]:
-        resources = manifests(context)
+        resources = context.manifests
         for entry in context.graph.unmet:
             provision, need, requirement = entry.missing_key, entry.requirement.need, entry.requirement
             if provision is None or not isinstance(need, ObjectNeed) or requirement.optional or requirement.soft:

@@ -258,12 +258,12 @@ _GONE = frozenset({"validation", "patchesStrategicMerge", "patchesJson6902", "gi
 _SAME = frozenset({("external-secrets.io", "v1beta1")})
 
 
-def serve(requirement: Requirement, written: str, served: Sequence[str], spec: object) -> Remedy | None:
+def serve(requirement: Requirement, written: str, served: Sequence[str], manifest: Resource | None) -> Remedy | None:
     """Moves an object to the version that is served, where both read the same."""
     group = requirement.resource.group
     if len(served) != 1 or "beta" in served[0]:
         return None
-    flux = group.endswith(".toolkit.fluxcd.io") and "beta" in written and not _mentions(spec)
+    flux = group.endswith(".toolkit.fluxcd.io") and "beta" in written and not (manifest is not None and _mentions(manifest.data.get("spec")))
     if not flux and (group, written) not in _SAME:
         return None
     value = f"{group}/{served[0]}"

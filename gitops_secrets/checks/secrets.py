@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from gitops_secrets.checks.base import Context, Rule, manifests
+from gitops_secrets.checks.base import Context, Rule
 from gitops_secrets.checks.evidence import consequence
 from gitops_secrets.kinds.external_secret import GROUP as ESO
 from gitops_secrets.kinds.external_secret import matches_labels
@@ -39,7 +39,7 @@ class StoreNotAllowed(Rule):
     severity = Severity.ERROR
 
     def check(self, context: Context) -> Iterator[Finding]:
-        resources = manifests(context)
+        resources = context.manifests
         for edge in context.graph.resource_edges:
             need, requirement = edge.requirement.need, edge.requirement
             if requirement.reason != "secret-store" or edge.is_alternative or not isinstance(need, ObjectNeed) or not requirement.resource.namespace:
@@ -69,10 +69,10 @@ class StoreNotAllowed(Rule):
     def _foreign_class(self, context: Context) -> Iterator[Finding]:
         """Stores of a class that no operator of the cluster serves, as far as its releases are in the repository."""
         served = {_controller_class(release.values): release.resource for release in context.cluster.releases if release.chart == "external-secrets"}
-        for applied in context.cluster.resources if served else ():
-            id, spec = applied.resource.id, as_mapping(applied.resource.data.get("spec"))
+        for store in (*context.of_kind(ESO, "SecretStore"), *context.of_kind(ESO, "ClusterSecretStore")) if served else ():
+            id, spec = store.id, as_mapping(store.data.get("spec"))
             wanted = as_text(spec.get("controller"))
-            if id.group != ESO or id.kind not in ("SecretStore", "ClusterSecretStore") or wanted in ("", *served):
+            if wanted in ("", *served):
                 continue
             operators = " and ".join(f"{release} serves {name}" for name, release in sorted(served.items()))
             skipped = "it and what reads through it are skipped without any status"
@@ -162,7 +162,7 @@ class DuplicateOwner(Rule):
     severity = Severity.ERROR
 
     def check(self, context: Context) -> Iterator[Finding]:
-        resources = manifests(context)
+        resources = context.manifests
         for target in sorted(context.graph.provisions):
             found = context.graph.provisions[target]
             if (target.group, target.kind) == ("", "Secret") and len(found) > 1:

@@ -141,10 +141,9 @@ class PrunedWithOperator(Rule):
     def check(self, context: Context) -> Iterator[Finding]:
         releases = {release.unit: release for release in context.cluster.releases if release.unit is not None}
         seen: set[tuple[ResourceId, str]] = set()
-        for applied in context.cluster.resources:
-            unit, resource = context.graph.units.get(applied.unit), applied.resource
+        for unit, resource in context.synced_resources:
             row = context.table.row(resource.id.group, resource.id.kind)
-            if unit is None or unit.sync is None or row is None or row.finalizer is None or unit.id not in releases or "PruneLast=true" in unit.sync.options:
+            if row is None or row.finalizer is None or unit.id not in releases or unit.sync is None or "PruneLast=true" in unit.sync.options:
                 continue
             policy = as_mapping(as_mapping(as_mapping(unit.data.get("spec")).get("syncPolicy")).get("automated"))
             brought = any(
@@ -186,10 +185,8 @@ class RegeneratedSecret(Rule):
     symptoms = ("password authentication failed",)
 
     def check(self, context: Context) -> Iterator[Finding]:
-        for applied in context.cluster.resources:
-            resource, spec = applied.resource, as_mapping(applied.resource.data.get("spec"))
-            if (resource.id.group, resource.id.kind) != (_ESO, "ExternalSecret"):
-                continue
+        for resource in context.of_kind(_ESO, "ExternalSecret"):
+            spec = as_mapping(resource.data.get("spec"))
             if spec.get("refreshPolicy") == "CreatedOnce" or str(spec.get("refreshInterval", "")) in ("0", "0s", "0h", "0m"):
                 continue
             for index, entry in enumerate(as_sequence(spec.get("dataFrom"))):
@@ -206,7 +203,6 @@ class RegeneratedSecret(Rule):
 
 def _external_secrets(context: Context) -> Iterator[tuple[Unit, Resource]]:
     """ExternalSecrets that Argo CD applies, with their Applications."""
-    for applied in context.cluster.resources:
-        unit = context.graph.units.get(applied.unit)
-        if unit is not None and unit.sync is not None and (applied.resource.id.group, applied.resource.id.kind) == (_ESO, "ExternalSecret"):
-            yield unit, applied.resource
+    for unit, resource in context.synced_resources:
+        if (resource.id.group, resource.id.kind) == (_ESO, "ExternalSecret"):
+            yield unit, resource

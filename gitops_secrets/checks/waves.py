@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from gitops_secrets.checks import remedies
-from gitops_secrets.checks.base import Context, Rule, manifests, reached
+from gitops_secrets.checks.base import Context, Rule, reached
 from gitops_secrets.checks.evidence import evidence, sentence
 from gitops_secrets.graph.graph import ResourceEdge
 from gitops_secrets.model.durations import duration
@@ -95,7 +95,7 @@ class WrongSyncWave(Rule):
     severity = Severity.ERROR
 
     def check(self, context: Context) -> Iterator[Finding]:
-        resources = manifests(context)
+        resources = context.manifests
         for edge in _inner_edges(context):
             consumer = resources.get(edge.requirement.resource)
             first, later = _positions(edge, resources)
@@ -224,12 +224,12 @@ class MissingSyncOption(Rule):
     severity = Severity.WARNING
 
     def check(self, context: Context) -> Iterator[Finding]:
-        resources = manifests(context)
+        resources = context.manifests
         found: dict[tuple[ResourceId, ResourceId], list[ResourceEdge]] = {}
-        for edge in context.graph.resource_edges:
-            unit = context.graph.units.get(edge.consumer_unit)
+        for edge in context.synced_edges:
+            unit = context.graph.units[edge.consumer_unit]
             resource = resources.get(edge.requirement.resource)
-            if unit is None or unit.sync is None or resource is None or not isinstance(edge.requirement.need, KindNeed):
+            if unit.sync is None or resource is None or not isinstance(edge.requirement.need, KindNeed):
                 continue
             if not orders(edge, context.graph, context.table) or _SKIP in unit.sync.options | options(resource):
                 continue
@@ -286,7 +286,7 @@ class DegradedFailsSync(Rule):
     severity = Severity.WARNING
 
     def check(self, context: Context) -> Iterator[Finding]:
-        resources = manifests(context)
+        resources = context.manifests
         last = _last_steps(context)
         for edge in _inner_edges(context):
             consumer = resources.get(edge.requirement.resource)
@@ -337,13 +337,12 @@ class HookRemovesProvider(Rule):
     severity = Severity.WARNING
 
     def check(self, context: Context) -> Iterator[Finding]:
-        resources = manifests(context)
-        for edge in context.graph.resource_edges:
-            provider, consumer = resources.get(edge.provision.resource), resources.get(edge.requirement.resource)
-            unit = context.graph.units.get(edge.provider_unit) if edge.provider_unit is not None else None
-            if provider is None or consumer is None or unit is None or unit.sync is None or edge.requirement.optional or not is_hook(provider):
+        hooks = {hook.id: hook for _, hook in context.synced_resources if is_hook(hook) and "HookSucceeded" in deletion_policy(hook)}
+        for edge in context.graph.resource_edges if hooks else ():
+            provider, consumer = hooks.get(edge.provision.resource), context.manifests.get(edge.requirement.resource)
+            if provider is None or consumer is None or edge.provider_unit is None or edge.requirement.optional:
                 continue
-            if "HookSucceeded" not in deletion_policy(provider) or (is_hook(consumer) and position(consumer).phase is position(provider).phase):
+            if is_hook(consumer) and position(consumer).phase is position(provider).phase:
                 continue
             yield self.finding(
                 f"{provider.id} is a hook that is deleted once its phase has succeeded, and {consumer.id} needs it beyond that ({edge.requirement.field})",
@@ -360,9 +359,9 @@ class HookRemovesProvider(Rule):
 
 def _inner_edges(context: Context) -> Iterable[ResourceEdge]:
     """Edges within one Application that is synced wave by wave."""
-    for edge in context.graph.resource_edges:
-        unit = context.graph.units.get(edge.consumer_unit)
-        if unit is None or unit.sync is None or unit.id.kind != "Application" or edge.before is not None or edge.is_alternative:
+    for edge in context.synced_edges:
+        unit = context.graph.units[edge.consumer_unit]
+        if unit.id.kind != "Application" or edge.before is not None or edge.is_alternative:
             continue
         if edge.provider_unit is None or edge.requirement.optional or edge.requirement.soft or edge.requirement.confidence is Confidence.POSSIBLE:
             continue
@@ -380,12 +379,12 @@ def _comes_along(edge: ResourceEdge) -> bool:
     return edge.provision.when is When.NOW and edge.provision.resource[:2] == ("", "Namespace")
 
 
-def _positions(edge: ResourceEdge, resources: dict[ResourceId, Resource]) -> tuple[Position, Position]:
+def _positions(edge: ResourceEdge, resources: Mapping[ResourceId, Resource]) -> tuple[Position, Position]:
     consumer = resources.get(edge.requirement.resource)
     return RELEASE if consumer is None else position(consumer), _provider_position(edge, resources)
 
 
-def _provider_position(edge: ResourceEdge, resources: dict[ResourceId, Resource]) -> Position:
+def _provider_position(edge: ResourceEdge, resources: Mapping[ResourceId, Resource]) -> Position:
     """The namespace of its destination is there before a sync; a chart stands at wave 0; what a child brings comes with the child."""
     need = edge.requirement.need
     if edge.provision.when is When.NOW and edge.provision.resource == edge.provider_unit and isinstance(need, ObjectNeed) and need.id.kind == "Namespace":
@@ -408,18 +407,17 @@ def _blocks_application(reason: ResourceEdge) -> bool:
     return reason.requirement.effect is Effect.APPLY or reason.requirement.resource.kind in _BLOCKED_KINDS
 
 
-def _place_of(id: ResourceId, resources: dict[ResourceId, Resource], otherwise: Place) -> Place:
+def _place_of(id: ResourceId, resources: Mapping[ResourceId, Resource], otherwise: Place) -> Place:
     return order_place(resources[id]) if id in resources else otherwise
 
 
 def _last_steps(context: Context) -> dict[ResourceId, tuple[Phase, int]]:
     """The last phase and wave of each Application."""
     last: dict[ResourceId, tuple[Phase, int]] = {unit.id: (Phase.SYNC, -(2**31)) for unit in context.cluster.units}
-    for applied in context.cluster.resources:
-        if applied.unit in last:
-            step = position(applied.resource).step
-            if step[0] is not Phase.OTHER:
-                last[applied.unit] = max(last[applied.unit], step)
+    for unit, resource in context.synced_resources:
+        step = position(resource).step
+        if step[0] is not Phase.OTHER:
+            last[unit.id] = max(last[unit.id], step)
     return last
 
 
@@ -446,7 +444,7 @@ def _later_wave(context: Context, consumer: Unit, provider: Unit) -> Remedy | No
     """The wave behind all that an Application needs among its siblings, if those that need it come later still."""
     if consumer.parent != provider.parent or consumer.parent is None or consumer.parent.kind != "Application":
         return None
-    resource = next((applied.resource for applied in context.cluster.resources if applied.resource.id == consumer.id), None)
+    resource = context.manifests.get(consumer.id)
     units, edges = context.graph.units, [edge for edge in context.plan.edges if edge.orders]
     needed = [_wave(units[edge.provider]) for edge in edges if edge.consumer == consumer.id and units[edge.provider].parent == consumer.parent]
     behind = [_wave(units[edge.consumer]) for edge in edges if edge.provider == consumer.id and units[edge.consumer].parent == consumer.parent]
