@@ -87,7 +87,7 @@ def _patch(fixed: Fixed) -> str:
 def _suggestions(fixed: Fixed, checked: Checked) -> str:
     from gitops_secrets.generate.changes import may_hold_values
     from gitops_secrets.report.suggestions import Mended, suggestions_document
-    from gitops_secrets.repository.tree import shown_lines
+    from gitops_secrets.repository.history import shown_lines
 
     if checked.result.base is None:
         raise click.UsageError("suggestions stand on the lines of a change; say of which one with --base")

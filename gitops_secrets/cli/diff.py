@@ -58,7 +58,7 @@ def _each(base: str, head: str, format_: str, merge_base: bool, full: bool, call
 
     from gitops_secrets.pipeline.diff import diff_each
     from gitops_secrets.report.diff_text import commit_text
-    from gitops_secrets.repository.tree import base_commit, commits_since, resolve
+    from gitops_secrets.repository.history import base_commit, commits_since, resolve
 
     repository, _ = open_and_analyse(Path(), replace(call, revision=head))
     gc.enable()  # one analysis can do without it, hundreds can't: they leave a MiB each

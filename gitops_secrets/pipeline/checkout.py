@@ -11,7 +11,9 @@ from typing import Any
 from gitops_secrets.errors import UsageError
 from gitops_secrets.model.limits import DEFAULT_LIMITS, Limits
 from gitops_secrets.repository.cache import Cache, digest
-from gitops_secrets.repository.tree import RevisionTree, WorkingTree, base_commit, remotes, stored_content, top_level, uncommitted
+from gitops_secrets.repository.files import RevisionTree, WorkingTree
+from gitops_secrets.repository.git_program import remotes, stored_content, top_level, uncommitted
+from gitops_secrets.repository.history import base_commit
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from gitops_secrets.cluster.reconciliation import Wanted
 from gitops_secrets.errors import UsageError
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.pipeline.scan import Analysis, ClusterAnalysis, Repository
-from gitops_secrets.repository.tree import history
+from gitops_secrets.repository.history import history
 
 
 def the_cluster(analysis: Analysis) -> ClusterAnalysis:

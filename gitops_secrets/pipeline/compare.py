@@ -25,7 +25,7 @@ from gitops_secrets.pipeline.diff import diff
 from gitops_secrets.pipeline.scan import Analysis, Repository
 from gitops_secrets.pipeline.sight import CLEAR, Sight, sight_between
 from gitops_secrets.rendering.kustomize.kustomization import FILE_NAMES
-from gitops_secrets.repository.tree import renames
+from gitops_secrets.repository.history import renames
 
 SCHEMA = "gitops-secrets/check/v1"
 

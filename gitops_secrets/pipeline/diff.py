@@ -11,7 +11,8 @@ from gitops_secrets.model.facts import Problem
 from gitops_secrets.ordering.difference import PlanDifference, plan_difference
 from gitops_secrets.ordering.order import Plan
 from gitops_secrets.pipeline.scan import Analysis, Progress, Repository, analyse_base, at_commit
-from gitops_secrets.repository.tree import Commit, Tree
+from gitops_secrets.repository.history import Commit
+from gitops_secrets.repository.tree import Tree
 
 
 @dataclass(frozen=True, slots=True)

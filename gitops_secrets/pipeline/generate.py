@@ -25,8 +25,10 @@ from gitops_secrets.rendering.entry_points import with_releases
 from gitops_secrets.rendering.kustomize import Build, Builder, find_kustomization
 from gitops_secrets.rendering.objects import to_resource
 from gitops_secrets.rendering.units import KUSTOMIZE_GROUP, SOURCE_GROUP
+from gitops_secrets.repository.files import WorkingTree
+from gitops_secrets.repository.git_program import is_ignored
 from gitops_secrets.repository.ignore import IGNORE_FILE, ignored
-from gitops_secrets.repository.tree import OverlaidTree, UnreadableError, WorkingTree, content_of, is_ignored, join
+from gitops_secrets.repository.tree import OverlaidTree, UnreadableError, content_of, join
 from gitops_secrets.syntax.spans import UneditableError
 
 DEFAULT_SOURCE = "flux-system/flux-system"

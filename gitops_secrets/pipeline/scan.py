@@ -31,8 +31,11 @@ from gitops_secrets.pipeline.given import given_provisions
 from gitops_secrets.rendering.artifacts import folder_loader
 from gitops_secrets.rendering.entry_points import find_clusters
 from gitops_secrets.rendering.renderings import Renderings
+from gitops_secrets.repository.files import GitObjects, RevisionTree, WorkingTree
+from gitops_secrets.repository.git_program import top_level
+from gitops_secrets.repository.history import base_commit
 from gitops_secrets.repository.ignore import FilteredTree, ignored, ignored_by_default, overfull
-from gitops_secrets.repository.tree import GitObjects, JoinedTree, MemoryTree, RevisionTree, Tree, UnreadableError, WorkingTree, base_commit, top_level
+from gitops_secrets.repository.tree import JoinedTree, MemoryTree, Tree, UnreadableError
 from gitops_secrets.syntax.budget import Budget
 
 CONFIGURATION_FILE = ".gitops-secrets.yaml"

@@ -10,13 +10,13 @@ from gitops_secrets.model.facts import Resource
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import MappingNode, as_mapping, as_sequence, as_text
 from gitops_secrets.rendering.sources import Origin, Sources
-from gitops_secrets.repository.tree import Tree, _Index
+from gitops_secrets.repository.tree import Index, Tree
 from gitops_secrets.syntax.glob import compile_glob
 
 EXTENSIONS_GROUP = "source.extensions.fluxcd.io"
 
 
-class MappedTree(_Index):
+class MappedTree(Index):
     """A tree whose files stand elsewhere in another one: `origins` has the path below for each path here."""
 
     def __init__(self, below: Tree, origins: Mapping[str, str]) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from gitops_secrets.model.limits import DEFAULT_LIMITS, Limits
-from gitops_secrets.repository.tree import Tree, _Index, content_of
+from gitops_secrets.repository.tree import Index, Tree, content_of
 from gitops_secrets.syntax.glob import compile_glob
 
 IGNORE_FILE = ".sourceignore"
@@ -99,7 +99,7 @@ def ignored_by_default(tree: Tree) -> frozenset[str]:
     return frozenset(_excluded(tree.files, [_rule(pattern, ()) for pattern in (*VERSION_CONTROL, *DEFAULT)]))
 
 
-class FilteredTree(_Index):
+class FilteredTree(Index):
     """Another tree without the files that its source leaves out."""
 
     def __init__(self, below: Tree, without: frozenset[str]) -> None:

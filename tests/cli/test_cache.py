@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gitops_secrets.cli.main import cli
-from gitops_secrets.repository import tree
+from gitops_secrets.repository import files
 from gitops_secrets.repository.cache import Cache
 
 Run = Callable[..., Result]
@@ -318,7 +318,7 @@ def test_any_sequence_of_changes_gives_the_same_with_and_without_it(
     results = []
     with pytest.MonkeyPatch.context() as patch:
         # Stamps count from the first moment, so that it is they that tell what changed.
-        patch.setattr(tree, "_COARSEST_CLOCK", 0)
+        patch.setattr(files, "_COARSEST_CLOCK", 0)
         patch.setenv("XDG_CACHE_HOME", str(root.parent / "cache"))
         for change in [None, *changes]:
             if change is not None:

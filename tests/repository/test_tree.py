@@ -10,7 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gitops_secrets.errors import UsageError
-from gitops_secrets.repository.tree import JoinedTree, MemoryTree, OverlaidTree, RevisionTree, Tree, WorkingTree, join, remotes, top_level
+from gitops_secrets.repository.files import RevisionTree, WorkingTree
+from gitops_secrets.repository.git_program import remotes, top_level
+from gitops_secrets.repository.tree import JoinedTree, MemoryTree, OverlaidTree, Tree, join
 
 FILES = {"a.yaml": "a: 1\n", "apps/web/b.yaml": "b: 1\n", "apps/c.txt": "c\n"}
 

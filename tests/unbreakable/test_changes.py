@@ -11,7 +11,7 @@ import pytest
 
 from gitops_secrets.pipeline.check import check
 from gitops_secrets.pipeline.scan import Repository, analyse, open_repository
-from gitops_secrets.repository.tree import WorkingTree
+from gitops_secrets.repository.files import WorkingTree
 from tests.unbreakable.cases import one, settings
 from tests.unbreakable.commands import commands
 from tests.unbreakable.harness import NOBODY, run_all
