@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Final
 
 from gitops_secrets.kinds.paths import Way, field_text, place_in
@@ -13,8 +14,17 @@ from gitops_secrets.model.nodes import EMPTY_MAPPING, MappingNode, Place, Sequen
 
 # Longer ones are texts of their own: scripts, patches, certificates.
 _LONGEST: Final = 200
+_WORDS: Final = r"(?:pass(?:words?|phrases?|wd)?|pwd?|secrets?|tokens?|(?:api|private|access|secret|client)[-_]?keys?(?:[-_]?id)?|credentials?|dsn)"
 # What stands under such a name is as good as a password, wherever it is.
-_PRIVATE: Final = re.compile(r"(?:pass(?:word|phrase|wd)?|pwd?|secret|token|(?:api|private|access|secret|client)[-_]?key(?:[-_]?id)?|credentials?|dsn)$", re.I)
+_PRIVATE: Final = re.compile(rf"{_WORDS}$", re.I)
+# An argument of a program, or a setting in a text.
+_ASSIGNED: Final = re.compile(rf"{_WORDS}(?:=|: ?)\S", re.I)
+# Fields of any kind that hold what a Secret will, for its maker: values of variables among them, which are shown where they end, unless that is a Secret.
+_OF_SECRETS: Final = frozenset({("template", "data"), ("postBuild", "substitute"), ("spec", "inputs"), ("spec", "defaultValues")})
+# Texts that may be of a Secret, or hold values for one.
+_TEXTS: Final = frozenset({"patch", "values", "literal"})
+# What a chart's values say of a Secret without saying what is in it.
+_NAMING: Final = frozenset({"name", "namespace", "kind", "type", "key", "apiVersion", "existingSecret", "secretName", "nameOverride", "mountPath"})
 # https://www.rfc-editor.org/rfc/rfc3986#section-3.2.1
 _WITH_PASSWORD: Final = re.compile(r"://[^/\s:@]*:[^/\s@]+@")
 # By what people tell the items of a list apart.
@@ -117,29 +127,38 @@ def _shown(value: Any, way: Way, parent: Any) -> str | None:
     if value is _ABSENT:
         return None
     text = _written(value)
-    if isinstance(value, str) and (len(text) > _LONGEST or "\n" in text or _WITH_PASSWORD.search(text) or _is_private(way, parent)):
+    if value is None or isinstance(value, bool | MappingNode | SequenceNode):
+        return text
+    long = len(text) > _LONGEST or "\n" in text
+    if long or _WITH_PASSWORD.search(text) or _ASSIGNED.search(text) or _is_private(_keys(way), parent):
         return REDACTED
     return text
 
 
-def _is_private(way: Way, parent: Any) -> bool:
-    step = way[1] if way is not None else ""
+def _is_private(keys: Sequence[str], parent: Any) -> bool:
+    """Is what stands there as good as a value of a Secret? `keys` lead there, `parent` holds it."""
+    key, above = ("", "", *keys)[-1], ("", "", *keys)[-2]
     siblings = parent if isinstance(parent, MappingNode) else EMPTY_MAPPING
-    if _steps_above(way) == ("template", "data"):
-        return True  # what a Secret is made of, by an ExternalSecret or a SealedSecret
-    if step == "value":
-        # Of a variable; or of a patch, which may be one of a Secret.
-        return bool(_PRIVATE.search(str(siblings.get("name", ""))) or "op" in siblings)
-    if step == "secretKey" and ("remoteRef" in siblings or "sourceRef" in siblings):
+    if "stringData" in keys or any(pair in _OF_SECRETS for pair in pairwise(keys)):
+        return True
+    if key in _TEXTS and key in siblings:
+        return True
+    if key == "value" and ("op" in siblings or "fake" in keys or _PRIVATE.search(str(siblings.get("name", above)))):
+        return True  # of a patch, which may be one of a Secret; of a store for tests; of a variable
+    if key == "secretKey" and ("remoteRef" in siblings or "sourceRef" in siblings):
         return False  # the name of a key of an ExternalSecret
-    return step == "patch" or (isinstance(step, str) and _PRIVATE.search(step) is not None)
+    values = next((number for number, name in enumerate(keys) if name in ("values", "valuesObject")), len(keys))
+    return key not in _NAMING and (bool(_PRIVATE.search(key)) or any(_PRIVATE.search(name) for name in keys[values:]))
 
 
-def _steps_above(way: Way) -> tuple[str | int | None, str | int | None]:
-    """The last but one and the last step before a field."""
-    above = way[0] if way is not None else None
-    further = above[0] if above is not None else None
-    return further[1] if further is not None else None, above[1] if above is not None else None
+def _keys(way: Way) -> tuple[str, ...]:
+    """The keys that lead to a field. Which item of a list it is says nothing of it."""
+    keys: list[str] = []
+    while way is not None:
+        way, step = way
+        if isinstance(step, str):
+            keys.append(step)
+    return tuple(reversed(keys))
 
 
 def _written(value: Any) -> str:
