@@ -37,35 +37,32 @@ def flux_kustomizations(plan: Plan, table: KindTable, options: FluxOptions) -> d
     checks = _checks(plan, table)
     manifests = {}
     for unit in plan.graph.cluster.units:
-        if unit.id.kind != "Kustomization":
-            continue
-        spec: dict[str, Any] = {
-            "interval": "10m",
-            "retryInterval": "1m",
-            # Longer than the longest back-off of an ExternalSecret, 7 minutes.
-            "timeout": "10m",
-            "prune": True,
-            "path": f"./{unit.path}" if unit.path else "./",
-            "sourceRef": _source_reference(options.source, unit.id.namespace),
-        }
-        spec.update(_order(plan, unit.id, checks.get(unit.id, ()), table, options))
-        metadata = {"name": unit.id.name, "namespace": unit.id.namespace}
-        manifests[unit.id.name] = {"apiVersion": f"{KUSTOMIZE_GROUP}/v1", "kind": "Kustomization", "metadata": metadata, "spec": spec}
+        if unit.parent is None:  # others are written in the components
+            manifest = manifests[unit.id.name] = flux_kustomization(unit.id.name, unit.path or "", options)
+            manifest["spec"] |= _order(plan, unit.id, checks.get(unit.id, ()), table, options)
     return manifests
 
 
-def _source_reference(source: ResourceId, namespace: str) -> dict[str, str]:
-    reference = {"kind": source.kind, "name": source.name}
-    if source.namespace != namespace:
-        reference["namespace"] = source.namespace
-    return reference
+def flux_kustomization(name: str, path: str, options: FluxOptions) -> dict[str, Any]:
+    """The manifest of a component that waits for nothing."""
+    source = options.source
+    spec: dict[str, Any] = {
+        "interval": "10m",
+        "retryInterval": "1m",
+        # Longer than the longest back-off of an ExternalSecret, 7 minutes.
+        "timeout": "10m",
+        "prune": True,
+        "path": f"./{path}" if path else "./",
+        "sourceRef": {"kind": source.kind, "name": source.name},
+    }
+    return {"apiVersion": f"{KUSTOMIZE_GROUP}/v1", "kind": "Kustomization", "metadata": {"name": name, "namespace": source.namespace}, "spec": spec}
 
 
 def _order(plan: Plan, unit: ResourceId, checked: Sequence[ResourceId], table: KindTable, options: FluxOptions) -> dict[str, Any]:
     fields: dict[str, Any] = {}
     targets = sorted(plan.depends_on.get(unit, ()))
     if targets:
-        fields["dependsOn"] = [{"name": target.name} for target in targets]
+        fields["dependsOn"] = [{"name": target.name} | ({} if target.namespace == unit.namespace else {"namespace": target.namespace}) for target in targets]
     if checked:
         versions = plan.graph.api_versions
         fields["healthChecks"] = [health_check(target, versions) for target in checked]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,23 +13,28 @@ from typing import Any
 from gitops_secrets.errors import BrokenError, UsageError
 from gitops_secrets.generate.changes import FileChange, Form
 from gitops_secrets.generate.files import is_generated, listing_change, manifest_change
-from gitops_secrets.generate.flux import FLUX_FORM, FluxOptions, flux_kustomizations
-from gitops_secrets.model.facts import Opaque, Problem
+from gitops_secrets.generate.flux import FLUX_FORM, FluxOptions, flux_kustomization, flux_kustomizations
+from gitops_secrets.model.facts import Problem
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.limits import Limits
 from gitops_secrets.model.nodes import Place, as_mapping, as_sequence
-from gitops_secrets.model.results import AppliedResource, Cluster, Unit
+from gitops_secrets.model.results import Cluster
 from gitops_secrets.ordering.order import Plan
 from gitops_secrets.pipeline.scan import Repository, analyse_cluster
-from gitops_secrets.rendering.entry_points import with_releases
+from gitops_secrets.rendering.argo.repositories import Repositories
+from gitops_secrets.rendering.engines import expand
 from gitops_secrets.rendering.kustomize import Build, Builder, find_kustomization
 from gitops_secrets.rendering.objects import to_resource
-from gitops_secrets.rendering.units import KUSTOMIZE_GROUP, SOURCE_GROUP
+from gitops_secrets.rendering.sources import Sources
+from gitops_secrets.rendering.units import SOURCE_GROUP
+from gitops_secrets.rendering.urls import normalised_url
 from gitops_secrets.repository.files import WorkingTree
 from gitops_secrets.repository.git_program import is_ignored
 from gitops_secrets.repository.ignore import IGNORE_FILE, ignored
 from gitops_secrets.repository.tree import OverlaidTree, UnreadableError, content_of, join
+from gitops_secrets.syntax.emit import dump
 from gitops_secrets.syntax.spans import UneditableError
+from gitops_secrets.syntax.yaml import parse
 
 DEFAULT_SOURCE = "flux-system/flux-system"
 FLUX_FOLDER = "flux"
@@ -66,12 +71,12 @@ def generate_flux(repository: Repository, overlay: Path, *, source: str = DEFAUL
     builder = Builder(repository.loader)
     components, remarks = find_components(repository, builder, directory, _flux_folder(directory))
     plan = _ordered(repository, builder, components, options)
-    while plan.splits:
-        finer = _split(repository, builder, components, plan)
+    while splits := [split for split in plan.splits if plan.graph.units[split.unit].parent is None]:
+        finer = _split(repository, builder, components, plan.graph.units[splits[0].unit].path)
         if finer is None:
-            edge = plan.splits[0].edges[0]
+            edge = splits[0].edges[0]
             raise BrokenError(
-                f"{edge.requirement.place}: component {plan.splits[0].unit.name} can't be applied as one: {edge.requirement.resource} needs"
+                f"{edge.requirement.place}: component {splits[0].unit.name} can't be applied as one: {edge.requirement.resource} needs"
                 f" {edge.provision.resource} first, which waits for the same component\nput them into directories of their own"
             )
         components = finer
@@ -145,9 +150,8 @@ def find_components(repository: Repository, builder: Builder, directory: str, fo
     return [part for part in parts if part != folder], []
 
 
-def _split(repository: Repository, builder: Builder, components: Sequence[str], plan: Plan) -> list[str] | None:
-    """The components with the first that needs a split replaced by the directories that it lists; None where it is more than a list."""
-    path = plan.graph.units[plan.splits[0].unit].path
+def _split(repository: Repository, builder: Builder, components: Sequence[str], path: str | None) -> list[str] | None:
+    """The components with the one at `path` replaced by the directories that it lists; None where it is more than a list."""
     parts = _listed_directories(repository, path) if path is not None else None
     if path is None or parts is None or len(parts) < 2 or not _is_sum(builder, path, parts):
         return None
@@ -198,22 +202,19 @@ def _content(builds: Iterable[Build]) -> list[str]:
 
 def _ordered(repository: Repository, builder: Builder, components: Sequence[str], options: FluxOptions) -> Plan:
     """The plan of a cluster that applies each component as one Kustomization."""
-    names = unit_names(components)
-    units, applied = [], []
-    opaque: set[Opaque] = set()
+    names, scope_of = unit_names(components), repository.table.is_namespaced
+    roots = []
     for path in components:
-        build = builder.build(path)
-        _refuse_broken(path, build)
-        opaque.update(build.opaque)
-        unit = ResourceId(KUSTOMIZE_GROUP, "Kustomization", options.source.namespace, names[path])
-        units.append(Unit(unit, Place(find_kustomization(repository.tree, path) or path, 1, 1), path=path, source=options.source))
-        for node in build.resources:
-            resource = to_resource(node, repository.table.is_namespaced, "default")
-            if resource is not None:
-                applied.append(AppliedResource(resource, unit))
-    known = tuple(sorted(opaque, key=lambda entry: (entry.place, entry.thing, entry.why)))
-    cluster = Cluster("", components[0], "flux", tuple(units), tuple(applied), opaque=known)
-    return analyse_cluster(with_releases(cluster, repository.loader, repository.table.is_namespaced), repository).plan
+        _refuse_broken(path, builder.build(path))
+        file = find_kustomization(repository.tree, path) or path
+        node = as_mapping(parse(dump(flux_kustomization(names[path], path, options)), file).documents[0])
+        resource = to_resource(node, scope_of, options.source.namespace)
+        assert resource is not None  # it has a kind and a name
+        roots.append((replace(resource, place=Place(file, 1, 1)), None))
+    urls = frozenset(map(normalised_url, repository.urls))
+    made = expand(roots, (), Sources(options.source, urls), Repositories(urls), repository.loader, builder, repository.renderings, scope_of)
+    cluster = Cluster("", components[0], "flux", made.units, made.resources, made.releases, made.opaque, made.problems)
+    return analyse_cluster(cluster, repository).plan
 
 
 def unit_names(components: Sequence[str]) -> dict[str, str]:

@@ -9,19 +9,20 @@ from __future__ import annotations
 import hashlib
 import posixpath
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from gitops_secrets.config import ClusterSetting
 from gitops_secrets.errors import BrokenError, UsageError
 from gitops_secrets.generate.changes import FileChange
 from gitops_secrets.generate.files import entries_change
 from gitops_secrets.generate.overlay import Component, Listing, Overlay, OverlayOptions, overlay_of
 from gitops_secrets.graph.graph import Graph
 from gitops_secrets.model.ids import ResourceId
-from gitops_secrets.model.nodes import as_mapping, as_sequence, as_text
-from gitops_secrets.model.results import Severity
+from gitops_secrets.model.nodes import Place, as_mapping, as_sequence, as_text
+from gitops_secrets.model.results import Finding, Severity
 from gitops_secrets.pipeline.check import check
 from gitops_secrets.pipeline.generate import DEFAULT_SOURCE, FLUX_FOLDER, Generated, build_components, edited, generate_flux, relative
 from gitops_secrets.pipeline.scan import Repository, analyse
@@ -105,7 +106,7 @@ class _Run:
         except BrokenError as error:
             raise BrokenError(f"no overlay can be made of these components: {error}\nchoose other ones, or mend {state.base or 'the base'}") from error
         changes += flux.changes
-        self._judge(_with(after, {change.path: change.after for change in flux.stale}))
+        self._judge(_with(after, {change.path: change.after for change in flux.stale}), components, graph)
         return Generated(tuple(sorted(changes, key=lambda change: change.path)), flux.plan, (*self.remarks, *flux.remarks))
 
     def _chosen(self) -> tuple[_State, list[Component]]:
@@ -220,13 +221,50 @@ class _Run:
             return FileChange(target, before, before)
         return FileChange(target, before, _STATE_HEADER + dump(content))
 
-    def _judge(self, repository: Repository) -> None:
-        """Says what check would find wrong in the overlay: things that it can't know, such as a Secret that only this environment has."""
-        analysis = analyse(replace(repository, scope=""))
-        own = {str(id) for cluster in analysis.clusters for id in _applied_from(cluster.graph, f"{self.directory}/{FLUX_FOLDER}/")}
-        for finding in check(repository, analysis).findings:
-            if finding.severity is not Severity.NOTE and finding.subject in own:
-                self.remarks.append(f"{finding.place}: {finding.severity.value}: {finding.message} [{finding.rule}]")
+    def _judge(self, repository: Repository, components: Sequence[Component], graph: Graph) -> None:
+        """Says what check would find wrong in the overlay, and what of that the base has by itself: a Secret, say, that only this environment can bring."""
+        found = self._found_in(repository)
+        options = self.state.options
+        as_it_is = found if options == OverlayOptions() or not found else self._found_in(self._unchanged(components, graph))
+        # What is written for the overlay is its own, whatever the options.
+        brought = {_identity(finding) for finding in as_it_is if not finding.place.file.startswith(f"{self.directory}/")}
+        of_base = [finding for finding in found if _identity(finding) in brought]
+        if of_base:
+            self.remarks.append(f"{self.state.base or 'the base'} itself has these findings, and the overlay has them from there:")
+            self.remarks += map(_told, of_base)
+        self.remarks += [_told(finding) for finding in found if _identity(finding) not in brought]
+
+    def _found_in(self, repository: Repository) -> list[Finding]:
+        """What check would find wrong in the overlay."""
+        folder = f"{self.directory}/{FLUX_FOLDER}"
+        repository = replace(repository, scope="")
+        analysis = analyse(repository)
+        own = {str(id) for cluster in analysis.clusters if not cluster.graph.cluster.stray for id in _applied_from(cluster.graph, f"{folder}/")}
+        if not own:
+            # Nothing applies it yet, beside clusters that are bootstrapped: it is judged as a cluster of its own.
+            name = posixpath.basename(self.directory)
+            clusters = {name: ClusterSetting(folder, "flux", Place(f"{self.directory}/{STATE_FILE}", 1, 1))}
+            repository = replace(repository, configuration=replace(repository.configuration, clusters=clusters))
+            analysis = analyse(repository)
+            own = {str(id) for cluster in analysis.clusters for id in _applied_from(cluster.graph, f"{folder}/")}
+        return [finding for finding in check(repository, analysis).findings if finding.severity is not Severity.NOTE and finding.subject in own]
+
+    def _unchanged(self, components: Sequence[Component], graph: Graph) -> Repository:
+        """The repository as it would be with an overlay that differs in nothing from its base."""
+        overlay = overlay_of(self.directory, list(components), graph, OverlayOptions())
+        texts = dict(overlay.files) | {posixpath.join(group, KUSTOMIZATION): listing.text() for group, listing in overlay.listings.items()}
+        plain = _with(self.repository, {f"{self.directory}/{path}": text for path, text in texts.items()})
+        flux = generate_flux(plain, self.repository.root / self.directory, source=self.state.source)
+        return _with(plain, {change.path: change.after for change in flux.stale})
+
+
+def _identity(finding: Finding) -> tuple[str, Place]:
+    """The same finding in two overlays of one base, whatever names they give."""
+    return finding.rule, finding.place
+
+
+def _told(finding: Finding) -> str:
+    return f"{finding.place}: {finding.severity.value}: {finding.message} [{finding.rule}]"
 
 
 def _applied_from(graph: Graph, folder: str) -> Iterator[ResourceId]:

@@ -123,7 +123,18 @@ def test_what_only_the_environment_can_bring_is_said(sample: Path) -> None:
     remarks = generate(sample, replace(FULL, components=("external-secrets", "secret-stores/aws-shared-account"), role_arn=None, key_prefixes=None)).remarks
 
     assert [remark.partition(": warning: ")[2].partition(",")[0] for remark in remarks] == [
-        "ClusterSecretStore//aws-shared-account needs Secret/external-secrets/awssm-secret"
+        "",
+        "ClusterSecretStore//aws-shared-account needs Secret/external-secrets/awssm-secret",
+    ]
+    assert remarks[0] == "base itself has these findings, and the overlay has them from there:"
+
+
+def test_what_the_options_bring_is_not_told_of_the_base(sample: Path) -> None:
+    parts = ("external-secrets", "reloader", "secret-stores/aws", "weather")
+    remarks = generate(sample, replace(FULL, components=parts, key_prefixes=None, stores={"aws-secrets-manager": "elsewhere"})).remarks
+
+    assert [remark.partition(": ")[2].partition(",")[0] for remark in remarks] == [
+        "error: ExternalSecret/weather/weather-api-secrets needs ClusterSecretStore//elsewhere"
     ]
 
 
@@ -382,3 +393,12 @@ def test_a_link_out_of_the_repository_is_not_followed(sample: Path, tmp_path_fac
     with pytest.raises(UsageError, match="it leads out of the repository"):
         write(sample, [FileChange("link.yaml", None, "a: 1\n")])
     assert outside.read_text() == "theirs: 1\n"
+
+
+def test_what_the_base_lacks_is_said_also_beside_other_clusters(sample: Path) -> None:
+    request = replace(FULL, components=("external-secrets", "secret-stores/aws-shared-account"), role_arn=None, key_prefixes=None)
+    cluster = sample / "clusters/production/flux-system/gotk-sync.yaml"
+    cluster.parent.mkdir(parents=True)
+    cluster.write_text(SYNC.replace("overlays/qa/flux", "clusters/production"))
+
+    assert len(generate(sample, request).remarks) == 2
