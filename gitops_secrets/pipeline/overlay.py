@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import posixpath
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -104,6 +104,8 @@ class _Run:
         try:
             flux = generate_flux(after, self.repository.root / self.directory, source=state.source)
         except BrokenError as error:
+            if any(self._is_edited(line.partition(":")[0]) for line in str(error).splitlines()):
+                raise BrokenError(f"{error}\nmend what somebody wrote there") from error
             raise BrokenError(f"no overlay can be made of these components: {error}\nchoose other ones, or mend {state.base or 'the base'}") from error
         changes += flux.changes
         self._judge(_with(after, {change.path: change.after for change in flux.stale}), components, graph)
@@ -133,26 +135,38 @@ class _Run:
 
     def _changes(self, overlay: Overlay) -> tuple[list[FileChange], dict[str, str]]:
         """All files, and the checksums of what this command would have in them."""
-        texts = dict(overlay.files) | {posixpath.join(group, KUSTOMIZATION): listing.text() for group, listing in overlay.listings.items()}
         old = {} if self.known is None else dict(self.known.written)
-        changes, written = [], {}
+        kept = {path for path in overlay.files if path in old and self._is_deleted(path)}
+        listings = {group: _without(listing, {path.removeprefix(f"{group}/") for path in kept}) for group, listing in overlay.listings.items()}
+        texts = _texts_of(overlay)
+        changes = []
         for path, text in sorted(texts.items()):
-            listing = overlay.listings.get(posixpath.dirname(path)) if posixpath.basename(path) == KUSTOMIZATION else None
-            changes.append(self._change(path, text, old.get(path), listing))
-            written[path] = _checksum(text)
+            listing = listings.get(posixpath.dirname(path)) if posixpath.basename(path) == KUSTOMIZATION else None
+            changes.append(self._change(path, text if listing is None else listing.text(), old.get(path), listing))
         for path in sorted(old.keys() - texts.keys()):
             changes.append(self._removal(path, old[path]))
-        return changes, written
+        return changes, {path: _checksum(text) for path, text in texts.items()}
+
+    def _is_edited(self, target: str) -> bool:
+        last = None if self.known is None else self.known.written.get(target.removeprefix(f"{self.directory}/"))
+        return last is not None and (text := self._text(target)) is not None and _checksum(text) != last
+
+    def _is_deleted(self, path: str) -> bool:
+        """Did somebody delete a file, and not all of its component?"""
+        group = path.partition("/")[0]
+        return self._text(f"{self.directory}/{path}") is None and self.repository.tree.is_file(f"{self.directory}/{group}/{KUSTOMIZATION}")
 
     def _change(self, path: str, text: str, last: str | None, listing: Listing | None) -> FileChange:
         target = f"{self.directory}/{path}"
         before = self._text(target)
         if before is None:
-            if last is None or listing is not None:
+            if last is None or listing is not None or not self._is_deleted(path):
                 return FileChange(target, None, text)
             self.remarks.append(f"{target}: somebody deleted it, so it stays away; to have it again, take its line out of {self.directory}/{STATE_FILE}")
             return FileChange(target, None, None)
-        if before == text or _checksum(before) == last:
+        if _checksum(before) == _checksum(text):
+            return FileChange(target, before, before)
+        if _checksum(before) == last:
             return FileChange(target, before, text)
         if listing is not None:
             return self._listing_change(target, posixpath.dirname(path), before, listing)
@@ -252,8 +266,7 @@ class _Run:
     def _unchanged(self, components: Sequence[Component], graph: Graph) -> Repository:
         """The repository as it would be with an overlay that differs in nothing from its base."""
         overlay = overlay_of(self.directory, list(components), graph, OverlayOptions())
-        texts = dict(overlay.files) | {posixpath.join(group, KUSTOMIZATION): listing.text() for group, listing in overlay.listings.items()}
-        plain = _with(self.repository, {f"{self.directory}/{path}": text for path, text in texts.items()})
+        plain = _with(self.repository, {f"{self.directory}/{path}": text for path, text in _texts_of(overlay).items()})
         flux = generate_flux(plain, self.repository.root / self.directory, source=self.state.source)
         return _with(plain, {change.path: change.after for change in flux.stale})
 
@@ -265,6 +278,16 @@ def _identity(finding: Finding) -> tuple[str, Place]:
 
 def _told(finding: Finding) -> str:
     return f"{finding.place}: {finding.severity.value}: {finding.message} [{finding.rule}]"
+
+
+def _texts_of(overlay: Overlay) -> dict[str, str]:
+    return dict(overlay.files) | {posixpath.join(group, KUSTOMIZATION): listing.text() for group, listing in overlay.listings.items()}
+
+
+def _without(listing: Listing, names: Set[str]) -> Listing:
+    """What a kustomization lists but for files that are not there."""
+    patches = tuple(entry for entry in listing.patches if entry["path"] not in names)
+    return replace(listing, resources=tuple(entry for entry in listing.resources if entry not in names), patches=patches)
 
 
 def _applied_from(graph: Graph, folder: str) -> Iterator[ResourceId]:

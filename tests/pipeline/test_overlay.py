@@ -273,6 +273,74 @@ def test_a_patch_that_somebody_deleted_stays_away(sample: Path, build: Build) ->
     assert "dev/slackurl" in keys(build("overlays/qa"))
 
 
+def test_the_entry_of_a_patch_that_somebody_deleted_goes_as_well(sample: Path, build: Build) -> None:
+    generate(sample, FULL)
+    (sample / "overlays/qa/alerts/patches/external-secret-slack-url.yaml").unlink()
+    remarks = generate(sample, Request()).remarks
+
+    assert [remark.partition(";")[0].rpartition(", ")[2] for remark in remarks] == ["so it stays away"]
+    assert stale(sample, Request()) == []
+    assert "dev/slackurl" in keys(build("overlays/qa"))
+
+
+def test_a_component_that_somebody_deleted_as_a_whole_is_written_again(sample: Path, build: Build) -> None:
+    generate(sample, FULL)
+    before = build("overlays/qa")
+    shutil.rmtree(sample / "overlays/qa/weather")
+    generate(sample, Request())
+
+    assert build("overlays/qa") == before
+
+
+MINE = """\
+# ours
+patches:
+- path: patches/external-secret-weather-api-secrets.yaml # first
+  target: {kind: ExternalSecret, name: weather-api-secrets}
+- path: patches/mine.yaml
+resources:
+- ../../../base/weather # the base
+kind: Kustomization
+apiVersion: kustomize.config.k8s.io/v1beta1
+"""
+
+
+def test_comments_order_and_patches_of_people_stay(sample: Path, build: Build) -> None:
+    generate(sample, FULL)
+    file = sample / "overlays/qa/weather/kustomization.yaml"
+    file.write_text(MINE)
+    mine = "kind: Deployment\napiVersion: apps/v1\nmetadata: {name: weather, namespace: weather}\nspec: {replicas: 5}\n"
+    (sample / "overlays/qa/weather/patches/mine.yaml").write_text(mine)
+    first = generate(sample, Request(store_prefix="qa-", region="eu-west-1"))
+    kept = file.read_text()
+    generate(sample, Request(store_prefix="", key_prefixes=()))
+    objects = build("overlays/qa")
+
+    assert len(first.stale) > 3
+    assert kept == MINE
+    assert file.read_text() == "".join(line for line in MINE.splitlines(keepends=True) if "weather-api-secrets" not in line)
+    assert (sample / "overlays/qa/weather/patches/mine.yaml").read_text() == mine
+    assert objects["Deployment/weather"]["spec"]["replicas"] == 5
+    assert objects["ClusterSecretStore/aws-parameter-store"]["spec"]["provider"]["aws"]["region"] == "eu-west-1"
+
+
+def test_line_ends_of_a_checkout_are_no_edit(sample: Path) -> None:
+    generate(sample, FULL)
+    for file in (sample / "overlays/qa").rglob("*.yaml"):
+        file.write_bytes(file.read_bytes().replace(b"\n", b"\r\n"))
+
+    assert stale(sample, Request()) == []
+
+
+def test_an_edit_that_does_not_build_is_not_the_fault_of_the_base(sample: Path) -> None:
+    generate(sample, FULL)
+    file = sample / "overlays/qa/weather/kustomization.yaml"
+    file.write_text(file.read_text() + "- path: patches/mine.yaml\n")
+
+    with pytest.raises(BrokenError, match=r"overlays/qa/weather/kustomization.yaml:\d+: patches/mine.yaml is not there\nmend what somebody wrote there"):
+        generate(sample, Request())
+
+
 def test_components_come_and_go(sample: Path, build: Build) -> None:
     generate(sample, FULL)
     generate(sample, Request(components=("external-secrets", "secret-stores", "weather"), key_prefixes=(("prod/", "qa/"),)))
