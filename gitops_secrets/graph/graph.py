@@ -188,9 +188,9 @@ class Graph:
         return frozenset(map(str, self.provisions))
 
     @cached_property
-    def names_brought_by_units(self) -> frozenset[str]:
-        """What is required, and what a unit brings, as findings name it."""
-        return frozenset(str(edge.requirement.need) for edge in self.resource_edges if edge.provider_unit is not None)
+    def brought_by_units(self) -> Mapping[str, Provision]:
+        """What is required, and how a unit brings it, by how findings name it."""
+        return {str(edge.requirement.need): edge.provision for edge in reversed(self.resource_edges) if edge.provider_unit is not None}
 
     @cached_property
     def groups_brought_by_units(self) -> frozenset[str]:

@@ -13,7 +13,7 @@ from gitops_secrets.config import Configuration
 from gitops_secrets.errors import UsageError
 from gitops_secrets.model.facts import Confidence
 from gitops_secrets.model.ids import ResourceId
-from gitops_secrets.model.results import CheckResult, Cluster, Finding, Severity
+from gitops_secrets.model.results import CheckResult, Cluster, Finding, Related, Severity
 from gitops_secrets.pipeline.remedies import Remedies
 from gitops_secrets.pipeline.scan import Analysis, ClusterAnalysis, Repository
 from gitops_secrets.pipeline.suppress import Suppressions, matches
@@ -96,9 +96,16 @@ def _as_elsewhere(finding: Finding, cluster: ClusterAnalysis, clusters: Iterable
     """What somebody else may have made is forgotten, rather, if the repository makes it for another cluster."""
     if finding.other is None or finding.rule not in ABSENCE or finding.severity is not Severity.WARNING or finding.confidence is Confidence.POSSIBLE:
         return finding
-    others = (other.graph for other in clusters if other is not cluster and not other.graph.cluster.stray)
-    is_kept = any(finding.other in graph.names_brought_by_units for graph in others)
-    return proven(finding) if is_kept else finding
+    for other in (other.graph for other in clusters if other is not cluster and not other.graph.cluster.stray):
+        provision = other.brought_by_units.get(finding.other)
+        if provision is not None:
+            name = other.cluster.name
+            told = f"cluster {name} has it" if str(provision.resource) == finding.other else f"in cluster {name} {provision.resource} brings it"
+            found = proven(finding)
+            message, cause = (text.replace("nothing in the repository", "nothing in this cluster") for text in (found.message, found.cause))
+            related = (*found.related, Related(told, provision.place))
+            return replace(found, message=f"{message}; {told}", related=related, cause=cause and f"{cause}; {told}")
+    return finding
 
 
 def _suspended(cluster: ClusterAnalysis) -> dict[str, ResourceId]:
