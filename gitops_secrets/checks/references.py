@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from gitops_secrets.checks import remedies
@@ -55,19 +55,21 @@ class WrongNamespace(Rule):
             other = next(iter(namesakes(context.graph, need.id)), None)
             if other is not None:
                 found.setdefault((asker(requirement), need.id, other), []).append(entry)
+        written = manifests(context)
         for (_, target, other), entries in found.items():
             requirement, possible = entries[0].requirement, entries[0].possible
+            chosen = _chosen_by_hand(context, entries[0], written)
             advice = _across(requirement, target, other)
             brought = [Related(f"{other} is made here", provision.place) for provision in context.graph.provisions[other][:1]]
             proven = requirement.effect is not Effect.ROTATE and is_made_elsewhere(context.graph, target)
             yield self.finding(
-                f"{consumers(entries)} needs {target}, which is not there ({other} is){unless(possible)}; {consequence(requirement)}; {advice}",
+                f"{consumers(entries)} needs {target}, which is not there ({other} is){chosen or unless(possible)}; {consequence(requirement)}; {advice}",
                 requirement.place,
                 requirement.resource,
                 other=target,
                 # What only a bootstrap makes, people may make here as well: for another environment, say.
                 severity=None if proven else Severity.WARNING,
-                confidence=doubt(possible, Confidence.LIKELY),
+                confidence=Confidence.POSSIBLE if chosen else doubt(possible, Confidence.LIKELY),
                 related=[*brought, *also(entries)],
                 field=requirement.field,
                 cause=f"{target} is not there ({other} is); {advice}",
@@ -108,6 +110,18 @@ class WrongNamespace(Rule):
                     confidence=Confidence.LIKELY,
                     field=f"{field_text(found.way)}:{field}",
                 )
+
+
+def _chosen_by_hand(context: Context, entry: Unmet, written: Mapping[ResourceId, Resource]) -> str:
+    """The end of a message about what lies in another namespace, where whoever applies the directory says which one is meant; else empty."""
+    requirement, unit = entry.requirement, context.graph.units.get(entry.unit)
+    if unit is None or not unit.is_overlay:
+        return ""
+    if requirement.namespace_of_chart is not None:
+        return f", unless {requirement.namespace_of_chart} runs there"
+    resource = written.get(requirement.resource)
+    is_written = resource is None or "namespace" in as_mapping(resource.data.get("metadata"))
+    return "" if is_written else ", unless the directory is applied to that namespace"
 
 
 def _across(requirement: Requirement, target: ResourceId, other: ResourceId) -> str:

@@ -41,7 +41,7 @@ from gitops_secrets.rendering.expansion import Elsewhere, Expansion, State
 from gitops_secrets.rendering.flux import build_directory
 from gitops_secrets.rendering.flux_version import applied_version, bootstrapped_version, components_version
 from gitops_secrets.rendering.kustomize import Build, Builder, find_kustomization
-from gitops_secrets.rendering.objects import FLUX_NAMESPACE, ProvisionsOf, ScopeOf, no_provisions, to_resource, too_long
+from gitops_secrets.rendering.objects import FLUX_NAMESPACE, ProvisionsOf, ScopeOf, is_exported, no_provisions, to_resource, too_long
 from gitops_secrets.rendering.renderings import Renderings
 from gitops_secrets.rendering.resource_set import is_resource_set
 from gitops_secrets.rendering.sources import Sources
@@ -351,6 +351,8 @@ class _Discovery:
                     found[resource.place] = (file, resource)
             elif resource.id.group in (SOURCE_GROUP, EXTENSIONS_GROUP):
                 beside.append((file, resource))
+        # What was written out of a cluster is a record of it, unless there is nothing else.
+        found = {place: pair for place, pair in found.items() if not is_exported(pair[1])} or ({} if self.clusters else found)
         if not found:
             return
         listed = [(directory, resource) for directory, resource in self._listed_kustomizations() if resource.place in found]

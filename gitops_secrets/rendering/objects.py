@@ -46,6 +46,11 @@ def to_resource(node: MappingNode, scope_of: ScopeOf, default_namespace: str) ->
     return Resource(ResourceId(group, kind, namespace, str(name)), version, node, metadata.place("name"))
 
 
+def is_exported(resource: Resource) -> bool:
+    """Was it written out of a cluster (`kubectl get -o yaml`)? The API server gives every object its `uid`."""
+    return "uid" in as_mapping(resource.data.get("metadata"))
+
+
 def too_long(id: ResourceId) -> str | None:
     """Says that the API server refuses an object for the length of its name, kind or namespace; None where it does not."""
     parts = {

@@ -147,6 +147,13 @@ def test_applications_that_apply_each_other_are_expanded_once() -> None:
     assert names(found) == ["one", "two"]
 
 
+def test_a_record_of_an_application_is_a_root_only_where_there_is_no_other() -> None:
+    seen = application("seen")
+    seen["metadata"]["uid"] = "21e0b446-665f-45c7-b984-f92ae1b71af8"
+
+    assert (names(cluster({}, seen, application("app"))), names(cluster({}, seen))) == (["app"], ["seen"])
+
+
 def test_an_application_that_its_owner_took_off_the_list_is_stray() -> None:
     files = {"apps/kustomization.yaml": "resources: [app.yaml]\n", "apps/app.yaml": dump(application("app")), "apps/off.yaml": dump(application("off"))}
     found = clusters({**files, "off/settings.yaml": config_map("off")})

@@ -383,6 +383,14 @@ def test_what_is_read_from_a_declared_repository_with_other_folders_is_elsewhere
     ]
 
 
+def test_a_record_of_a_kustomization_starts_nothing_beside_a_cluster() -> None:
+    record = unit("apps", "apps").replace("{name: apps, ", "{name: apps, uid: 21e0b446-665f-45c7-b984-f92ae1b71af8, ")
+    files = {"records/apps.yaml": record, "apps/settings.yaml": SETTINGS}
+
+    assert starts(files) == {"records": "records/apps.yaml"}
+    assert starts({**files, "cluster/flux-system/gotk-sync.yaml": sync("cluster"), "cluster/settings.yaml": SETTINGS}).keys() == {"cluster"}
+
+
 def test_kustomizations_that_apply_each_other_start_once() -> None:
     files = {"a/b.yaml": unit("b", "./b"), "b/a.yaml": unit("a", "./a")}
 

@@ -14,7 +14,7 @@ from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import MappingNode, Place, as_mapping, as_sequence, as_text
 from gitops_secrets.model.results import ArgoSettings, Cluster, Destination
 from gitops_secrets.rendering.argo.applications import ARGO_GROUP, ARGO_NAMESPACE, is_application_set, is_argo_unit, sources_of
-from gitops_secrets.rendering.objects import ScopeOf, to_resource
+from gitops_secrets.rendering.objects import ScopeOf, is_exported, to_resource
 from gitops_secrets.rendering.starts import EntryPoint, by_folder, common_folder, unreached
 from gitops_secrets.rendering.urls import is_placeholder, normalised_url
 from gitops_secrets.repository.tree import Tree, join
@@ -47,8 +47,12 @@ def may_hold_objects(loader: Loader, path: str) -> bool:
 
 
 def find_objects(loader: Loader, scope_of: ScopeOf, files: Iterable[str]) -> Found:
-    """Looks through the manifests in `files`: those whose text `may_hold_objects`, since parsing is what costs."""
+    """Looks through the manifests in `files`: those whose text `may_hold_objects`, since parsing is what costs.
+
+    What was written out of a cluster (`kubectl get -o yaml`) is a record of it, unless the repository has no other Applications.
+    """
     found = Found()
+    exported: dict[Place, tuple[str, Resource]] = {}
     charts = {path.removesuffix("Chart.yaml") + "templates/" for path in loader.tree.files if path.rpartition("/")[2] == "Chart.yaml"}
     for path in files:
         if any(path.startswith(prefix) for prefix in _above(path, charts)):
@@ -58,9 +62,11 @@ def find_objects(loader: Loader, scope_of: ScopeOf, files: Iterable[str]) -> Fou
             if resource is None or is_placeholder(f"{resource.id.namespace}/{resource.id.name}"):
                 continue  # no object, or a template of one
             if is_argo_unit(resource):
-                found.units[resource.place] = (path, resource)
+                units = exported if is_exported(resource) else found.units
+                units[resource.place] = (path, resource)
             elif resource.id.group == ARGO_GROUP or _is_setting(resource) or registered_cluster(resource) is not None:
                 found.beside.append((path, resource))
+    found.units = found.units or exported
     return found
 
 

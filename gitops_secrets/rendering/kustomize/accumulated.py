@@ -41,11 +41,12 @@ class Accumulated:
     directories: set[str] = field(default_factory=set)
     schema: Schema | None = None  # the one that it set for all that comes after
     failed: bool = False
+    lacking: bool = False  # a file or directory of resources could not be read
 
     @property
     def is_complete(self) -> bool:
-        """Are all resources there? Something opaque may bring others, of which nothing can be said."""
-        return all(opaque.kinds == frozenset() for opaque in self.opaque)
+        """Are all resources there? What is opaque or could not be read may bring others, of which nothing can be said."""
+        return not self.lacking and all(opaque.kinds == frozenset() for opaque in self.opaque)
 
     def refuse(self, message: str, place: Place) -> None:
         """Notes what kustomize would refuse."""

@@ -132,6 +132,7 @@ class Layer:
         self.state.inputs |= other.inputs
         self.state.directories |= other.directories
         self.state.failed |= other.failed
+        self.state.lacking |= other.lacking
 
     def refuse_cycle(self, path: str, entry: str) -> None:
         """Raises `BuildError` for a directory that includes this one, or lies above one that does, and where too many have led here."""

@@ -35,9 +35,10 @@ def evaluate(layer: Layer) -> None:
 def _add_resources(layer: Layer, entries: SequenceNode) -> None:
     known: set[tuple[str, ...]] = {draft.identity.key for draft in layer.state.drafts}
     for index, entry in enumerate(entries):
-        place = entries.place(index)
+        place, problems = entries.place(index), len(layer.state.problems)
         with layer.attempt(place):
             layer.add(layer.load_resource(scalar_text(entry), place), place, known)
+        layer.state.lacking |= len(layer.state.problems) > problems
 
 
 def _add_tables(layer: Layer) -> None:
