@@ -34,9 +34,11 @@ class ProjectForbids(Rule):
     symptoms = ("InvalidSpecError", "is not permitted in project", "application repo is not permitted", "not allowed in project")
 
     def check(self, context: Context) -> Iterator[Finding]:
+        projects: dict[tuple[str, str], list[Resource]] = {}
+        for each in filter(_is_project, context.cluster.given):
+            projects.setdefault((each.id.namespace, each.id.name), []).append(each)
         # What the engine applies takes the place of what a bootstrap made.
-        given = (each for each in context.cluster.given if (each.id.group, each.id.kind) == ("argoproj.io", "AppProject"))
-        projects = {(each.id.namespace, each.id.name): each for each in (*given, *context.of_kind("argoproj.io", "AppProject"))}
+        projects |= {(each.id.namespace, each.id.name): [each] for each in context.of_kind("argoproj.io", "AppProject")}
         by_unit: dict[ResourceId, list[Resource]] = {}
         for unit, resource in context.synced_resources:
             by_unit.setdefault(unit.id, []).append(resource)
@@ -44,9 +46,12 @@ class ProjectForbids(Rule):
             spec = as_mapping(unit.data.get("spec"))
             name = as_text(spec.get("project"))
             # Applications may stand in other namespaces than Argo CD's own, where projects are.
-            project = projects.get((unit.id.namespace, name)) or next((each for (_, other), each in projects.items() if other == name), None)
-            if project is not None and unit.id.kind == "Application" and self._is_of(unit, project):
-                yield from self._judge(context, unit, spec, project, by_unit.get(unit.id, []))
+            found = projects.get((unit.id.namespace, name)) or next((each for (_, other), each in projects.items() if other == name), [])
+            if unit.id.kind != "Application":
+                continue
+            judged = [list(self._judge(context, unit, spec, each, by_unit.get(unit.id, []))) for each in found if self._is_of(unit, each)]
+            # Of several bootstraps that each make one of this name, nobody can tell which was run.
+            yield from (finding for finding in judged[0] if all(finding.message in {other.message for other in others} for others in judged)) if judged else ()
 
     @staticmethod
     def _is_of(unit: Unit, project: Resource) -> bool:
@@ -107,6 +112,10 @@ class ProjectForbids(Rule):
                 continue
             permitted = permitted or (fits and where)
         return permitted
+
+
+def _is_project(resource: Resource) -> bool:
+    return (resource.id.group, resource.id.kind) == ("argoproj.io", "AppProject")
 
 
 def _permits(patterns: Iterable[str], url: str, *, is_url: bool) -> bool:

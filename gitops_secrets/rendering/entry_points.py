@@ -59,7 +59,7 @@ from gitops_secrets.rendering.starts import (
     unreached,
 )
 from gitops_secrets.rendering.units import KUSTOMIZE_GROUP, OPERATOR_GROUP, SOURCE_GROUP, is_kustomization, source_of, to_unit, written_path
-from gitops_secrets.rendering.urls import normalised_url
+from gitops_secrets.rendering.urls import is_placeholder, normalised_url
 from gitops_secrets.repository.ignore import FilteredTree, has_too_many, ignored
 from gitops_secrets.repository.tree import join
 
@@ -466,9 +466,12 @@ class _Discovery:
         units = {place: pair for place, pair in found.units.items() if place not in self.reached and pair[0] not in self.built}
         if not units:
             return
-        listed, read = self._listed_units()
-        # What a build read without making an object of it is a patch.
-        units = {place: (file, listed.get(place, resource)) for place, (file, resource) in units.items() if place in listed or file not in read}
+        listed, read = self._listed_objects()
+        # What a build read without making an object of it is a patch; what it renamed stands where its name does.
+        units = {place: (file, resource) for place, (file, resource) in units.items() if place not in listed and file not in read}
+        units |= {place: (place.file, resource) for place, resource in listed.items() if is_argo_unit(resource) and place.file not in self.built}
+        found.beside = [(file, resource) for file, resource in found.beside if resource.id.group != ARGO_GROUP or file not in read]
+        found.beside += [(place.file, resource) for place, resource in listed.items() if not is_argo_unit(resource)]
         files = frozenset(file for file, _ in units.values())
         off = {place: pair for place, pair in units.items() if self._is_left_out(pair[0], files)}
         used = {place: pair for place, pair in units.items() if place not in off} or units
@@ -516,16 +519,16 @@ class _Discovery:
         cluster, _ = self._expanded(entry)
         return self._with_settings(cluster)
 
-    def _listed_units(self) -> tuple[Mapping[Place, Resource], Set[str]]:
-        """Applications as the kustomize directories that list them render them, by place; and the files that builds of such directories read."""
+    def _listed_objects(self) -> tuple[Mapping[Place, Resource], Set[str]]:
+        """Objects of Argo CD as the kustomize directories that list them render them, by place; and the files that builds of such directories read."""
         listed: dict[Place, Resource] = {}
         read: set[str] = set()
         for directory in self._unreferenced_directories():
             build = self.builder.build(directory)
             rendered = (to_resource(node, self.scope_of, ARGO_NAMESPACE) for node in build.resources if as_text(node.get("apiVersion")).startswith(ARGO_GROUP))
-            found = {resource.place: resource for resource in rendered if resource is not None}
+            found = {resource.place: resource for resource in rendered if resource is not None and not is_placeholder(resource.id.name)}
             listed |= found
-            if found and not build.failed:
+            if found:
                 read |= build.inputs
         return listed, read
 

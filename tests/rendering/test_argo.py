@@ -154,6 +154,23 @@ def test_a_record_of_an_application_is_a_root_only_where_there_is_no_other() -> 
     assert (names(cluster({}, seen, application("app"))), names(cluster({}, seen))) == (["app"], ["seen"])
 
 
+@pytest.mark.parametrize("more", ["", ", gone.yaml"])
+def test_an_application_that_a_patch_renames_is_known_as_it_is_rendered(more: str) -> None:
+    project = {"apiVersion": "argoproj.io/v1alpha1", "kind": "AppProject", "metadata": {"name": "replaceme", "namespace": "argocd"}, "spec": {}}
+    patches = [
+        {"target": {"kind": kind}, "patch": f"- {{op: replace, path: /metadata/name, value: {name}}}"}
+        for kind, name in (("Application", "app"), ("AppProject", "platform"))
+    ]
+    files = {
+        "boot/kustomization.yaml": f"resources: [app.yaml, project.yaml{more}]\n" + dump({"patches": patches}),
+        "boot/app.yaml": dump(application("replaceme", {"repoURL": URL, "path": "app"}, project="platform")),
+        "boot/project.yaml": dump(project),
+    }
+    found = cluster(files)
+
+    assert (names(found), [given.id.name for given in found.given]) == (["app"], ["platform"])
+
+
 def test_an_application_that_its_owner_took_off_the_list_is_stray() -> None:
     files = {"apps/kustomization.yaml": "resources: [app.yaml]\n", "apps/app.yaml": dump(application("app")), "apps/off.yaml": dump(application("off"))}
     found = clusters({**files, "off/settings.yaml": config_map("off")})
