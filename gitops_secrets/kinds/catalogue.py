@@ -82,7 +82,7 @@ def release_facts(release: Release, catalogue: Catalogue, table: KindTable) -> F
         return Facts(tuple(requirements), tuple(provisions), (opaque,), tuple(texts.problems))
     provisions += _definitions(chart, release, table)
     provisions += _objects(chart, release, table)
-    if chart.webhook is not None:
+    if chart.has_webhook(release.values):
         webhook = ObjectNeed(webhook_id(chart, release))
         provisions.append(Provision(release.resource, webhook, release.when, release.place, confidence=Confidence.LIKELY, workload=chart.answers))
     requirements += _consumed(chart, release, table)
@@ -328,7 +328,7 @@ def operators_of(releases: Iterable[Release], catalogue: Catalogue) -> Mapping[s
     for release in sorted(releases, key=lambda each: str(each.resource)):
         chart = catalogue.chart(release.chart, release.repository) if release.chart else None
         if chart is not None:
-            for group in chart.admits:
+            for group in chart.admits(release.values):
                 found.setdefault(group, webhook_id(chart, release))
     return found
 

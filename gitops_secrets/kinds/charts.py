@@ -130,15 +130,19 @@ class Chart:
     images: tuple[str, ...]  # container images that register the same definitions, whoever runs them
     network: bool  # no pod runs before it does, so somebody installs it before the engine
     webhook: str | None  # name of its admission webhook, a template; None: it has none
+    webhook_switch: Switch | None
     everywhere: tuple[tuple[str, frozenset[str]], ...]  # ConfigMaps that its controller writes into each namespace, with their keys
     answers: str  # a word in the name of the workload behind the webhook, where it runs several
     verified: bool
     note: str | None
 
-    @property
-    def admits(self) -> frozenset[str]:
-        """Groups whose objects its webhook admits, whether or not it brings their definitions too."""
-        return frozenset(each.group for each in self.provides) | frozenset(self.operates) if self.webhook is not None else frozenset()
+    def has_webhook(self, values: MappingNode) -> bool:
+        """Does a release with these values register an admission webhook?"""
+        return self.webhook is not None and (self.webhook_switch is None or self.webhook_switch.is_on(values))
+
+    def admits(self, values: MappingNode) -> frozenset[str]:
+        """Groups whose objects the webhook of a release admits, whether or not that brings their definitions too."""
+        return frozenset(each.group for each in self.provides) | frozenset(self.operates) if self.has_webhook(values) else frozenset()
 
     @property
     def knows_service_accounts(self) -> bool:
@@ -253,6 +257,7 @@ def _chart(raw: MappingNode) -> Chart:
         tuple(raw.get("images", ())),
         raw.get("network", False),
         DEFAULT_WEBHOOK if raw.get("webhook") is True else raw.get("webhook"),
+        Switch(parse_path(raw["webhook-switch"]), True) if "webhook-switch" in raw else None,
         tuple((name, frozenset(keys)) for name, keys in raw.get("everywhere", {}).items()),
         raw.get("answers", ""),
         raw.get("verified", True),

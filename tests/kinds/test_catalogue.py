@@ -378,6 +378,12 @@ def test_an_object_needs_the_webhook_of_its_operator_where_the_operator_is_known
     assert webhook_requirement(custom_resource("monitoring.coreos.com", "ServiceMonitor"), operators, TABLE) is None
 
 
+@pytest.mark.parametrize(("chart", "values"), [("external-secrets", "{webhook: {create: false}}"), ("keda", "{}"), ("kube-prometheus-stack", "{}")])
+def test_a_webhook_that_is_switched_off_or_refuses_nothing_admits_nothing(chart: str, values: str) -> None:
+    assert operators_of([release(chart, "it", parse(values, "r.yaml").documents[0])], CATALOGUE) == {}
+    assert not any("WebhookConfiguration" in each for each in objects(facts(chart, values)))
+
+
 def test_an_object_is_of_use_only_with_the_release_that_runs_its_controller() -> None:
     without = parse("{installCRDs: false}", "r.yaml").documents[0]
     controllers = controllers_of([release("toolhive-operator", "hive"), release("external-secrets", "eso", without), release("cert-manager", "crt")], CATALOGUE)
