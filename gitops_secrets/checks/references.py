@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any, Final
 
 from gitops_secrets.checks import remedies
@@ -55,10 +55,9 @@ class WrongNamespace(Rule):
             other = next(iter(namesakes(context.graph, need.id)), None)
             if other is not None:
                 found.setdefault((asker(requirement), need.id, other), []).append(entry)
-        written = manifests(context)
         for (_, target, other), entries in found.items():
             requirement, possible = entries[0].requirement, entries[0].possible
-            chosen = _chosen_by_hand(context, entries[0], written)
+            chosen = _chosen_by_hand(context, entries[0])
             advice = _across(requirement, target, other)
             brought = [Related(f"{other} is made here", provision.place) for provision in context.graph.provisions[other][:1]]
             proven = requirement.effect is not Effect.ROTATE and is_made_elsewhere(context.graph, target)
@@ -112,14 +111,14 @@ class WrongNamespace(Rule):
                 )
 
 
-def _chosen_by_hand(context: Context, entry: Unmet, written: Mapping[ResourceId, Resource]) -> str:
+def _chosen_by_hand(context: Context, entry: Unmet) -> str:
     """The end of a message about what lies in another namespace, where whoever applies the directory says which one is meant; else empty."""
     requirement, unit = entry.requirement, context.graph.units.get(entry.unit)
     if unit is None or not unit.is_overlay:
         return ""
     if requirement.namespace_of_chart is not None:
         return f", unless {requirement.namespace_of_chart} runs there"
-    resource = written.get(requirement.resource)
+    resource = context.manifests.get(requirement.resource)
     is_written = resource is None or "namespace" in as_mapping(resource.data.get("metadata"))
     return "" if is_written else ", unless the directory is applied to that namespace"
 
