@@ -8,7 +8,6 @@ thing for another cluster, or made it before the change.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final
 
@@ -51,12 +50,7 @@ _FAMILIES: Final = (
 
 def is_proven(graph: Graph, target: ResourceId) -> bool:
     """Does the repository itself show that nothing anywhere brings `target`, which it does not bring?"""
-    return slip(target.name, alike(graph, target), among=graph.lacking) is not None or _is_kept_here(graph, target) or _is_operated_here(graph, target)
-
-
-def alike(graph: Graph, target: ResourceId) -> Iterable[str]:
-    """The names of what has the kind and the namespace of `target`."""
-    return (other.name for other in graph.objects_by_namespace.get((target.group, target.kind, target.namespace), ()))
+    return slip(target.name, graph.names_beside(target), among=graph.lacking) is not None or _is_kept_here(graph, target) or _is_operated_here(graph, target)
 
 
 def _is_kept_here(graph: Graph, target: ResourceId) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import ClassVar
@@ -16,7 +16,7 @@ from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import Place
 from gitops_secrets.model.results import Cluster, Finding, Related, Remedy, Severity, Unit
 from gitops_secrets.ordering.order import Plan
-from gitops_secrets.syntax.nearest import nearest, share
+from gitops_secrets.syntax.nearest import Names, share
 
 
 @dataclass(frozen=True)
@@ -135,13 +135,12 @@ def doubt_before(context: Context, unit: ResourceId, opaque: Opaque | None, othe
     return doubt(opaque, otherwise), unless(opaque)
 
 
-def closest(name: str, candidates: Iterable[str], similarity: float = 0.75, *, among: int = 1) -> str | None:
+def closest(name: str, known: Names, similarity: float = 0.75, *, among: int = 1, besides: Collection[str] = ()) -> str | None:
     """What was probably meant by a name that is not there: the most alike of those that are, if it is alike enough (1.0 would be equal).
 
-    `among` is the number of all names that are not there: the more there are, the less work goes into each.
+    `among` is the number of all names that are not there: the more there are, the less work goes into each. Those of `besides` were not meant.
     """
-    found = nearest(name, candidates, 1, similarity, share(among))
-    return found[0] if found else None
+    return known.closest(name, similarity, share(among), besides)
 
 
 def did_you_mean(name: str | None) -> str:

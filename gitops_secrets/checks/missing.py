@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Final
 
 from gitops_secrets.checks import remedies
-from gitops_secrets.checks.absence import BY_PEOPLE, FROM_ELSEWHERE, STORES, alike, is_proven
+from gitops_secrets.checks.absence import BY_PEOPLE, FROM_ELSEWHERE, STORES, is_proven
 from gitops_secrets.checks.base import Context, Rule, closest, did_you_mean, doubt_before, namesakes
 from gitops_secrets.checks.evidence import also, asker, consequence, consumers
 from gitops_secrets.graph.graph import Graph, Unmet
@@ -85,7 +85,7 @@ class _MissingObject(Rule):
         )
 
     def _remedy(self, context: Context, requirements: Sequence[Requirement], target: ResourceId) -> Remedy | None:
-        meant = remedies.slip(target.name, alike(context.graph, target), among=context.graph.lacking)
+        meant = remedies.slip(target.name, context.graph.names_beside(target), among=context.graph.lacking)
         return remedies.rename(requirements, target, meant, context.graph)
 
     def _is_proven(self, context: Context, target: ResourceId) -> bool:
@@ -97,7 +97,7 @@ class _MissingObject(Rule):
 
 def _near(graph: Graph, target: ResourceId, similarity: float = 0.75) -> str | None:
     """The name of an object of that kind, beside `target`, that was probably meant."""
-    return closest(target.name, alike(graph, target), similarity, among=graph.lacking)
+    return closest(target.name, graph.names_beside(target), similarity, among=graph.lacking)
 
 
 class MissingStore(_MissingObject):

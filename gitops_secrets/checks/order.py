@@ -165,9 +165,8 @@ def _meant(unit: Unit, dependency: Dependency, context: Context) -> str:
         holder = graph.units[other[0]].parent
         instead = f"; depend on {holder}, which applies it" if holder is not None and holder.kind == target.kind else ""
         return f" ({other[0]} is, but a {target.kind} can't depend on a {other[0].kind}{instead})"
-    written = {unit.id, *(each.target for each in unit.depends_on)}
-    known = (unit.name for unit in graph.units_by_kind.get(target.kind, ()) if unit not in written)
-    near, lacked = closest(target.name, known, among=graph.lacking), _sole_need(unit.id, context)
+    written = {unit.id.name, *(each.target.name for each in unit.depends_on)}
+    near, lacked = closest(target.name, graph.names_of_units(target.kind), among=graph.lacking, besides=written), _sole_need(unit.id, context)
     return did_you_mean(near) if near is not None or lacked is None else f" (it needs {lacked}, which may be meant)"
 
 
@@ -180,7 +179,7 @@ def _only_meant(dependency: Dependency, context: Context) -> ResourceId | None:
         holders = {graph.units[unit].parent for unit in namesakes}
         found = [holder for holder in holders if holder is not None and holder.kind == target.kind]
         if not holders:
-            name = remedies.slip(target.name, (unit.name for unit in graph.units_by_kind.get(target.kind, ())), among=graph.lacking)
+            name = remedies.slip(target.name, graph.names_of_units(target.kind), among=graph.lacking)
             found = [unit for unit in graph.units_by_name.get(name or "", ()) if unit.kind == target.kind]
     return found[0] if len(found) == 1 else None
 

@@ -14,6 +14,7 @@ from gitops_secrets.model.nodes import MappingNode, Place, as_mapping, as_sequen
 from gitops_secrets.model.results import Finding, Related, Severity, Unit
 from gitops_secrets.rendering.argo.applications import destination_of, is_in_cluster, sources_of
 from gitops_secrets.rendering.urls import is_placeholder, normalised_url
+from gitops_secrets.syntax.nearest import Names
 
 
 class ProjectForbids(Rule):
@@ -166,7 +167,7 @@ class MissingProject(Rule):
     symptoms = ("InvalidSpecError", "which does not exist")
 
     def check(self, context: Context) -> Iterator[Finding]:
-        known = {each.name for each in context.graph.objects_by_kind.get(("argoproj.io", "AppProject"), ())}
+        known = Names(each.name for each in context.graph.objects_by_kind.get(("argoproj.io", "AppProject"), ()))
         for entry in context.graph.unmet:
             need = entry.requirement.need
             if not isinstance(need, ObjectNeed) or (need.id.group, need.id.kind) != ("argoproj.io", "AppProject"):
@@ -174,7 +175,7 @@ class MissingProject(Rule):
             if is_placeholder(need.id.name) or need.id.name in known:
                 continue
             meant = slip(need.id.name, known, among=context.graph.lacking)
-            confidence = Confidence.POSSIBLE if known <= {"default"} else doubt(entry.possible)
+            confidence = Confidence.POSSIBLE if set(known) <= {"default"} else doubt(entry.possible)
             what = f"project {need.id.name}, which nothing in the repository makes{did_you_mean(meant)}{unless(entry.possible)}"
             yield self.finding(
                 f"{entry.requirement.resource} is of {what}; it is refused",

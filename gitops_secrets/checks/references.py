@@ -17,6 +17,7 @@ from gitops_secrets.model.facts import Confidence, Effect, ObjectNeed, Requireme
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import Place, as_mapping, as_sequence, as_text
 from gitops_secrets.model.results import Finding, Related, Severity
+from gitops_secrets.syntax.nearest import Names
 
 # The steps of a dotted path: `name`, `["odd.name"]`, `[0]`.
 _STEP = re.compile(r'([^.\[\]"]+)(?=[.\[]|$)|\["([^"]*)"\]|\[(\d+)\]')
@@ -160,13 +161,15 @@ class MissingKey(Rule):
             if provision is None or not isinstance(need, ObjectNeed) or requirement.optional or requirement.soft:
                 continue
             keys = sorted(provision.keys or ())
-            near = closest(need.key or "", keys, among=context.graph.lacking)
+            known = Names(keys)
+            slip = remedies.slip(need.key or "", known, among=context.graph.lacking)
+            near = closest(need.key or "", known, among=context.graph.lacking)
             hint = did_you_mean(near) or (f" (it has {', '.join(keys)})" if 0 < len(keys) <= 6 else "")
             is_itself = provision.resource == need.id
             lacks = "which has no such key" if is_itself else f"which {provision.resource} doesn't make"
             place, field = _key_place(resources.get(requirement.resource), requirement, need.key or "")
             # Controllers add keys to a Secret that is written out, as Argo CD does to its own: a slip they don't explain.
-            is_open = is_itself and need.id.kind == "Secret" and remedies.slip(need.key or "", keys) is None
+            is_open = is_itself and need.id.kind == "Secret" and slip is None
             # A Secret without any key is there to be filled: by a replicator, by hand, by a controller of its type.
             doubts = "" if keys else ", unless something fills it"
             yield self.finding(
@@ -179,7 +182,7 @@ class MissingKey(Rule):
                 related=[Related(f"{need.id} is made here", provision.place)],
                 field=field,
                 cause=f"{provision.resource} {'has no' if is_itself else 'does not make'} key {need.key}{'' if is_itself else f' of {need.id}'}{hint}",
-                remedy=remedies.other_key(requirement, need.key or "", remedies.slip(need.key or "", keys, among=context.graph.lacking)),
+                remedy=remedies.other_key(requirement, need.key or "", slip),
             )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import zip_longest
+from itertools import pairwise, zip_longest
 
 from gitops_secrets.graph.graph import Graph
 from gitops_secrets.kinds.table import KindTable
@@ -19,7 +19,7 @@ from gitops_secrets.model.results import AddItems, Dependency, Remedy, RemoveAt,
 from gitops_secrets.ordering.gates import Gate, GateKind, health_check
 from gitops_secrets.ordering.order import Cycle, OrderedEdge
 from gitops_secrets.rendering.argo.applications import WAVE
-from gitops_secrets.syntax.nearest import comparable, share
+from gitops_secrets.syntax.nearest import Names, share
 
 _SLIP = 0.85
 _LIKE_WORD = 0.7
@@ -29,42 +29,35 @@ _DIGITS = re.compile(r"\d+")
 _DEPENDENT = frozenset({"Kustomization", "HelmRelease"})
 
 
-def slip(name: str, candidates: Iterable[str], *, among: int = 1) -> str | None:
+def slip(name: str, known: Names, *, among: int = 1) -> str | None:
     """What a name that is not there was meant to be, if there is just one thing that it can be.
 
     Stricter than what a message asks about: names that differ in their digits or by a whole word, or are spelled out differently, are left to people.
     `among` as for `closest`.
 
-    >>> slip("external-secret", ["external-secrets", "cert-manager"]), slip("node-1", ["node-2"]), slip("apiKey", ["api-key"]), slip("shpo", ["shop"])
-    ('external-secrets', None, 'api-key', 'shop')
+    >>> known = Names(["external-secrets", "cert-manager", "node-2", "api-key", "shop"])
+    >>> [slip(name, known) for name in ("external-secret", "node-1", "apiKey", "shpo")]
+    ['external-secrets', None, 'api-key', 'shop']
     """
-    others = comparable(name, candidates, share(among))
-    same = [other for other in others if _plain(other) == _plain(name)]
-    swapped = [other for other in others if _is_swapped(name, other)]
-    close = same or swapped or difflib.get_close_matches(name, others, 2, _SLIP)
-    if len(close) != 1 or _DIGITS.findall(close[0]) != _DIGITS.findall(name):
+    same = known.spelt_like(name)
+    swapped = same or [other for other in _swapped(name) if other in known]
+    close = swapped[0] if len(swapped) == 1 else None if swapped else known.only(name, _SLIP, share(among))
+    if close is None or _DIGITS.findall(close) != _DIGITS.findall(name):
         return None
     # `tunnel-id-secret` beside `tunnel-secret` is more likely one more thing than a slip, and `shop-api` beside `shop-app`.
-    return close[0] if same or _has_like_words(name, close[0]) else None
+    return close if same or _has_like_words(name, close) else None
+
+
+def _swapped(name: str) -> list[str]:
+    """The name with each two neighbouring letters the other way round."""
+    pairs = enumerate(pairwise(name))
+    return [f"{name[:index]}{second}{first}{name[index + 2 :]}" for index, (first, second) in pairs if first != second]
 
 
 def _has_like_words(name: str, other: str) -> bool:
     """Are two names alike word by word?"""
     pairs = list(zip_longest(_SEPARATORS.split(name), _SEPARATORS.split(other), fillvalue=""))
-    return all(_is_swapped(*pair) or difflib.SequenceMatcher(None, *pair).ratio() >= _LIKE_WORD for pair in pairs)
-
-
-def _is_swapped(name: str, other: str) -> bool:
-    """Do two neighbouring letters of one stand the other way round in the other?"""
-    differing = [index for index, (first, second) in enumerate(zip(name, other, strict=False)) if first != second]
-    if len(name) != len(other) or len(differing) != 2 or differing[1] != differing[0] + 1:
-        return False
-    first, second = differing
-    return (name[first], name[second]) == (other[second], other[first])
-
-
-def _plain(name: str) -> str:
-    return _SEPARATORS.sub("", name).casefold()
+    return all(pair[1] in _swapped(pair[0]) or difflib.SequenceMatcher(None, *pair).ratio() >= _LIKE_WORD for pair in pairs)
 
 
 def rename(requirements: Iterable[Requirement], target: ResourceId, meant: str | None, graph: Graph) -> Remedy | None:
@@ -303,6 +296,6 @@ def other_key(requirement: Requirement, written: str, meant: str | None) -> Reme
 def other_path(place: Place, written: str, meant: str) -> Remedy | None:
     """Corrects the last part of a path."""
     (parent, _, name), (other_parent, _, other) = written.strip("/").rpartition("/"), meant.strip("/").rpartition("/")
-    if parent.removeprefix("./") != other_parent.removeprefix("./") or slip(name, [other]) is None:
+    if parent.removeprefix("./") != other_parent.removeprefix("./") or slip(name, Names([other])) is None:
         return None
     return Remedy(f"build {meant}", (SetValue(place, meant, written),))

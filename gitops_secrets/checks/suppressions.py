@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from gitops_secrets.checks.base import Context, Rule, closest, did_you_mean
 from gitops_secrets.model.nodes import Place
 from gitops_secrets.model.results import Finding, Severity
+from gitops_secrets.syntax.nearest import Names
 
 
 class UnusedSuppression(Rule):
@@ -34,7 +35,7 @@ class UnusedSuppression(Rule):
     def unused(self, ignored: str, place: Place, known: list[str]) -> Finding:
         """The finding for the rule `ignored`, which is suppressed at `place` to no effect; `known` are the rules that there are."""
         if ignored not in known:
-            message = f"there is no rule {ignored} that this could ignore{did_you_mean(closest(ignored, known))}"
+            message = f"there is no rule {ignored} that this could ignore{did_you_mean(closest(ignored, Names(known)))}"
         else:
             message = f"this ignores {ignored}, which finds nothing here; remove it"
         return self.finding(message, place, place.file, field=ignored)

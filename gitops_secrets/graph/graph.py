@@ -13,6 +13,7 @@ from gitops_secrets.graph.programs import Program, programs_in
 from gitops_secrets.model.facts import UNBUILT, KindNeed, ObjectNeed, Opaque, Provision, Requirement
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.results import Cluster, Dependency, Unit
+from gitops_secrets.syntax.nearest import Names
 
 Item = TypeVar("Item")
 Key = TypeVar("Key", bound=Hashable)
@@ -156,6 +157,24 @@ class Graph:
     def objects_by_namespace(self) -> Mapping[tuple[str, str, str], tuple[ResourceId, ...]]:
         """The same by group, kind and namespace."""
         return _grouped(self._objects, itemgetter(0, 1, 2))
+
+    def names_beside(self, target: ResourceId) -> Names:
+        """The names of what has the kind and the namespace of `target`."""
+        return self._names(target[:3], self.objects_by_namespace.get(target[:3], ()))
+
+    def names_of_units(self, kind: str) -> Names:
+        """The names of the units of a kind."""
+        return self._names(kind, self.units_by_kind.get(kind, ()))
+
+    def _names(self, key: Hashable, ids: Iterable[ResourceId]) -> Names:
+        known = self._known_names.get(key)
+        if known is None:
+            known = self._known_names[key] = Names(id.name for id in ids)
+        return known
+
+    @cached_property
+    def _known_names(self) -> dict[Hashable, Names]:
+        return {}
 
     @cached_property
     def objects_by_name(self) -> Mapping[tuple[str, str, str], tuple[ResourceId, ...]]:

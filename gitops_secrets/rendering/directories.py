@@ -13,4 +13,4 @@ def closest_directory(tree: Tree, path: str) -> str | None:
         parent, _, name = parent.rpartition("/")
     siblings = [child for child in tree.children(parent) if tree.is_directory(f"{parent}/{child}" if parent else child)]
     close = nearest(name, siblings)
-    return (f"{parent}/{close[0]}" if parent else close[0]) if close else None
+    return None if close is None else f"{parent}/{close}".lstrip("/")

@@ -1315,7 +1315,12 @@ MANY_FINDINGS = (
     Case(
         "3,000 references that lead nowhere, each beside a name that is much alike",
         one("---\n".join(REFERRING.format(n=n) for n in range(1_000))),
-        ("missing-secret case/bad.yaml:12", "missing-key case/bad.yaml:13", "missing-store case/bad.yaml:19"),
+        (
+            "missing-secret case/bad.yaml:12 … (did you mean credentials-for-web-0?)",
+            "missing-secret case/bad.yaml:20991 … (did you mean credentials-for-web-999?)",
+            "missing-key case/bad.yaml:13 … (did you mean url?)",
+            "missing-store case/bad.yaml:19",
+        ),
         briefly=True,
     ),
     Case(

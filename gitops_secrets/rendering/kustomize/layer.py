@@ -100,7 +100,7 @@ class Layer:
         parent, _, name = path.rpartition("/")
         self.state.inputs.add(parent + "/")
         near = nearest(name, self.session.loader.tree.children(parent))
-        hint = f"; did you mean {entry.rstrip('/')[: -len(name)]}{near[0]}?" if near and name and entry.rstrip("/").endswith(name) else ""
+        hint = f"; did you mean {entry.rstrip('/')[: -len(name)]}{near}?" if near and name and entry.rstrip("/").endswith(name) else ""
         return f"{entry} is not there{hint}"
 
     def _load_file(self, path: str, entry: str) -> list[Draft]:
