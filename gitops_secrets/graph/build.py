@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from gitops_secrets.graph.graph import Graph, ResourceEdge, UnitEdge, Unmet
+from gitops_secrets.kinds.values import with_defaults
 from gitops_secrets.model.facts import (
     Confidence,
     Effect,
@@ -93,9 +94,10 @@ class _Build:
     def _add(self, provision: Provision, unit: ResourceId | None) -> None:
         provides = provision.provides
         if isinstance(provides, ObjectNeed):
-            if provides.id not in self.objects:
-                self.of_kind.setdefault((provides.id.group, provides.id.kind), []).append(provides.id)
-            self.objects.setdefault(provides.id, []).append((provision, unit))
+            for id in _names(provides.id):
+                if id not in self.objects:
+                    self.of_kind.setdefault((id.group, id.kind), []).append(id)
+                self.objects.setdefault(id, []).append((provision, unit))
         else:
             self.kinds.setdefault((provides.group, provides.kind), []).append((provision, unit))
 
@@ -263,6 +265,13 @@ class _Build:
                     if (upper, lower) in wanted:
                         found.setdefault((upper, lower), []).extend(edges)
         return {pair: tuple(edges) for pair, edges in found.items()}
+
+
+def _names(id: ResourceId) -> tuple[ResourceId, ...]:
+    """What an object goes by: references to it are read with the defaults of variables that nothing puts in."""
+    if "${" not in id.name and "${" not in id.namespace:
+        return (id,)
+    return tuple(dict.fromkeys((id, id._replace(namespace=with_defaults(id.namespace), name=with_defaults(id.name)))))
 
 
 def _serves(provision: Provision, need: KindNeed) -> bool:

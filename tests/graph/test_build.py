@@ -97,6 +97,13 @@ def test_an_object_is_had_from_the_unit_that_brings_it() -> None:
     assert found.unmet == ()
 
 
+def test_an_object_is_had_by_the_default_of_a_variable_that_nothing_puts_in() -> None:
+    written = SECRET._replace(namespace="${NAMESPACE:-apps}")
+    found = graph({"b": [needs(ObjectNeed(SECRET))], "a": [brings(ObjectNeed(written))]})
+
+    assert (pairs(found), found.unmet) == ([("b", "a")], ())
+
+
 def test_the_own_unit_comes_before_all_others() -> None:
     found = graph({"a": [brings(TOKEN, "other")], "b": [needs(TOKEN), brings(TOKEN, "own")], "c": [brings(TOKEN, "other")]})
 
