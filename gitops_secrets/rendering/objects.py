@@ -116,6 +116,22 @@ def placed(value: Any, place: Place) -> Any:
     return value
 
 
+def move(value: Any, origin_of: Callable[[Place], Place], seen: set[int] | None = None) -> None:
+    """Gives freshly parsed nodes the places that they came from, in place."""
+    seen = set() if seen is None else seen
+    if not isinstance(value, MappingNode | SequenceNode) or id(value) in seen:
+        return
+    seen.add(id(value))
+    own = origin_of(value.place())
+    if isinstance(value, MappingNode):
+        value.marks = {key: origin_of(value.place(key)) for key in value.marks}
+    else:
+        value.marks = [origin_of(value.place(index)) for index in range(len(value))]
+    value.file, value.mark = own.file, pack(own.line, own.column)
+    for item in value.values() if isinstance(value, MappingNode) else value:
+        move(item, origin_of, seen)
+
+
 def with_common_metadata(node: MappingNode, common: MappingNode) -> MappingNode:
     """`node` with the labels and annotations of `spec.commonMetadata`, which win."""
     node = node.copy()

@@ -18,8 +18,8 @@ from gitops_secrets.manifests.load import parse_documents
 from gitops_secrets.model.facts import Problem, Resource
 from gitops_secrets.model.ids import ResourceId, split_api_version
 from gitops_secrets.model.limits import Limits
-from gitops_secrets.model.nodes import MappingNode, Place, SequenceNode, as_mapping, as_sequence, as_text, pack
-from gitops_secrets.rendering.objects import place_of_field, with_common_metadata
+from gitops_secrets.model.nodes import MappingNode, Place, SequenceNode, as_mapping, as_sequence, as_text
+from gitops_secrets.rendering.objects import move, place_of_field, with_common_metadata
 from gitops_secrets.rendering.selectors import is_selected
 from gitops_secrets.rendering.units import OPERATOR_GROUP
 from gitops_secrets.syntax.budget import CHARACTERS, Budget, BudgetError
@@ -315,42 +315,14 @@ class _Steps:
         documents = parse_documents(rendered.text, first.file, self.budget.limits)
         for problem in documents.problems:
             if problem.rule == "invalid-yaml":
-                line = rendered.lines[min(problem.place.line, len(rendered.lines)) - 1]
-                raise _Refused(f"a template makes what is no YAML: {problem.message}", template.place_of(line))
-        marker = _Marker(template, rendered.lines)
+                raise _Refused(f"a template makes what is no YAML: {problem.message}", template.place_of(rendered.line_of(problem.place.line)))
         nodes: list[MappingNode] = []
         for document in documents.documents[: 1 if template.makes_one else None]:
-            marker.place(document)
+            move(document, lambda place: template.place_of(rendered.line_of(place.line)))
             nodes.extend(_objects(document))
         if template.makes_one and not nodes:
             raise _Refused("an entry of resources makes no object: it has no apiVersion, kind or name", first)
         return nodes
-
-
-class _Marker:
-    """Gives freshly rendered nodes the places of the template that they came from, in place."""
-
-    def __init__(self, template: _Template, lines: Sequence[int]) -> None:
-        self.template = template
-        self.lines = lines
-        self.seen: set[int] = set()
-
-    def place(self, node: Any) -> None:
-        """Marks a node and all below it."""
-        if not isinstance(node, MappingNode | SequenceNode) or id(node) in self.seen:
-            return
-        self.seen.add(id(node))
-        own = self._origin(node.place())
-        if isinstance(node, MappingNode):
-            node.marks = {key: self._origin(node.place(key)) for key in node.marks}
-        else:
-            node.marks = [self._origin(node.place(index)) for index in range(len(node))]
-        node.file, node.mark = own.file, pack(own.line, own.column)
-        for value in node.values() if isinstance(node, MappingNode) else node:
-            self.place(value)
-
-    def _origin(self, place: Place) -> Place:
-        return self.template.place_of(self.lines[min(place.line, len(self.lines)) - 1])
 
 
 # Objects

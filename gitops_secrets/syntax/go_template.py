@@ -30,10 +30,21 @@ from gitops_secrets.syntax.go_syntax import (
     error_at,
     parse_template,
 )
-from gitops_secrets.syntax.sprig import ARGO_FUNCTIONS, ARGO_UNSUPPORTED, FUNCTIONS, UNSUPPORTED, FunctionError, go_text, is_true, type_name
+from gitops_secrets.syntax.sprig import (
+    ARGO_FUNCTIONS,
+    ARGO_UNSUPPORTED,
+    FUNCTIONS,
+    HELM_FUNCTIONS,
+    HELM_UNSUPPORTED,
+    UNSUPPORTED,
+    FunctionError,
+    go_text,
+    is_true,
+    type_name,
+)
 from gitops_secrets.syntax.sprig import Function as SprigFunction
 
-__all__ = ["ARGO_CD", "ARGO_CD_LENIENT", "FLUX_OPERATOR", "Dialect", "Rendered", "TemplateError", "render", "render_lines"]
+__all__ = ["ARGO_CD", "ARGO_CD_LENIENT", "FLUX_OPERATOR", "HELM", "NO_VALUE", "Dialect", "Rendered", "TemplateError", "render", "render_lines"]
 
 _TYPES: Mapping[str, tuple[type, str]] = {"s": (str, "string"), "i": (int, "int"), "m": (dict, "map"), "l": (list, "list"), "b": (bool, "bool")}
 _JUMPS = ("and", "or")
@@ -53,6 +64,9 @@ class Dialect:
 FLUX_OPERATOR = Dialect(FUNCTIONS, UNSUPPORTED, ("<<", ">>"), has_data_functions=True)
 ARGO_CD = Dialect(ARGO_FUNCTIONS, ARGO_UNSUPPORTED, ("{{", "}}"), has_data_functions=False)
 ARGO_CD_LENIENT = replace(ARGO_CD, is_strict=False)
+# Of what Helm adds to sprig, all that looks at other templates, at files or at a cluster is left out.
+HELM = Dialect(HELM_FUNCTIONS, HELM_UNSUPPORTED, ("{{", "}}"), has_data_functions=False, is_strict=False)
+NO_VALUE = "<no value>"  # what a lenient dialect writes for what is not there
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +75,10 @@ class Rendered:
 
     text: str
     lines: tuple[int, ...]
+
+    def line_of(self, line: int) -> int:
+        """The line of the template that a line of the result starts in."""
+        return self.lines[min(line, len(self.lines)) - 1]
 
 
 def render(text: str, data: Mapping[str, Any], dialect: Dialect = FLUX_OPERATOR, budget: Budget | None = None) -> str:
@@ -150,7 +168,7 @@ class _Run:
                 value = self._pipeline(statement.pipeline, dot)
                 if not statement.pipeline.variables:
                     self._measure([value], statement.pipeline.offset)
-                    self._write("<no value>" if value is None else go_text(value), statement.line, literal=False)
+                    self._write(NO_VALUE if value is None else go_text(value), statement.line, literal=False)
             elif isinstance(statement, Choice):
                 jump = self._choose(statement, dot)
             elif isinstance(statement, Loop):

@@ -666,3 +666,18 @@ ARGO_UNSUPPORTED = (
     )
     - FUNCTIONS.keys()
 )
+
+
+def _required(message: str, value: Any) -> Any:
+    """Helm's `required`: a value that must be given."""
+    if value in (None, ""):
+        raise FunctionError(message)
+    return value
+
+
+# https://helm.sh/docs/chart_template_guide/function_list, and what Helm's engine adds to sprig.
+HELM_FUNCTIONS: Mapping[str, Function] = {
+    **{name: function for name, function in ARGO_FUNCTIONS.items() if name != "normalize"},
+    "required": Function(_required, "sa"),
+}
+HELM_UNSUPPORTED = ARGO_UNSUPPORTED | frozenset({"include", "tpl", "lookup", "toToml", "fromToml", "fromJsonArray", "getHostByName"})

@@ -147,6 +147,43 @@ def test_applications_that_apply_each_other_are_expanded_once() -> None:
     assert names(found) == ["one", "two"]
 
 
+APP_OF_APPS = {
+    "apps/Chart.yaml": "name: apps\nversion: 1.0.0\n",
+    "apps/values.yaml": "names: [one, two]\n",
+    "apps/templates/apps.yaml": """\
+{{- range .Values.names }}
+---
+apiVersion: argoproj.io/v1alpha1
+kind: Application
+metadata: {name: {{ . }}}
+spec:
+  project: {{ $.Values.project | default "default" }}
+  source: {repoURL: https://git.example.org/platform, path: {{ . }}}
+  destination: {server: https://kubernetes.default.svc, namespace: {{ $.Release.Namespace }}}
+{{- end }}
+""",
+    "one/settings.yaml": config_map(),
+    "two/settings.yaml": config_map(),
+}
+
+
+def test_applications_that_a_chart_makes_of_its_values_are_expanded() -> None:
+    source = {"repoURL": URL, "path": "apps", "helm": {"parameters": [{"name": "names[0]", "value": "ignored"}], "valuesObject": {"names": ["two"]}}}
+    found = cluster(APP_OF_APPS, application("root", source))
+
+    assert (names(found), applied(found, "two")) == (["root", "two"], ["ConfigMap/default/settings"])
+    assert str(unit(found, "two").place) == "apps/templates/apps.yaml:5"
+    assert found.opaque == ()
+
+
+@pytest.mark.parametrize("template", ['{{ include "name" . }}', "{{ .Values.gone }}", '{{ if .Capabilities.APIVersions.Has "v1" }}x{{ end }}', "{{"])
+def test_applications_of_a_template_that_takes_more_than_is_known_stay_unknown(template: str) -> None:
+    more = {"apps/templates/apps.yaml": APP_OF_APPS["apps/templates/apps.yaml"] + f"# {template}\n"}
+    found = cluster({**APP_OF_APPS, **more}, application("root", {"repoURL": URL, "path": "apps"}))
+
+    assert (names(found), [opaque.why for opaque in found.opaque]) == (["root"], ["the templates of the chart in apps are not rendered"])
+
+
 def test_a_record_of_an_application_is_a_root_only_where_there_is_no_other() -> None:
     seen = application("seen")
     seen["metadata"]["uid"] = "21e0b446-665f-45c7-b984-f92ae1b71af8"

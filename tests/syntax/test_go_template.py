@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gitops_secrets.syntax.go_template import ARGO_CD, TemplateError, render, render_lines
+from gitops_secrets.syntax.go_template import ARGO_CD, HELM, TemplateError, render, render_lines
 
 INPUTS: dict[str, Any] = {
     "a": "x",
@@ -96,6 +96,12 @@ def test_blocks_choose_and_repeat(template: str, expected: str) -> None:
 
 def test_other_delimiters_leave_those_of_helm_alone() -> None:
     assert render("{{ .name }} << .name >>", {"name": "x"}, ARGO_CD) == "x << .name >>"
+
+
+def test_helm_asks_for_what_is_required_and_leaves_the_rest_empty() -> None:
+    assert render('{{ required "it must be there" .Values.a }} {{ .Values.b }}', {"Values": {"a": 1}}, HELM) == "1 <no value>"
+    with pytest.raises(TemplateError, match="it must be there"):
+        render('{{ required "it must be there" .Values.b }}', {"Values": {}}, HELM)
     assert render("{{ .Values.x }} << inputs.a >>", DATA) == "{{ .Values.x }} x"
 
 

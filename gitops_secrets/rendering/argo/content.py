@@ -11,6 +11,7 @@ from gitops_secrets.model.facts import Opaque, Problem, Release, Resource
 from gitops_secrets.model.limits import Limits
 from gitops_secrets.model.nodes import MappingNode, SequenceNode, as_mapping, as_sequence, as_text
 from gitops_secrets.rendering.argo.applications import Source
+from gitops_secrets.rendering.argo.templates import argo_templates
 from gitops_secrets.rendering.argo.values import Values, chart_values
 from gitops_secrets.rendering.directories import closest_directory
 from gitops_secrets.rendering.inflation import inflated_release
@@ -202,9 +203,15 @@ def _chart_in_repository(source: Source, reading: Reading, path: str, loader: Lo
         release = _dependency(entry, source, reading, values)
         if release is not None:
             content.releases.append(release)
+    name, namespace = as_text(helm.get("releaseName")) or reading.application.id.name, as_text(helm.get("namespace")) or reading.namespace
+    built_in = {"Name": name, "Namespace": namespace, "Service": "Helm"}
+    data = {"Values": values.values, "Release": built_in, "Chart": {"Name": chart.get("name"), "Version": chart.get("version")}}
+    made = argo_templates(loader, path, data) if values.complete else None
+    if made is not None:
+        content.nodes += made.nodes
     prefix = f"{path}/templates/".lstrip("/")
     templates = [name for name in loader.tree.files if name.startswith(prefix) and name.endswith(YAML_SUFFIXES)]
-    if templates:
+    if templates and (made is None or not made.is_complete):
         why = f"the templates of the chart in {path} are not rendered"
         content.opaque.append(Opaque(reading.owner, why, source.fields.place("path"), applied_by=reading.application.id))
     return content
