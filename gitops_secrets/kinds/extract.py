@@ -95,7 +95,7 @@ def _namespace(collector: Collector) -> None:
         return
     metadata = resource.data.get("metadata")
     place = metadata.place("namespace") if isinstance(metadata, MappingNode) and "namespace" in metadata else resource.place
-    need = ObjectNeed(ResourceId("", "Namespace", "", resource.id.namespace))
+    need = ObjectNeed(ResourceId("", "Namespace", "", with_defaults(resource.id.namespace)))
     collector.requirements.append(Requirement(resource.id, need, Effect.APPLY, "namespace", "metadata.namespace", place))
 
 
