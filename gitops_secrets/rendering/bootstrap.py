@@ -29,11 +29,11 @@ from gitops_secrets.rendering.commands import (
     variables_in,
 )
 from gitops_secrets.rendering.helmfile import DEFINITIONS_ONLY, is_helmfile_path, merge, read_helmfile
+from gitops_secrets.rendering.kustomize.kustomization import FILE_NAMES
 from gitops_secrets.rendering.objects import placed
 from gitops_secrets.rendering.templated import UNKNOWN, known, neutralised, read_templated
 from gitops_secrets.rendering.terraform import Terraform, read_terraform
 
-KUSTOMIZATION_FILES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 _INTERPOLATED = re.compile(r"\$\{[^{}]*\}")
 _YAML = (".yaml", ".yml", ".json")
 _PAGES = (".md", ".markdown", ".adoc")
@@ -305,13 +305,13 @@ def _manifests(loader: Loader, path: str | None, place: Place, *, plain: bool = 
     if path is None:
         return
     if tree.is_file(path):
-        if path.endswith(_YAML) and posixpath.basename(path) not in KUSTOMIZATION_FILES:
+        if path.endswith(_YAML) and posixpath.basename(path) not in FILE_NAMES:
             yield BootstrapManifest(path, False, place, only)
-    elif not plain and any(tree.is_file(f"{path}/{name}") for name in KUSTOMIZATION_FILES):
+    elif not plain and any(tree.is_file(f"{path}/{name}") for name in FILE_NAMES):
         yield BootstrapManifest(path, True, place, only)
     elif tree.is_directory(path):
         for name in tree.children(path):
-            if name.endswith(_YAML) and name not in KUSTOMIZATION_FILES and tree.is_file(f"{path}/{name}"):
+            if name.endswith(_YAML) and name not in FILE_NAMES and tree.is_file(f"{path}/{name}"):
                 yield BootstrapManifest(f"{path}/{name}", False, place, only)
 
 
