@@ -81,7 +81,7 @@ def written(checked: Checked, format_: str, call: Call) -> str:
 def _patch(fixed: Fixed) -> str:
     from gitops_secrets.generate.changes import diff_of
 
-    return diff_of(fixed.changes)
+    return diff_of(fixed.changes, to_apply=True)
 
 
 def _suggestions(fixed: Fixed, checked: Checked) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
+from difflib import SequenceMatcher
+from itertools import islice, takewhile
+from typing import Final
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +24,11 @@ class FileChange:
         return self.before != self.after
 
 
-def diff_of(changes: Iterable[FileChange]) -> str:
-    """The changes as one unified diff, as `git apply` takes it. A file that only moves is shown by its names."""
+def diff_of(changes: Iterable[FileChange], *, to_apply: bool = False) -> str:
+    """The changes as one unified diff. A file that only moves is shown by its names.
+
+    With `to_apply` as `git apply` takes it: without what it would put elsewhere, since nothing that stands around it may be shown.
+    """
     needed = [change for change in changes if change.is_needed]
     new = {change.after: change.path for change in needed if change.before is None}
     moved = {change.path: new[change.before] for change in needed if change.after is None and change.before in new}
@@ -33,26 +38,91 @@ def diff_of(changes: Iterable[FileChange]) -> str:
             target = moved[change.path]
             parts.append(f"diff --git a/{change.path} b/{target}\nsimilarity index 100%\nrename from {change.path}\nrename to {target}\n")
         elif change.path not in moved.values():
-            parts.append(_diff(change))
+            parts.append(_diff(change, to_apply=to_apply))
     return "".join(parts)
 
 
-def _diff(change: FileChange) -> str:
+def _diff(change: FileChange, *, to_apply: bool) -> str:
     before, after = change.before or "", change.after or ""
     old = "/dev/null" if change.before is None else f"a/{change.path}"
     new = "/dev/null" if change.after is None else f"b/{change.path}"
-    # The lines around a change may be values of a Secret, which are never shown.
-    context = 0 if may_hold_values(before) else 3
-    lines = difflib.unified_diff(_LINE.findall(before), _LINE.findall(after), old, new, n=context)
+    hunks = list(_hunks(_LINE.findall(before), _LINE.findall(after), to_apply=to_apply))
+    lines = [f"--- {old}\n", f"+++ {new}\n", *hunks] if hunks else []
     return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
+
+
+def _hunks(before: Sequence[str], after: Sequence[str], *, to_apply: bool) -> Iterator[str]:
+    """The hunks of a unified diff, with as much of what stands around a change as may be shown: lines there may be values of a Secret, which never are."""
+    hidden = _hidden_lines(before)
+    changes = [code for code in SequenceMatcher(None, before, after, autojunk=False).get_opcodes() if code[0] != "equal"]
+    for group in _grouped(changes, hidden):
+        start, end = group[0][1], group[-1][2]
+        lead, trail = _reach(range(start - 1, -1, -1), hidden), _reach(range(end, len(before)), hidden)
+        if to_apply and start == end and not lead and not trail and 0 < start < len(before):
+            continue  # nothing but the number of the line says where: `git apply` puts it at the end of the file
+        first, last = start - lead, end + trail
+        new_first, new_last = group[0][3] - lead, group[-1][4] + trail
+        yield f"@@ -{_range(first, last)} +{_range(new_first, new_last)} @@\n"
+        at = first
+        for _, old_start, old_end, new_start, new_end in group:
+            yield from (f" {line}" for line in before[at:old_start])
+            yield from (f"-{line}" for line in before[old_start:old_end])
+            yield from (f"+{line}" for line in after[new_start:new_end])
+            at = old_end
+        yield from (f" {line}" for line in before[at:last])
+
+
+def _grouped(changes: Iterable[Change], hidden: Set[int]) -> Iterator[list[Change]]:
+    """Changes that stand so near to each other that one hunk shows them."""
+    group: list[Change] = []
+    for change in changes:
+        between = range(group[-1][2], change[1]) if group else range(0)
+        if group and (len(between) > 2 * _CONTEXT or not hidden.isdisjoint(between)):
+            yield group
+            group = []
+        group.append(change)
+    if group:
+        yield group
+
+
+def _reach(lines: Iterable[int], hidden: Set[int]) -> int:
+    """How many of the lines next to a change are shown."""
+    return sum(1 for _ in takewhile(lambda line: line not in hidden, islice(lines, _CONTEXT)))
+
+
+def _range(start: int, end: int) -> str:
+    """A range of a hunk: an empty one is named by the line before it."""
+    return f"{start + 1}" if end - start == 1 else f"{start if start == end else start + 1},{end - start}"
+
+
+def _hidden_lines(lines: Sequence[str]) -> frozenset[int]:
+    """The numbers of lines that may hold values of Secrets, from 0."""
+    if not may_hold_values("".join(lines)):
+        return frozenset()
+    hidden: list[int] = []
+    document: list[int] = []
+    for number, line in enumerate([*lines, "---\n"]):
+        if _SEPARATOR.match(line):
+            if may_hold_values("".join(lines[each] for each in document)):
+                hidden += (each for each in document if not _WITHOUT_VALUE.match(lines[each]))
+            document = []
+        else:
+            document.append(number)
+    return frozenset(hidden)
 
 
 def may_hold_values(text: str) -> bool:
     """Could values of Secrets stand in the text of a file?"""
-    return _MAY_HOLD_VALUES.search(text) is not None
+    return _MAY_HOLD_VALUES.search(text) is not None or ("ExternalSecret" in text and "template" in text)
 
 
-_MAY_HOLD_VALUES = re.compile(r"Secret(?:List)?[\"']?\s*(?:[,}#\n\r]|$)|secretGenerator|ENC\[|sops")
+_CONTEXT: Final = 3
+# How `SequenceMatcher` names what becomes of lines: a word, then a half-open range of them before and one after.
+Change = tuple[str, int, int, int, int]
+_MAY_HOLD_VALUES: Final = re.compile(r"(?<![A-Za-z])Secret(?:List)?[\"']?\s*(?:[,}#\n\r]|$)|secretGenerator|ENC\[|sops|stringData")
+_SEPARATOR: Final = re.compile(r"---(?:\s|$)")
+# A key alone, what kind of object it is, or a file of a kustomization.
+_WITHOUT_VALUE: Final = re.compile(r"\s*(?:- )?(?:[\w./-]+:|(?:apiVersion|kind): *[\w./]+|[\w./-]+\.ya?ml)\s*$")
 # Lines end where git ends them: a carriage return or form feed alone ends none.
 _LINE = re.compile(r"[^\n]*\n|[^\n]+")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,18 +35,26 @@ def check_since(result: CheckResult, repository: Repository, after: Analysis, ba
     """What has become of the findings since `base`, an earlier revision of `repository`, of which `before` is the analysis: see `compared`."""
     earlier = check(base, before, fixes=False).findings
     unwritten = {(str(edge.consumer), str(edge.provider)) for cluster in before.clusters for edge in cluster.plan.unwritten}
-    excuses, sight = _poor_excuses(repository, before, after), sight_between(base, before, repository, after)
-    first = compared(result, earlier, everything=everything, unwritten=unwritten, excuses=excuses, sight=sight)
+    excuses, adrift, sight = _poor_excuses(repository, before, after), _adrift(before, after), sight_between(base, before, repository, after)
+    compare = partial(compared, result, earlier, everything=everything, unwritten=unwritten, excuses=excuses, adrift=adrift, sight=sight)
+    first = compare()
     if first.resolved and any(finding.change is Change.NEW for finding in first.findings):
         # Only what moved can be on both sides.
         renamed = renames(repository.root, base.revision or "", repository.revision)
-        first = compared(result, earlier, everything=everything, renamed=renamed, unwritten=unwritten, excuses=excuses, sight=sight)
+        first = compare(renamed=renamed)
     if any(finding.change in _BROUGHT for finding in first.findings):
         taken = _taken(diff(base, before, repository, after).clusters)
         first = replace(first, findings=tuple(_taken_away(finding, taken, repository.configuration) for finding in first.findings))
     # Entries of today's configuration that were of no use then: they have come into use.
     entries = {entry.place for entry in repository.configuration.ignore}
     return replace(first, base=base.revision, resolved=tuple(finding for finding in first.resolved if finding.place not in entries))
+
+
+def _adrift(before: Analysis, after: Analysis) -> frozenset[str]:
+    """Clusters that nothing is known to start, where others were bootstrapped before: nothing that was found beside these was more than a note then."""
+    if not any(cluster.graph.cluster.stray for cluster in before.clusters):
+        return frozenset()
+    return frozenset(cluster.graph.cluster.name for cluster in after.clusters if cluster.graph.cluster.guessed and not cluster.graph.cluster.stray)
 
 
 def _poor_excuses(repository: Repository, before: Analysis, after: Analysis) -> frozenset[tuple[str, str]]:
@@ -103,19 +112,23 @@ def compared(
     renamed: Mapping[str, str] | None = None,
     unwritten: Collection[tuple[str, str | None]] = (),
     excuses: Collection[tuple[str, str]] = (),
+    adrift: Collection[str] = (),
     sight: Sight = CLEAR,
 ) -> CheckResult:
     """A result beside the findings of an earlier state: what is new or worse, what is gone; with `everything` also what was there before.
 
     `renamed` has the new paths of files: what was found about one is found about it still. `unwritten` are the pairs of units that lacked an order before; of
     those that others implied nothing was found then. `excuses` are clusters and groups of kinds: a definition of such a group was as missing there as now,
-    though only possibly so. `sight` is what either state can't tell of the other.
+    though only possibly so. In the clusters `adrift` nothing was more than a note then, whatever it is. `sight` is what either state can't tell of the other.
     """
     moved = [_moved(finding, _names(renamed)) for finding in earlier] if renamed else list(earlier)
     moved = [_unexcused(finding, excuses) for finding in moved] if excuses else moved
     pairs = _matched(result.findings, moved)
     faults = frozenset[Hashable]().union(*map(_faults, moved))
-    changes = (_change(finding, pairs.get(number), unwritten, faults, sight) for number, finding in enumerate(result.findings))
+    changes = (
+        _change_of_old(finding, pairs[number], adrift, sight) if number in pairs else _change_of_new(finding, unwritten, faults, sight)
+        for number, finding in enumerate(result.findings)
+    )
     findings = tuple(replace(finding, change=change) for finding, change in zip(result.findings, changes, strict=True))
     kept = tuple(finding for finding in findings if everything or finding.change in _BROUGHT)
     known = sum(finding.change is Change.KNOWN for finding in findings)
@@ -178,19 +191,25 @@ def _is_one_of(finding: Finding, faults: Collection[Hashable]) -> bool:
     return bool(own) and all(fault in faults for fault in own)
 
 
-def _change(finding: Finding, before: Finding | None, unwritten: Collection[tuple[str, str | None]], faults: Collection[Hashable], sight: Sight) -> Change:
-    if before is None:
-        was_unwritten = finding.rule == MissingDependsOn.id and (finding.subject, finding.other) in unwritten
-        if was_unwritten or _is_one_of(finding, faults):
-            return Change.KNOWN
-        return Change.UNJUDGED if sight.may_be_old(finding) else Change.NEW
+def _change_of_new(finding: Finding, unwritten: Collection[tuple[str, str | None]], faults: Collection[Hashable], sight: Sight) -> Change:
+    """What a finding is that was not told before."""
+    was_unwritten = finding.rule == MissingDependsOn.id and (finding.subject, finding.other) in unwritten
+    if was_unwritten or _is_one_of(finding, faults):
+        return Change.KNOWN
+    return Change.UNJUDGED if sight.may_be_old(finding) else Change.NEW
+
+
+def _change_of_old(finding: Finding, before: Finding, adrift: Collection[str], sight: Sight) -> Change:
+    """What a finding is that was `before`."""
     graver = finding.severity.rank < before.severity.rank
     surer = before.confidence is Confidence.POSSIBLE and finding.confidence is not Confidence.POSSIBLE
+    was_note = before.severity is Severity.NOTE and before.confidence is Confidence.POSSIBLE
+    is_graver = (graver or surer) and not (was_note and finding.clusters and all(name in adrift for name in finding.clusters))
     # A renamed cluster is no further one.
-    wider = len(finding.clusters) > len(before.clusters) and before.clusters != ()
-    if not (graver or surer or wider):
+    wider = before.clusters != () and sum(name not in adrift for name in finding.clusters) > len(before.clusters)
+    if not (is_graver or wider):
         return Change.KNOWN
-    fresh = finding.clusters if graver or surer else [name for name in finding.clusters if name not in before.clusters]
+    fresh = finding.clusters if is_graver else [name for name in finding.clusters if name not in before.clusters]
     return Change.UNJUDGED if sight.may_be_as_old(finding, fresh) else Change.WORSENED
 
 

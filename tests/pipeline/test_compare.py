@@ -100,6 +100,13 @@ def test_a_finding_can_become_worse(now: Finding, before: Finding) -> None:
     assert changes([before], [now]) == ["known"]
 
 
+def test_what_was_a_note_because_others_were_bootstrapped_is_not_worse_once_they_are_gone() -> None:
+    before = replace(FINDING, severity=Severity.NOTE, confidence=Confidence.POSSIBLE)
+    results = [compared(CheckResult((FINDING,)), [before], everything=True, adrift=adrift) for adrift in ({"east"}, {"west"})]
+
+    assert [finding.change for result in results for finding in result.findings] == [Change.KNOWN, Change.WORSENED]
+
+
 def test_a_renamed_cluster_makes_nothing_worse() -> None:
     assert changes([replace(FINDING, clusters=("west",))], [FINDING]) == ["known"]
 

@@ -427,6 +427,49 @@ def test_lines_around_a_change_are_not_shown_where_a_secret_may_stand() -> None:
     assert "prune" in diff_of([FileChange("a.yaml", before.replace("Secret", "ConfigMap"), before.replace("Secret", "ConfigMap") + "  wait: true\n")])
 
 
+SECRET = "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\nstringData:\n  token: canary\n"
+
+
+def test_a_patch_is_applied_beside_secrets_where_it_belongs(tmp_path: Path) -> None:
+    unit = "kind: Kustomization\nspec:\n  prune: true\n"
+    files = {
+        "below.yaml": (f"{unit}---\n{SECRET}", f"{unit}  wait: true\n---\n{SECRET}"),
+        "above.yaml": (f"{SECRET}---\n{unit}", f"{SECRET}---\n{unit}  wait: true\n"),
+        "between.yaml": (f"{SECRET}---\n{unit}---\n{SECRET}", f"{SECRET}---\n{unit}  wait: true\n---\n{SECRET}"),
+        "outside.yaml": (f"{unit}---\n{SECRET}---\n{unit}", f"{unit}  wait: true\n---\n{SECRET}---\n{unit}  wait: true\n"),
+        "within.yaml": (SECRET, SECRET.replace("name: s", "name: t")),
+    }
+    for name, (before, _) in files.items():
+        (tmp_path / name).write_text(before)
+    patch = diff_of([FileChange(name, before, after) for name, (before, after) in files.items()], to_apply=True)
+    subprocess.run(["git", "-C", str(tmp_path), "apply"], input=patch.encode(), check=True)
+
+    assert {name: (tmp_path / name).read_text() for name in files} == {name: after for name, (_, after) in files.items()}
+    assert "canary" not in patch
+
+
+LINES = st.lists(st.sampled_from(["---", "kind: Secret", "kind: ConfigMap", "stringData:", "  a: canary", "  - b.yaml", "c: d"]), min_size=1, max_size=14)
+
+
+def patched(root: Path, text: str, patch: str, *options: str) -> str | None:
+    (root / "a.yaml").write_text(text)
+    result = subprocess.run(["git", "-C", str(root), "apply", "--allow-empty", *options], input=patch.encode(), check=False, capture_output=True)
+    return (root / "a.yaml").read_text() if result.returncode == 0 else None
+
+
+@settings(max_examples=25, deadline=None)
+@given(LINES, LINES, st.booleans())
+def test_git_puts_nothing_of_a_patch_elsewhere(tmp_path_factory: pytest.TempPathFactory, before: list[str], more: list[str], ended: bool) -> None:
+    root = tmp_path_factory.mktemp("patch")
+    position = len(before) // 2
+    old, new = ("\n".join(lines) + "\n" * ended for lines in (before, [*before[:position], *more, *before[position + 1 :]]))
+    change = [FileChange("a.yaml", old, new)]
+    patch = diff_of(change, to_apply=True)
+
+    assert patched(root, old, diff_of(change), "--unidiff-zero") == new
+    assert patched(root, old, patch) in (None, patched(root, old, patch, "--unidiff-zero"))
+
+
 def test_the_rules_that_say_so_have_fixes_and_no_others() -> None:
     fixable = {finding.rule for files in ALL for finding in found(files) if finding.fix is not None}
 

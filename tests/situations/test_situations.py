@@ -120,7 +120,7 @@ def test_a_pull_request(situation: Mapping[str, Any], tmp_path: Path, golden: Ca
         "check --format gitlab": check_gitlab(result),
         "check --format junit, without what passes": failed_only(check_junit(result, RULES)),
         "check --format markdown": check_markdown(result, plans, found.clusters),
-        "check --format patch": diff_of(fix(repository, only=result.findings).changes),
+        "check --format patch": diff_of(fix(repository, only=result.findings).changes, to_apply=True),
         "diff --format text": text,
         "diff --format text --full": diff_text(found.clusters, found.base, style, full=True),
         "diff --format json": diff_document(found.clusters, found.base, found.revision, found.problems_before, found.problems_after),
