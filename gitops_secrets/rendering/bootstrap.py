@@ -1,4 +1,4 @@
-"""What is installed before the engine starts: helmfiles, and manifests and charts that a script or Terraform applies by name.
+"""Manifests that are applied before the engine starts: by name, by a script, a helmfile or Terraform, or out of a machine configuration.
 
 These are providers outside of the graph: their objects are there before any unit is applied.
 """
@@ -7,18 +7,14 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import NamedTuple
 
 from gitops_secrets.manifests.load import Loader, parse_documents
-from gitops_secrets.model.facts import Release, When
-from gitops_secrets.model.ids import ResourceId
-from gitops_secrets.model.nodes import EMPTY_MAPPING, MappingNode, Place, as_mapping, as_sequence, as_text
+from gitops_secrets.model.nodes import MappingNode, Place, as_mapping, as_sequence, as_text
 from gitops_secrets.rendering.commands import (
     Command,
     commands_in,
-    is_script_path,
     listed_directories_in,
     manifests_named_in,
     options_of,
@@ -26,18 +22,17 @@ from gitops_secrets.rendering.commands import (
     resolve,
     resolve_each,
     script_text,
-    variables_in,
 )
-from gitops_secrets.rendering.helmfile import DEFINITIONS_ONLY, is_helmfile_path, merge, read_helmfile
+from gitops_secrets.rendering.helmfile import DEFINITIONS_ONLY, is_helmfile_path, read_helmfile
 from gitops_secrets.rendering.kustomize.kustomization import FILE_NAMES
 from gitops_secrets.rendering.objects import placed
-from gitops_secrets.rendering.templated import UNKNOWN, known, neutralised, read_templated
-from gitops_secrets.rendering.terraform import Terraform, read_terraform
+from gitops_secrets.rendering.scripts import KUBECTL_FLAGS, PAGES, TEMPLATES, YAML, Scripts, applies
+from gitops_secrets.rendering.templated import UNKNOWN, neutralised, read_templated
 
 _INTERPOLATED = re.compile(r"\$\{[^{}]*\}")
-_YAML = (".yaml", ".yml", ".json")
-_PAGES = (".md", ".markdown", ".adoc")
-_TEMPLATES = (".j2", ".tpl", ".tmpl", ".gotmpl")
+# Options that take no value.
+_KUSTOMIZE_FLAGS = frozenset("--enable-helm --enable-alpha-plugins --enable-exec --enable-star --network --as-current-user".split())
+_FLUX_FLAGS = frozenset("--prune --wait --force --silent --verbose".split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,37 +56,6 @@ class BootstrapObjects:
     path: str
     place: Place
     nodes: tuple[MappingNode, ...]
-
-
-class Scripts(NamedTuple):
-    """What people and pipelines run to set a cluster up."""
-
-    commands: tuple[Command, ...]
-    terraform: Terraform
-
-
-def read_scripts(loader: Loader) -> Scripts:
-    """The commands of all scripts of the tree, and its Terraform."""
-    return Scripts(tuple(_script_commands(loader)), read_terraform(loader))
-
-
-def bootstrap_releases(loader: Loader, scripts: Scripts, paths: Iterable[str] = ()) -> tuple[Release, ...]:
-    """The Helm releases of all helmfiles, scripts, Terraform and k3s charts of the tree, and of the helmfiles `paths`; of equal ones the first."""
-    # A helmfile that is run for its CustomResourceDefinitions alone installs nothing else.
-    run = {path: only for command in scripts.commands if command.program == "helmfile" for path, only in _helmfiles_of(loader, command)}
-    candidates = [path for path in loader.tree.files if is_helmfile_path(path)]
-    found: list[Release] = []
-    for path in dict.fromkeys([*paths, *candidates, *run]):
-        if loader.tree.is_file(path):
-            found += read_helmfile(loader, path, definitions_only=run.get(path, False)).releases
-    repositories = _helm_repositories(scripts.commands)
-    for command in scripts.commands:
-        found += _helm_releases(loader, command, repositories)
-    found += scripts.terraform.releases
-    for path in loader.tree.files:
-        if _is_k3s_path(path) and loader.holds(path, b"helm.cattle.io"):
-            found += _k3s_releases(loader, path)
-    return tuple({(release.resource, release.place, release.extra.get("only")): release for release in reversed(found)}.values())[::-1]
 
 
 def bootstrap_directories(loader: Loader, scripts: Scripts, paths: Iterable[tuple[str, Place]] = ()) -> tuple[BootstrapManifest, ...]:
@@ -130,7 +94,7 @@ def bootstrap_objects(loader: Loader, scripts: Scripts) -> tuple[BootstrapObject
         if path.endswith((".yaml", ".yml")) and loader.holds(path, b"create secret"):
             for command in _commented(loader.content_of(path), path):
                 found += _created(loader, command)
-        elif path.endswith(_PAGES) and loader.holds(path, b"kubectl"):
+        elif path.endswith(PAGES) and loader.holds(path, b"kubectl"):
             for command in commands_in(loader.content_of(path), path, {}):
                 found += _created(loader, command)
     for path in loader.tree.files:
@@ -139,45 +103,17 @@ def bootstrap_objects(loader: Loader, scripts: Scripts) -> tuple[BootstrapObject
     return tuple(found)
 
 
-def bootstrap_names(loader: Loader, scripts: Scripts) -> dict[str, Place]:
-    """What commands of scripts and pages, and tasks of Ansible, name that they install: charts, and every part of a path; with the first place.
-
-    What such a command comes to can't always be told, through variables say. What it names may be there before the engine starts all the same.
-    """
-    found: dict[str, Place] = {}
+def bootstrap_remotes(loader: Loader, scripts: Scripts) -> tuple[tuple[str, Place], ...]:
+    """Addresses of manifests that a script applies (`kubectl apply -f https://…`) or a Talos machine configuration names (`extraManifests`)."""
+    found: list[tuple[str, Place]] = []
     for command in scripts.commands:
-        _name(found, command)
+        if command.program in ("kubectl", "oc") and applies(command):
+            paths = [*options_of(command, ("-f", "--filename", "-k", "--kustomize")), *_named_elsewhere(loader, command)]
+            found += [(path, command.place) for path in paths if "://" in path or path.startswith("github.com/")]
     for path in loader.tree.files:
-        if path.endswith(_PAGES) and (loader.holds(path, b"kubectl") or loader.holds(path, b"helm")):
-            for command in commands_in(loader.content_of(path), path, {}):
-                _name(found, command)
-        elif path.endswith((".yaml", ".yml")) and (loader.holds(path, b"kubernetes.core.") or loader.holds(path, b"community.kubernetes.")):
-            for number, line in enumerate(loader.content_of(path).splitlines(), 1):
-                written = _INSTALLED.match(line)
-                if written is not None:
-                    _name_parts(found, written[1], Place(path, number, written.start(1) + 1))
-    return found
-
-
-_INSTALLED = re.compile(r"[\s-]*(?:release_name|chart_ref|src):\s*(\S+)")
-_PART = re.compile(r"[a-z0-9][a-z0-9-]*")
-
-
-def _name(found: dict[str, Place], command: Command) -> None:
-    if command.program in ("kubectl", "oc") and _applies(command):
-        words = options_of(command, ("-k", "--kustomize", "-f", "--filename"))
-        words += [word for before in command.before for word in before.words[1:] if not word.startswith("-")]
-    elif command.program in ("helm", "helmfile") and {"install", "upgrade", "apply", "sync"}.intersection(command.words):
-        words = positionals_of(command, _HELM_FLAGS)
-    else:
-        return
-    for word in words:
-        _name_parts(found, word, command.place)
-
-
-def _name_parts(found: dict[str, Place], word: str, place: Place) -> None:
-    for part in _PART.findall(word.lower()):
-        found.setdefault(part, place)
+        if "talos" in path.lower() and path.endswith((".yaml", ".yml", ".tf", *TEMPLATES)) and loader.holds(path, b"extraManifests:"):
+            found += _extra_manifests(loader.content_of(path), path)
+    return tuple(found)
 
 
 def _beside_helmfiles(loader: Loader) -> Iterator[BootstrapObjects]:
@@ -186,24 +122,11 @@ def _beside_helmfiles(loader: Loader) -> Iterator[BootstrapObjects]:
     folders = {path[: path.lower().index("/helmfile")] for path in helmfiles}
     starts = tuple(f"{folder}/" for folder in folders if "bootstrap" in folder.lower())
     for path in loader.tree.files:
-        if starts and path.startswith(starts) and path.removesuffix(".j2").endswith(_YAML) and path not in helmfiles:
+        if starts and path.startswith(starts) and path.removesuffix(".j2").endswith(YAML) and path not in helmfiles:
             documents = read_templated(loader, path)
             nodes = tuple(document for document in documents if isinstance(document, MappingNode) and document.get("kind") and "metadata" in document)
             if nodes:
                 yield BootstrapObjects(path, nodes[0].place(), nodes)
-
-
-def bootstrap_remotes(loader: Loader, scripts: Scripts) -> tuple[tuple[str, Place], ...]:
-    """Addresses of manifests that a script applies (`kubectl apply -f https://…`) or a Talos machine configuration names (`extraManifests`)."""
-    found: list[tuple[str, Place]] = []
-    for command in scripts.commands:
-        if command.program in ("kubectl", "oc") and _applies(command):
-            paths = [*options_of(command, ("-f", "--filename", "-k", "--kustomize")), *_named_elsewhere(loader, command)]
-            found += [(path, command.place) for path in paths if "://" in path or path.startswith("github.com/")]
-    for path in loader.tree.files:
-        if "talos" in path.lower() and path.endswith((".yaml", ".yml", ".tf", *_TEMPLATES)) and loader.holds(path, b"extraManifests:"):
-            found += _extra_manifests(loader.content_of(path), path)
-    return tuple(found)
 
 
 def _extra_manifests(text: str, path: str) -> Iterator[tuple[str, Place]]:
@@ -226,21 +149,9 @@ def _commented(text: str, path: str) -> Iterator[Command]:
     return commands_in("\n".join(comments), path, {})
 
 
-def _script_commands(loader: Loader) -> Iterator[Command]:
-    texts = {path: script_text(loader, path) for path in loader.tree.files if is_script_path(path)}
-    # Task files of sub-directories see what those above them set.
-    everywhere = {name: value for path in sorted(texts, key=lambda path: -path.count("/")) for name, value in variables_in(texts[path]).items()}
-    for path, text in texts.items():
-        if any(program in text for program in ("kubectl", "helm", "kustomize", "oc ", "flux ")):
-            yield from commands_in(text, path, everywhere | variables_in(text))
-
-
-# kubectl
-
-
 def _applied(loader: Loader, command: Command, base: str | None = None) -> Iterator[BootstrapManifest]:
     """What `kubectl apply` is given: directories, files, or the output of `kustomize build`."""
-    if command.program not in ("kubectl", "oc") or not _applies(command):
+    if command.program not in ("kubectl", "oc") or not applies(command):
         return
     file = base or command.place.file
     for path in options_of(command, ("-k", "--kustomize")):
@@ -251,7 +162,7 @@ def _applied(loader: Loader, command: Command, base: str | None = None) -> Itera
             if path != "-":
                 yield from _manifests(loader, resolve(loader.tree, path, file), command.place, plain=True)
     for path in _named_elsewhere(loader, command):
-        target = resolve(loader.tree, path, file) if path.endswith(_YAML) else None
+        target = resolve(loader.tree, path, file) if path.endswith(YAML) else None
         if target is not None and "bootstrap" in f"{target} {file}".lower():
             yield from _manifests(loader, target, command.place, plain=True)
     if "-" not in options_of(command, ("-f", "--filename")):
@@ -264,7 +175,7 @@ def _applied(loader: Loader, command: Command, base: str | None = None) -> Itera
                 yield from _manifests(loader, resolve(loader.tree, path, file), command.place, only=only)
         elif before.program not in ("helm", "helmfile", "kubectl"):
             for word in before.words[1:]:
-                if word.endswith(_YAML):
+                if word.endswith(YAML):
                     yield from _manifests(loader, resolve(loader.tree, word, file), command.place, plain=True, only=only)
 
 
@@ -288,30 +199,19 @@ def _synced(loader: Loader, command: Command) -> Iterator[BootstrapManifest]:
                 yield BootstrapManifest(directory, True, command.place, synced=True)
 
 
-def _applies(command: Command) -> bool:
-    if any(word.startswith("--dry-run") and word not in ("--dry-run=none",) for word in command.words):
-        return False
-    return bool({"apply", "create", "replace"}.intersection(positionals_of(command, _KUBECTL_FLAGS)[:1]))
-
-
-_KUBECTL_FLAGS = frozenset(
-    "--server-side --force-conflicts --wait --force --recursive -R --overwrite --prune --all --insecure-skip-tls-verify --save-config --validate".split()
-)
-
-
 def _manifests(loader: Loader, path: str | None, place: Place, *, plain: bool = False, only: str | None = None) -> Iterator[BootstrapManifest]:
     """A kustomization directory as it is; of another directory, or with `plain`, the files."""
     tree = loader.tree
     if path is None:
         return
     if tree.is_file(path):
-        if path.endswith(_YAML) and posixpath.basename(path) not in FILE_NAMES:
+        if path.endswith(YAML) and posixpath.basename(path) not in FILE_NAMES:
             yield BootstrapManifest(path, False, place, only)
     elif not plain and any(tree.is_file(f"{path}/{name}") for name in FILE_NAMES):
         yield BootstrapManifest(path, True, place, only)
     elif tree.is_directory(path):
         for name in tree.children(path):
-            if name.endswith(_YAML) and name not in FILE_NAMES and tree.is_file(f"{path}/{name}"):
+            if name.endswith(YAML) and name not in FILE_NAMES and tree.is_file(f"{path}/{name}"):
                 yield BootstrapManifest(f"{path}/{name}", False, place, only)
 
 
@@ -331,7 +231,7 @@ def _created(loader: Loader, command: Command) -> Iterator[BootstrapObjects]:
         if words[:2] == ["create", "secret"] and len(words) > 3 and UNKNOWN not in words[3]:
             yield from _written("Secret", words[3], next(iter(options_of(command, ("-n", "--namespace"))), "flux-system"), command.place)
         return
-    words = positionals_of(command, _KUBECTL_FLAGS) if command.program == "kubectl" else []
+    words = positionals_of(command, KUBECTL_FLAGS) if command.program == "kubectl" else []
     if words[:1] != ["create"] or len(words) < 3:
         return
     kind = {"namespace": "Namespace", "ns": "Namespace", "secret": "Secret"}.get(words[1])
@@ -365,10 +265,10 @@ def _listed(loader: Loader, command: Command) -> list[str]:
 
 def _templated(loader: Loader, command: Command) -> Iterator[BootstrapObjects]:
     """Templates that a script of the bootstrap renders and pipes into `kubectl apply`."""
-    if command.program != "kubectl" or "-" not in options_of(command, ("-f", "--filename")) or not _applies(command):
+    if command.program != "kubectl" or "-" not in options_of(command, ("-f", "--filename")) or not applies(command):
         return
     words = [word for before in command.before for word in before.words[1:]] + _named_elsewhere(loader, command)
-    for word in [word for word in words if word.endswith(_TEMPLATES)]:
+    for word in [word for word in words if word.endswith(TEMPLATES)]:
         path = resolve(loader.tree, word, command.place.file)
         if path is not None and loader.tree.is_file(path) and "bootstrap" in f"{path} {command.place.file}".lower():
             nodes = tuple(document for document in read_templated(loader, path) if isinstance(document, MappingNode) and document.get("kind"))
@@ -389,128 +289,3 @@ def _inline(loader: Loader, document: MappingNode, path: str, place: Place | Non
         yield BootstrapObjects(path, at, tuple(placed(node, at) for node in nodes if isinstance(node, MappingNode)))
     if place is not None and document.get("kind") in ("Namespace", "Secret", "ConfigMap", "ServiceAccount"):
         yield BootstrapObjects(path, place, (placed(document, place),))
-
-
-# helm
-
-
-def _helmfiles_of(loader: Loader, command: Command) -> Iterator[tuple[str, bool]]:
-    """The helmfiles that a command runs; `template` alone applies nothing but what is piped on, in practice CustomResourceDefinitions."""
-    words = positionals_of(command, _HELM_FLAGS)
-    for path in options_of(command, ("-f", "--file")):
-        target = resolve(loader.tree, path, command.place.file)
-        if target is not None and loader.tree.is_file(target) and {"apply", "sync", "template"}.intersection(words):
-            yield target, "template" in words
-
-
-def _helm_repositories(commands: Iterable[Command]) -> dict[str, str]:
-    """Repositories by the name that `helm repo add` gives them."""
-    found = {}
-    for command in commands:
-        words = positionals_of(command, _HELM_FLAGS) if command.program == "helm" else []
-        if words[:2] == ["repo", "add"] and len(words) > 3:
-            found[words[2]] = words[3]
-    return found
-
-
-def _helm_releases(loader: Loader, command: Command, repositories: dict[str, str]) -> Iterator[Release]:
-    """`helm install NAME CHART`, `helm upgrade --install NAME CHART`, and the chart alone with `--generate-name`."""
-    words = positionals_of(command, _HELM_FLAGS) if command.program == "helm" else []
-    if words[:1] not in (["install"], ["upgrade"]) or len(words) < 2:
-        return
-    name, chart = (words[1], words[2]) if len(words) > 2 else ("", words[1])
-    if UNKNOWN in chart:
-        return
-    alias, _, rest = chart.partition("/")
-    local = resolve(loader.tree, chart, command.place.file) if not chart.startswith("oci://") else None
-    local = local if local is not None and loader.tree.is_file(f"{local}/Chart.yaml") else None
-    repository = next(iter(options_of(command, ("--repo",))), "")
-    if chart.startswith("oci://"):
-        repository = chart.rstrip("/")
-    elif not repository and rest and local is None:
-        repository = repositories.get(alias, "")
-    chart = chart.rstrip("/").rpartition("/")[2]
-    name = chart if not name or UNKNOWN in name else name
-    namespace = next(iter(options_of(command, ("-n", "--namespace"))), "default")
-    namespace = "" if UNKNOWN in namespace else namespace
-    version = next(iter(options_of(command, ("--version",))), "")
-    yield Release(
-        resource=ResourceId("", "Helm", namespace, name),
-        chart=chart,
-        repository="" if UNKNOWN in repository else repository,
-        version="" if UNKNOWN in version else version,
-        name=name,
-        namespace=namespace,
-        values=_values_of(loader, command),
-        place=command.place,
-        create_namespace="--create-namespace" in command.words,
-        when=When.BEFORE,
-        extra={"description": f"{command.place.file}: {name}"} | ({"path": local} if local else {}),
-    )
-
-
-def _values_of(loader: Loader, command: Command) -> MappingNode:
-    found = EMPTY_MAPPING
-    for written in options_of(command, ("-f", "--values")):
-        path = resolve(loader.tree, written, command.place.file)
-        if path is not None and loader.tree.is_file(path):
-            for document in read_templated(loader, path)[:1]:
-                found = merge(found, as_mapping(document))
-    for setting in options_of(command, ("--set",)):
-        for pair in setting.split(","):
-            key, _, value = pair.partition("=")
-            if key and not set(key) & set("\\[{"):
-                # As helm reads it, as far as it matters here: the two booleans, else text.
-                found = merge(found, _setting(key.split("."), {"true": True, "false": False}.get(value, value), command.place))
-    return found
-
-
-def _setting(path: Sequence[str], value: object, place: Place) -> MappingNode:
-    node = MappingNode(place.file)
-    node.put(path[0], value if len(path) == 1 else _setting(path[1:], value, place), place)
-    return node
-
-
-# k3s
-
-
-def _is_k3s_path(path: str) -> bool:
-    """May this be a manifest that lies in the directory k3s applies at start? Ansible and cloud-init put it there."""
-    lower = path.lower()
-    return lower.endswith((*_YAML, *_TEMPLATES)) and any(word in lower for word in ("k3s", "rke2", "ansible", "bootstrap"))
-
-
-def _k3s_releases(loader: Loader, path: str) -> Iterator[Release]:
-    """HelmChart objects of k3s (helm.cattle.io/v1), which its own controller installs."""
-    for document in read_templated(loader, path):
-        node = as_mapping(document)
-        metadata, spec = as_mapping(node.get("metadata")), as_mapping(node.get("spec"))
-        name, chart = known(metadata.get("name")), known(spec.get("chart"))
-        if node.get("kind") != "HelmChart" or not name or not chart:
-            continue
-        content = neutralised(as_text(spec.get("valuesContent")))
-        values = as_mapping(next(iter(loader.parse(content, path, spec.place("valuesContent")).documents), None))
-        repository = chart if chart.startswith("oci://") else known(spec.get("repo"))
-        yield Release(
-            resource=ResourceId("helm.cattle.io", "HelmChart", known(metadata.get("namespace")) or "kube-system", name),
-            chart=chart.rpartition("/")[2],
-            repository=repository,
-            version=known(spec.get("version")),
-            name=name,
-            namespace=known(spec.get("targetNamespace")) or known(metadata.get("namespace")) or "kube-system",
-            values=placed(values, spec.place("valuesContent")),
-            place=metadata.place("name"),
-            create_namespace=spec.get("createNamespace") is True,
-            when=When.BEFORE,
-            extra={"description": f"{path}: {name}"},
-        )
-
-
-# Options that take no value.
-_KUSTOMIZE_FLAGS = frozenset("--enable-helm --enable-alpha-plugins --enable-exec --enable-star --network --as-current-user".split())
-_FLUX_FLAGS = frozenset("--prune --wait --force --silent --verbose".split())
-_HELM_FLAGS = frozenset(
-    """--install -i --create-namespace --wait --wait-for-jobs --atomic --debug --dry-run --force --reuse-values --reset-values --cleanup-on-fail --no-hooks
-    --skip-crds --devel --dependency-update --disable-openapi-validation --include-crds --take-ownership --hide-notes --verify --insecure-skip-tls-verify
-    --plain-http --pass-credentials --generate-name -g --rollback-on-failure --force-update --skip-tests --skip-deps -q --quiet""".split()
-)

@@ -12,7 +12,9 @@ from gitops_secrets.manifests.load import Loader
 from gitops_secrets.model.facts import Release, When
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import Place
-from gitops_secrets.rendering.bootstrap import Scripts, bootstrap_directories, bootstrap_objects, bootstrap_releases, bootstrap_remotes, read_scripts
+from gitops_secrets.rendering.bootstrap import bootstrap_directories, bootstrap_objects, bootstrap_remotes
+from gitops_secrets.rendering.bootstrap_charts import bootstrap_releases
+from gitops_secrets.rendering.scripts import Scripts, read_scripts
 from gitops_secrets.repository.tree import MemoryTree
 
 KUSTOMIZATION = "resources: []\n"

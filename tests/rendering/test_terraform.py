@@ -4,7 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gitops_secrets.manifests.load import Loader
-from gitops_secrets.rendering.bootstrap import bootstrap_directories, read_scripts
+from gitops_secrets.rendering.bootstrap import bootstrap_directories
+from gitops_secrets.rendering.scripts import read_scripts
 from gitops_secrets.rendering.terraform import Terraform, read_terraform
 from gitops_secrets.repository.tree import MemoryTree
 
