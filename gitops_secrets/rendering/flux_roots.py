@@ -67,24 +67,23 @@ class FluxRoots:
             near = [(file, resource) for file, resource in beside if _is_below(file, folder)]
             for entry in entry_points_of(folder, group):
                 # One that applies itself is a bootstrap under another name, and a source that it leaves out of what it builds is nowhere.
-                applies_itself = any(root.place in reaches[root.place] for root in entry.roots)
-                own = [path for root in entry.roots if applies_itself and (path := self.survey.directory_of(root))]
+                applying = [root for root in entry.roots if root.place in reaches[root.place]]
+                own = [path for root in applying if len(applying) == len(entry.roots) and (path := self.survey.directory_of(root))]
                 given = tuple(resource for file, resource in near if resource.id == entry.source or not any(_is_below(file, path) for path in own))
                 entry = self._with_own_source(entry, given)
-                self.survey.add(replace(entry, given=(*given, *self._beside(entry, found)), bootstrapped=applies_itself))
+                self.survey.add(replace(entry, given=(*given, *self._beside(entry, found)), bootstrapped=bool(applying)))
                 in_use = {root.place for root in entry.roots}
                 left_out = [pair for place, pair in found.items() if off.get(place) in in_use]
                 for stray in entry_points_of(common_folder(left_out), left_out):
                     # As it would be switched on: beside what is in use, which it needs.
-                    beside_it = (*given, *self._beside(stray, found))
+                    beside_it = (*(resource for _, resource in near), *self._beside(stray, found))
                     self.survey.add(replace(stray, roots=(*entry.roots, *stray.roots), given=beside_it, bootstrapped=False, stray=True))
 
     def _with_own_source(self, entry: EntryPoint, given: Iterable[Resource]) -> EntryPoint:
         """`entry` without the source it was guessed to sync, if that is declared beside it and no folder that is built from it is here."""
         is_declared = any(resource.id == entry.source for resource in given)
-        if is_declared and not any(self.survey.directory_of(root) for root in entry.roots if source_of(root) == entry.source):
-            return replace(entry, source=None)
-        return entry
+        is_here = any(self.survey.directory_of(root) for root in entry.roots if source_of(root) == entry.source) or bool(self.survey.source_root(entry))
+        return replace(entry, source=None) if is_declared and not is_here else entry
 
     def _add_variants(self, listed: Sequence[tuple[str, Resource]]) -> None:
         """Directories that render one Kustomization each in its own way: every one of them is what a cluster applies."""

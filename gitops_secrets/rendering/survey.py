@@ -121,7 +121,7 @@ class Survey:
         """What an entry point applies, or just `roots` of it; `here` is the cluster that Applications must be for, if it is not their own."""
         urls = self.urls | ({normalised_url(entry.url)} if entry.url else frozenset())
         loader, builder = self._without_ignored(_ignored_by(entry))
-        folder = self._source_root(entry)
+        folder = self.source_root(entry)
         if folder:
             loader = folder_loader(loader, folder)
             builder = Builder(loader)
@@ -164,7 +164,7 @@ class Survey:
                             referenced.add(target)
         return sorted(directory for directory in directories if directory not in referenced)
 
-    def _source_root(self, entry: EntryPoint) -> str:
+    def source_root(self, entry: EntryPoint) -> str:
         """The folder that is a repository of its own within this one, if the paths of an entry point are relative to such: "" for the root."""
         if entry.engine == "argo":
             written = [source.path for root in entry.roots for source in sources_of(root) if source.path and not source.chart]

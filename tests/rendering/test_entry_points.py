@@ -391,6 +391,13 @@ def test_a_record_of_a_kustomization_starts_nothing_beside_a_cluster() -> None:
     assert starts({**files, "cluster/flux-system/gotk-sync.yaml": sync("cluster"), "cluster/settings.yaml": SETTINGS}).keys() == {"cluster"}
 
 
+def test_what_is_read_from_a_declared_repository_that_is_a_folder_of_this_one_is_here() -> None:
+    files = {"repos/app/clusters/sync.yaml": source("tool", url="https://example.org/tool.git") + unit("app", "deploy", source="tool")}
+    files["repos/app/deploy/settings.yaml"] = SETTINGS
+
+    assert [(len(cluster.resources), cluster.opaque) for cluster in clusters(files)] == [(1, ())]
+
+
 def test_kustomizations_that_apply_each_other_start_once() -> None:
     files = {"a/b.yaml": unit("b", "./b"), "b/a.yaml": unit("a", "./a")}
 
