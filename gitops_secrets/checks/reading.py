@@ -8,6 +8,7 @@ from typing import ClassVar, Final
 
 from gitops_secrets.checks import remedies
 from gitops_secrets.checks.base import Context, Rule
+from gitops_secrets.model.facts import Problem
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import Place, as_mapping, as_sequence
 from gitops_secrets.model.results import Finding, Severity
@@ -205,6 +206,11 @@ class InvalidYaml(_FromProblems):
     id = "invalid-yaml"
     symptoms = ("BuildFailed",)
     cost = "nothing of it is applied"
+
+    def unread(self, problem: Problem, subject: str) -> Finding:
+        """The finding for a file that `subject` was read from in an earlier state, and that keeps all of it from being read now."""
+        message = f"{self._named(subject, problem.message)}; {self.cost}"
+        return self.finding(message, problem.place, subject, field=problem.message, cause=f"{problem.message}; {self.cost}")
 
 
 class DuplicateKey(_FromProblems):

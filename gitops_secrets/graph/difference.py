@@ -15,7 +15,7 @@ from typing import Final
 from gitops_secrets.graph.fields import FieldChange, field_changes
 from gitops_secrets.graph.graph import Graph, UnitEdge, comes_with_platform
 from gitops_secrets.graph.restarts import WITH_PODS, Effects, effect_of, own_effect, template_of
-from gitops_secrets.graph.unseen import Files, Unseen, unseen
+from gitops_secrets.graph.unseen import Files, Unseen, orphans, unseen
 from gitops_secrets.model.facts import KindNeed, ObjectNeed, Opaque, RemoteNeed, Requirement, Resource, When
 from gitops_secrets.model.ids import ResourceId, crd_id
 from gitops_secrets.model.nodes import Place, as_mapping
@@ -229,6 +229,9 @@ class _Difference:
         self.before, self.after = _Side(before), _Side(after)
         self.changed_files = files.changed
         self.unseen = unseen(before, after, files)
+        self.orphans: tuple[frozenset[ResourceId], frozenset[ResourceId]] = frozenset(), frozenset()
+        if before is not None and after is not None:
+            self.orphans = orphans(after, before, self.unseen.revealed), orphans(before, after, self.unseen.held)
 
     def difference(self) -> Difference:
         objects = {change.id: change for change in self._objects() if not self._is_untold(change)}
@@ -321,7 +324,8 @@ class _Difference:
 
     def _is_untold_edge(self, pair: tuple[ResourceId, ResourceId], written: tuple[bool, bool], needed: tuple[bool, bool]) -> bool:
         """Does an edge come or go only as far as one of its ends can't be built on the other side?"""
-        return self._goes_with(self.unseen.held, pair, written, needed) or self._goes_with(self.unseen.revealed, pair, written[::-1], needed[::-1])
+        came, went = self.unseen.revealed | self.orphans[0], self.unseen.held | self.orphans[1]
+        return self._goes_with(went, pair, written, needed) or self._goes_with(came, pair, written[::-1], needed[::-1])
 
     @staticmethod
     def _goes_with(hidden: Collection[ResourceId], pair: tuple[ResourceId, ResourceId], written: tuple[bool, bool], needed: tuple[bool, bool]) -> bool:

@@ -17,6 +17,7 @@ class Files:
 
     changed: Collection[str] = _NONE  # in both states, with other bytes
     added: Collection[str] = _NONE
+    removed: Collection[str] = _NONE
     unread_before: Collection[str] = _NONE
     unread_after: Collection[str] = _NONE
 
@@ -27,6 +28,31 @@ class Unseen:
 
     held: frozenset[ResourceId] = frozenset()  # of before: it stays as it is for as long as what applies it does not build
     revealed: frozenset[ResourceId] = frozenset()  # of after: it may have been there before
+
+
+def is_told(before: Graph | None, after: Graph | None, files: Files) -> bool:
+    """Did a cluster come or go, where it is on one side only, or can just what starts it, or what it is a part of, not be read on the other?"""
+    if before is None and after is not None:
+        return not (_starts_in(after, files.unread_before) or (files.unread_after and not _has_files_in(after, files.added)))
+    if after is None and before is not None:
+        return not (_starts_in(before, files.unread_after) or (files.unread_before and not _has_files_in(before, files.removed)))
+    return True
+
+
+def _starts_in(graph: Graph, files: Collection[str]) -> bool:
+    return graph.cluster.entry_point in files or any(unit.place.file in files for unit in graph.units.values() if unit.parent is None)
+
+
+def _has_files_in(graph: Graph, files: Collection[str]) -> bool:
+    places = (*(unit.place for unit in graph.units.values()), *(applied.resource.place for applied in graph.cluster.resources))
+    return any(place.file in files for place in places)
+
+
+def orphans(before: Graph, after: Graph, held: Collection[ResourceId]) -> frozenset[ResourceId]:
+    """Units of `after` that something of `before` applied which is not seen any more, and what they apply: what they need was arranged in there."""
+    gone = {id for id in held if id in before.units and id not in after.units}
+    units = {id for id in after.units if id in before.units and not gone.isdisjoint(before.ancestors(id))} if gone else set()
+    return frozenset(units.union(id for id, unit in after.unit_of.items() if unit in units))
 
 
 def unseen(before: Graph | None, after: Graph | None, files: Files) -> Unseen:

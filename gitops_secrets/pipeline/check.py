@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from gitops_secrets.checks import RULES, Context
 from gitops_secrets.checks.absence import ABSENCE, proven
+from gitops_secrets.checks.reading import InvalidYaml
 from gitops_secrets.config import Configuration
 from gitops_secrets.errors import UsageError
 from gitops_secrets.model.facts import Confidence
@@ -65,6 +66,25 @@ def check(repository: Repository, analysis: Analysis, *, fixes: bool = True) -> 
     names = tuple(cluster.name for cluster in shown)
     result = CheckResult(tuple(kept), ordered, len(suppressed), clusters=names)
     return with_fixes(result, repository) if fixes else result
+
+
+def with_unread(result: CheckResult, repository: Repository, before: Analysis, after: Analysis) -> CheckResult:
+    """`result` with the files that can't be read, and that are told nowhere since what reads them is known from an earlier state alone."""
+    if not after.problems:
+        return result
+    told = {finding.place.file for finding in result.findings if finding.severity is not Severity.NOTE}
+    starting: dict[str, Cluster] = {}
+    for cluster in before.clusters:
+        if not cluster.graph.cluster.stray:
+            read = {applied.resource.place.file for applied in cluster.graph.cluster.resources} | {unit.place.file for unit in cluster.graph.cluster.units}
+            starting |= dict.fromkeys((*read, cluster.graph.cluster.entry_point), cluster.graph.cluster)
+    unread = [problem for problem in after.problems if problem.rule == InvalidYaml.id and problem.place.file in starting and problem.place.file not in told]
+    found = (InvalidYaml().unread(problem, starting[problem.place.file].entry_point) for problem in unread)
+    graded = (_graded(finding, repository.configuration, stray=False) for finding in found)
+    new = [replace(finding, clusters=(starting[finding.place.file].name,)) for finding in graded if finding is not None]
+    files = {finding.place.file for finding in new}
+    rest = (finding for finding in result.findings if finding.rule != InvalidYaml.id or finding.place.file not in files)
+    return replace(result, findings=tuple(sorted((*_fingerprinted(new), *rest), key=lambda finding: finding.severity.rank)))
 
 
 def _may_start_together(cluster: ClusterAnalysis, clusters: Iterable[ClusterAnalysis]) -> list[ClusterAnalysis]:

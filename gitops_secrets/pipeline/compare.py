@@ -21,7 +21,7 @@ from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import Place
 from gitops_secrets.model.results import Change, CheckResult, Finding, Severity, overlay_id
 from gitops_secrets.ordering.difference import PlanDifference
-from gitops_secrets.pipeline.check import check
+from gitops_secrets.pipeline.check import check, with_unread
 from gitops_secrets.pipeline.diff import diff
 from gitops_secrets.pipeline.scan import Analysis, Repository
 from gitops_secrets.pipeline.sight import CLEAR, Sight, sight_between
@@ -33,7 +33,8 @@ SCHEMA = "gitops-secrets/check/v1"
 
 def check_since(result: CheckResult, repository: Repository, after: Analysis, base: Repository, before: Analysis, *, everything: bool = False) -> CheckResult:
     """What has become of the findings since `base`, an earlier revision of `repository`, of which `before` is the analysis: see `compared`."""
-    earlier = check(base, before, fixes=False).findings
+    earlier = with_unread(check(base, before, fixes=False), base, after, before).findings
+    result = with_unread(result, repository, before, after)
     unwritten = {(str(edge.consumer), str(edge.provider)) for cluster in before.clusters for edge in cluster.plan.unwritten}
     excuses, adrift, sight = _poor_excuses(repository, before, after), _adrift(before, after), sight_between(base, before, repository, after)
     compare = partial(compared, result, earlier, everything=everything, unwritten=unwritten, excuses=excuses, adrift=adrift, sight=sight)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from gitops_secrets.graph.graph import Graph
-from gitops_secrets.graph.unseen import Files
+from gitops_secrets.graph.unseen import Files, is_told
 from gitops_secrets.model.facts import Problem
 from gitops_secrets.ordering.difference import PlanDifference, plan_difference
 from gitops_secrets.ordering.order import Plan
@@ -32,7 +32,8 @@ def diff(base: Repository, before: Analysis, repository: Repository, after: Anal
     What nothing reaches is left out, unless there is nothing else: an archive changes nothing on a cluster.
     """
     files = replace(files_between(base, before, repository, after), changed=_changed_files(base.tree, before, repository.tree, after))
-    found = (plan_difference(old, new, repository.table, files) for old, new in paired(before, after))
+    pairs = ((old, new) for old, new in paired(before, after) if is_told(graph_of(old), graph_of(new), files))
+    found = (plan_difference(old, new, repository.table, files) for old, new in pairs)
     clusters = sorted((each for each in found if not each.is_empty), key=lambda each: (each.graph.cluster.name, each.graph.cluster.entry_point))
     return RepositoryDifference(tuple(clusters), before.revision, after.revision, before.problems, after.problems)
 
@@ -56,9 +57,11 @@ def diff_each(
 
 
 def files_between(base: Repository, before: Analysis, repository: Repository, after: Analysis) -> Files:
-    """Which files are new, and which of them can't be read on either side; not which have changed."""
-    old, new = _unread(before), _unread(after)
-    return Files(added=frozenset(repository.tree.files).difference(base.tree.files) if before.problems else frozenset(), unread_before=old, unread_after=new)
+    """Which files came and went, and which can't be read on either side, where there are such; not which have changed."""
+    if not before.problems and not after.problems:
+        return Files()
+    old, new = frozenset(base.tree.files), frozenset(repository.tree.files)
+    return Files(added=new - old, removed=old - new, unread_before=_unread(before), unread_after=_unread(after))
 
 
 def _unread(analysis: Analysis) -> frozenset[str]:
@@ -82,6 +85,11 @@ def paired(before: Analysis, after: Analysis) -> Iterator[tuple[Plan | None, Pla
                 yield match, one
     yield from ((None, one) for one in new)
     yield from ((one, None) for one in old)
+
+
+def graph_of(plan: Plan | None) -> Graph | None:
+    """Its graph, if there is a plan."""
+    return None if plan is None else plan.graph
 
 
 def _same_entry_point(one: Graph, other: Graph) -> bool:

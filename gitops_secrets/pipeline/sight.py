@@ -8,10 +8,10 @@ from typing import Final
 
 from gitops_secrets.checks.suppressions import UnusedSuppression
 from gitops_secrets.graph.graph import Graph
-from gitops_secrets.graph.unseen import unseen
+from gitops_secrets.graph.unseen import is_told, orphans, unseen
 from gitops_secrets.model.facts import UNBUILT
 from gitops_secrets.model.results import Finding
-from gitops_secrets.pipeline.diff import files_between, paired
+from gitops_secrets.pipeline.diff import files_between, graph_of, paired
 from gitops_secrets.pipeline.scan import Analysis, Repository
 
 Pairs = frozenset[tuple[str, str]]
@@ -26,10 +26,13 @@ class Blind:
     seen: Pairs  # who needs what all the same, as far as this state shows it
     partial: frozenset[str]  # what is seen all the same of units that do not build
     doubted: Pairs  # who lacks what here, unless something that does not build brings it
+    is_all: bool = False  # is all of the cluster out of sight?
 
     def hides(self, finding: Finding) -> bool:
         """Might this be found here as well, for all that can be told?"""
         pair = (finding.subject, finding.other or "")
+        if self.is_all:
+            return True
         if finding.rule in UNBUILT:
             return finding.subject in self.units
         if finding.rule == UnusedSuppression.id or pair in self.doubted:
@@ -45,11 +48,13 @@ class Sight:
     after: Mapping[str, Blind] = field(default_factory=dict)
     # Who lacks what, before and now, unless something that does not build brings it; by the name of the cluster then.
     doubted: tuple[Mapping[str, Pairs], Mapping[str, Pairs]] = field(default_factory=lambda: ({}, {}))
+    # What lies below something that only the other state shows, before and now.
+    orphaned: tuple[frozenset[str], frozenset[str]] = (frozenset(), frozenset())
     stood: Callable[[Finding], bool] = lambda finding: True  # Was the line of a finding there before?
 
     def may_remain(self, earlier: Finding) -> bool:
         """Can't it be told whether an earlier finding is gone? It is not where it may be there in one of its clusters."""
-        return any(self.after[name].hides(earlier) for name in earlier.clusters or self.after if name in self.after)
+        return _is_of(earlier, self.orphaned[0]) or any(self.after[name].hides(earlier) for name in earlier.clusters or self.after if name in self.after)
 
     def may_have_been_none(self, earlier: Finding) -> bool:
         """Was something only missing unless what did not build brought it?"""
@@ -57,11 +62,13 @@ class Sight:
 
     def may_be_old(self, finding: Finding) -> bool:
         """Can't it be told whether a finding is new, or whether it is one? What stands in a line of the change's own is."""
-        return _is_doubted(finding, self.doubted[1]) or self._was_hidden(finding, finding.clusters)
+        orphaned = _is_of(finding, self.orphaned[1]) and self.stood(finding)
+        return orphaned or _is_doubted(finding, self.doubted[1]) or self._was_hidden(finding, finding.clusters)
 
     def may_be_as_old(self, finding: Finding, clusters: Iterable[str]) -> bool:
         """Can't it be told whether a finding that was there is graver, surer, or new in these clusters?"""
-        return self._was_hidden(finding, clusters, partial=True)
+        orphaned = _is_of(finding, self.orphaned[1]) and self.stood(finding)
+        return orphaned or self._was_hidden(finding, clusters, partial=True)
 
     def _was_hidden(self, finding: Finding, clusters: Iterable[str], *, partial: bool = False) -> bool:
         names = tuple(clusters or self.before)
@@ -70,12 +77,17 @@ class Sight:
         return bool(names) and all(hidden) and self.stood(finding)
 
 
+def _is_of(finding: Finding, ids: frozenset[str]) -> bool:
+    return finding.subject in ids or finding.other in ids
+
+
 def _is_doubted(finding: Finding, doubted: Mapping[str, Pairs]) -> bool:
     names = [name for name in finding.clusters if name in doubted]
     return bool(names) and all((finding.subject, finding.other or "") in doubted[name] for name in names)
 
 
 CLEAR: Final = Sight()
+_BLIND: Final = Blind(frozenset(), frozenset(), frozenset(), frozenset(), frozenset(), is_all=True)
 
 
 def sight_between(base: Repository, before: Analysis, repository: Repository, after: Analysis) -> Sight:
@@ -85,11 +97,17 @@ def sight_between(base: Repository, before: Analysis, repository: Repository, af
     files = files_between(base, before, repository, after)
     earlier: dict[str, Blind] = {}
     present: dict[str, Blind] = {}
+    orphaned: tuple[set[str], set[str]] = (set(), set())
     for old, new in paired(before, after):
         if old is not None and new is not None:
             found = unseen(old.graph, new.graph, files)
             earlier[new.graph.cluster.name] = _blind(old.graph, frozenset(map(str, found.revealed)))
             present[old.graph.cluster.name] = _blind(new.graph, frozenset(map(str, found.held)))
+            orphaned[0].update(map(str, orphans(new.graph, old.graph, found.revealed)))
+            orphaned[1].update(map(str, orphans(old.graph, new.graph, found.held)))
+        elif not is_told(graph_of(old), graph_of(new), files):
+            earlier |= {} if new is None else {new.graph.cluster.name: _BLIND}
+            present |= {} if old is None else {old.graph.cluster.name: _BLIND}
 
     def stood(finding: Finding) -> bool:
         lines = _lines(repository, finding.place.file)
@@ -97,7 +115,8 @@ def sight_between(base: Repository, before: Analysis, repository: Repository, af
         return number < len(lines) and lines[number] in _lines(base, finding.place.file)
 
     doubted = (_doubted(before), _doubted(after))
-    return Sight(dict(_that_are(earlier)), dict(_that_are(present)), doubted, stood)
+    below = (frozenset(orphaned[0]), frozenset(orphaned[1]))
+    return Sight(dict(_that_are(earlier)), dict(_that_are(present)), doubted, below, stood)
 
 
 def sight_on(accepted: Iterable[Finding], after: Analysis) -> Sight:
@@ -113,7 +132,7 @@ def sight_on(accepted: Iterable[Finding], after: Analysis) -> Sight:
 
 
 def _that_are(found: Mapping[str, Blind]) -> Iterator[tuple[str, Blind]]:
-    yield from ((name, blind) for name, blind in found.items() if blind.unseen or blind.partial or blind.doubted)
+    yield from ((name, blind) for name, blind in found.items() if blind.unseen or blind.partial or blind.doubted or blind.is_all)
 
 
 def _blind(graph: Graph, hidden: frozenset[str]) -> Blind:

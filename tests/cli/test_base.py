@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -266,6 +267,42 @@ def test_what_does_not_build_leaves_the_baseline_as_it_is(checkout: Path, run: R
     assert "invalid-yaml" in result.stdout
     assert "can't be judged" in result.stdout
     assert "are gone" not in result.stderr
+
+
+REPOSITORIES = Path(__file__).parents[1] / "repositories"
+# What a cluster starts with, or what a directory is built of: repository, file, and where it breaks.
+STARTS = [
+    ("argo-app-of-apps", "root.yaml", "spec:"),
+    ("argo-app-of-apps", "level-one/teams.yaml", "spec:"),
+    ("flux-instance", "clusters/lab/flux-system/flux-instance.yaml", "spec:"),
+    ("flux-instance", "clusters/edge/flux-instance.yaml", "spec:"),
+    ("plain-kustomize", "overlays/production/kustomization.yaml", "resources:"),
+]
+
+
+@pytest.mark.parametrize(("name", "file", "key"), STARTS, ids=lambda value: value)
+def test_what_starts_with_a_file_that_is_no_yaml_is_neither_new_nor_gone(
+    tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch, name: str, file: str, key: str
+) -> None:
+    root = tmp_path / "platform"
+    shutil.copytree(REPOSITORIES / name, root)
+    monkeypatch.chdir(root)
+    git(root, "init", "--quiet", "--initial-branch=main")
+    commit(root)
+    text = (root / file).read_text()
+    (root / file).write_text(text.replace(key, f"{key} {{", 1))
+    broken = run("check", "--base", "HEAD", "--format", "json")
+    told = run("diff", "HEAD").stdout
+    commit(root)
+    (root / file).write_text(text)
+    mended = run("check", "--base", "HEAD", "--format", "json")
+
+    assert (broken.exit_code, rules(broken)) == (1, [("invalid-yaml", "new")])
+    assert json.loads(broken.stdout)["findings"][0]["place"]["file"] == file
+    assert json.loads(broken.stdout)["resolved"] == []
+    assert (mended.exit_code, rules(mended)) == (0, [])
+    assert [finding["rule"] for finding in json.loads(mended.stdout)["resolved"]] == ["invalid-yaml"]
+    assert {line.split()[0] for line in (told + run("diff", "HEAD").stdout).splitlines() if line} & {"+", "-", "~"} == set()
 
 
 def test_a_base_and_a_baseline_exclude_each_other(checkout: Path, run: Run) -> None:
