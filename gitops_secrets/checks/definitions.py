@@ -8,6 +8,7 @@ from typing import NamedTuple
 from gitops_secrets.checks import remedies
 from gitops_secrets.checks.absence import BY_THE_CLUSTER
 from gitops_secrets.checks.base import Context, Rule, doubt_before
+from gitops_secrets.checks.evidence import is_looked_for
 from gitops_secrets.graph.graph import Unmet
 from gitops_secrets.model.facts import Confidence, KindNeed, Opaque
 from gitops_secrets.model.ids import ResourceId
@@ -49,7 +50,8 @@ class MissingCustomResourceDefinition(Rule):
             first, unit, crd = entries[0], entries[0].unit, str(entries[0].requirement.need)
             hint, place = hints[crd]
             more = f" and {len(entries) - 1} more" if len(entries) > 1 else ""
-            need_it, be = ("need", "they are") if more else ("needs", "it is")
+            need_it, refused = ("need", "they are refused for ever") if more else ("needs", "it is refused for ever")
+            end = "it runs on without it" if all(is_looked_for(entry.requirement) for entry in entries) else refused
             # Where the chart that would bring it is at hand, no other one is looked for; what is no chart may bring the definitions in its stead.
             possible = first.possible if place is None else _in_its_stead(context, first)
             confidence, doubts = doubt_before(context, unit, possible, Confidence.LIKELY)
@@ -58,7 +60,7 @@ class MissingCustomResourceDefinition(Rule):
             unless = "" if place is not None or confidence is Confidence.POSSIBLE else BY_THE_CLUSTER
             rows = [context.table.row(entry.requirement.resource.group, entry.requirement.resource.kind) for entry in entries]
             yield self.finding(
-                f"{first.requirement.resource}{more} {need_it} {what}; {be} refused for ever{unless}",
+                f"{first.requirement.resource}{more} {need_it} {what}; {end}{unless}",
                 place or first.requirement.place,
                 unit,
                 other=crd,

@@ -268,7 +268,8 @@ def _rendered(text: str, release: Release) -> str | None:
 
 
 def _consumed(chart: Chart, release: Release, table: KindTable) -> list[Requirement]:
-    # An install that meets an unknown kind fails; without retries in the release it is not tried again.
+    # An install that meets an unknown kind fails; without retries in the release it is not tried again. A program that a value tells to use
+    # a kind looks for it when it starts, and does without from then on.
     requirements = []
     for switch, group, kind in chart.consumes:
         if switch is None or switch.is_on(release.values):
@@ -279,7 +280,7 @@ def _consumed(chart: Chart, release: Release, table: KindTable) -> list[Requirem
                     need,
                     Effect.READY,
                     "custom-resource-definition",
-                    "spec.chart",
+                    "spec.chart" if switch is None else f"spec.values.{'.'.join(switch.path)}",
                     release.place,
                     healing=Healing.NEVER,
                     confidence=Confidence.LIKELY,

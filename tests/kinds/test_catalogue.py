@@ -233,7 +233,10 @@ def test_a_chart_that_needs_kinds_of_another_fails_without_them() -> None:
 
 def test_a_value_may_make_a_chart_need_kinds() -> None:
     assert needs(facts("cilium")) == []
-    assert "custom-resource-definition CustomResourceDefinition//gateways.gateway.networking.k8s.io" in needs(facts("cilium", "{gatewayAPI: {enabled: true}}"))
+    found = facts("cilium", "{gatewayAPI: {enabled: true}}")
+
+    assert "custom-resource-definition CustomResourceDefinition//gateways.gateway.networking.k8s.io" in needs(found)
+    assert {each.field for each in found.requirements} == {"spec.values.gatewayAPI.enabled"}
 
 
 def test_a_release_before_the_engine_provides_before_it() -> None:
