@@ -12,6 +12,7 @@ from itertools import pairwise, zip_longest
 
 from gitops_secrets.graph.graph import Graph
 from gitops_secrets.kinds.table import KindTable
+from gitops_secrets.model.brief import LONGEST_NAME
 from gitops_secrets.model.facts import Requirement, Resource
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import Place, as_mapping
@@ -39,6 +40,8 @@ def slip(name: str, known: Names, *, among: int = 1) -> str | None:
     >>> [slip(name, known) for name in ("external-secret", "node-1", "apiKey", "shpo")]
     ['external-secrets', None, 'api-key', 'shop']
     """
+    if len(name) > LONGEST_NAME:
+        return None
     same = known.spelt_like(name)
     swapped = same or [other for other in _swapped(name) if other in known]
     close = swapped[0] if len(swapped) == 1 else None if swapped else known.only(name, _SLIP, share(among))

@@ -17,6 +17,7 @@ The table of kinds lies in the YAML files of this package, one a family (`table.
       needs:
         - at: spec.auth.secretRef.name  where the name stands; `[]` each item, `*` each value, `["a.b/c"]` an odd key; a list of paths is fine
           to: Secret                    the kind that is named
+      types: {list: [spec.dependsOn]}   what fields hold that are read and are no references: text, mapping, list, boolean
       makes:
         - kind: Service                 what its controller makes of it
           name: "{name}-api"            a template; or `at`, where the name stands, with `default`

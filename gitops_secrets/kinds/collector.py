@@ -14,6 +14,7 @@ from gitops_secrets.model.facts import (
     Need,
     ObjectNeed,
     Opaque,
+    Problem,
     Provision,
     Requirement,
     Resource,
@@ -39,6 +40,13 @@ class Collector:
     def facts(self) -> Facts:
         """All of it."""
         return Facts(tuple(self.requirements), tuple(self.provisions), tuple(self.opaque), tuple(self.texts.problems))
+
+    def refuse(self, at: Found, wanted: str) -> None:
+        """Notes that what is written at `at` is not of the type that the API has there; a text with a variable or an expression may become anything."""
+        if isinstance(at.value, str) and ("${" in at.value or "{{" in at.value):
+            return
+        message = f"{field_text(at.way)} of {self.resource.id} must be {wanted if wanted == 'text' else f'a {wanted}'}"
+        self.texts.problems.append(Problem(message, at.place, subject=str(self.resource.id)))
 
     def doubt(self, kinds: frozenset[tuple[str, str]], *, named_after: bool = False) -> None:
         """Adds that the controller of this resource may make objects of these kinds in its namespace, `named_after` it or under any name."""

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Any, Final, TypeVar
 
 from gitops_secrets.kinds.paths import Path, parse_path
-from gitops_secrets.kinds.rows import OPERATOR_PRODUCTS, REASONS, Condition, KindRow, Product, Readiness, Reference
+from gitops_secrets.kinds.rows import OPERATOR_PRODUCTS, REASONS, TYPES, Condition, KindRow, Product, Readiness, Reference
 from gitops_secrets.model.facts import Effect, Healing
 from gitops_secrets.model.scopes import is_namespaced
 
@@ -75,6 +75,7 @@ _ROW_FIELDS: Final = frozenset(
         "healthy",
         "webhook",
         "needs",
+        "types",
         "makes",
         "extract",
         "use",
@@ -162,6 +163,7 @@ def compile_row(group: str, kind: str, raws: tuple[Raw, ...], plural: str, shape
     references: list[Reference] = []
     products: list[Product] = []
     extractors: list[str] = []
+    types: list[tuple[Path, str]] = []
     for raw in raws:
         _check_fields(raw, _ROW_FIELDS, "")
         merged.update(raw)
@@ -170,6 +172,8 @@ def compile_row(group: str, kind: str, raws: tuple[Raw, ...], plural: str, shape
         for shape, prefixes in _mapping(raw.get("use"), "use").items():
             for prefix in _texts(prefixes, f"use.{shape}"):
                 references.extend(_shape(shape, shapes, _path(prefix, f"use.{shape}") if prefix else (), f"use.{shape}"))
+        for type_, paths in _mapping(raw.get("types"), "types").items():
+            types.extend((_path(path, f"types.{type_}"), _choice(type_, TYPES, "types")) for path in _texts(paths, f"types.{type_}"))
         for index, make in enumerate(_list(raw.get("makes"), "makes")):
             products.append(_product(make, f"makes[{index}]"))
         extractors.extend(_choice(name, EXTRACTOR_NAMES, "extract") for name in _texts(raw.get("extract", []), "extract"))
@@ -188,6 +192,7 @@ def compile_row(group: str, kind: str, raws: tuple[Raw, ...], plural: str, shape
         _optional_text(merged, "healthy"),
         _flag(merged, "webhook"),
         tuple(references),
+        tuple(types),
         tuple(products),
         tuple(extractors),
         None if outputs is None else frozenset(_texts(outputs, "outputs")),

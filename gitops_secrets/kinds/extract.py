@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
 from gitops_secrets.kinds.collector import Collector
@@ -35,6 +37,7 @@ _COPIED_FROM = "fluxcd.controlplane.io/copyFrom"
 # Argo CD writes keys of its own into it when it starts.
 _OWN_OF_ARGO_CD: Final = "argocd-secret"
 _KEYS_OF: Final = {"Secret": ("data", "stringData"), "ConfigMap": ("data", "binaryData")}
+_TYPES: Final[Mapping[str, type]] = MappingProxyType({"text": str, "mapping": MappingNode, "list": SequenceNode, "boolean": bool})
 _TEMPLATE: Final = re.compile(r"\{(\w*)\}")
 
 
@@ -143,10 +146,21 @@ def _walk(collector: Collector, trie: Trie, node: Any, way: Way) -> None:
 
 
 def _visit(collector: Collector, trie: Trie, value: Any, parent: Any, way: Way) -> None:
+    if value is not None and (wanted := _wanted(trie)) is not None and not isinstance(value, _TYPES[wanted]):
+        collector.refuse(Found(value, parent, way), wanted)
     for reference in trie.references:
         _reference(collector, reference, Found(value, parent, way))
     if trie.children:
         _walk(collector, trie, value, way)
+
+
+def _wanted(trie: Trie) -> str | None:
+    """The type that the API has at a path, by what the table has there and below; None where that leaves several."""
+    if trie.type is not None or (trie.references and (trie.children or any(reference.labels for reference in trie.references))):
+        return trie.type
+    if trie.children:
+        return "mapping" if ITEMS not in trie.children else "list" if len(trie.children) == 1 else None
+    return "text"
 
 
 def _reference(collector: Collector, reference: Reference, found: Found) -> None:

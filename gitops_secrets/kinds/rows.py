@@ -9,6 +9,7 @@ from gitops_secrets.kinds.paths import Path
 from gitops_secrets.model.facts import Effect, Healing
 
 # The public list of reasons; it grows with the table of kinds.
+TYPES: Final = frozenset({"text", "mapping", "list", "boolean"})
 REASONS: Final = frozenset(
     {
         "custom-resource-definition",
@@ -128,6 +129,7 @@ class KindRow:
     healthy_expression: str | None = None  # CEL for `current` of a health check
     webhook: bool = False  # its operator also admits or converts it: the definition alone is not enough
     references: tuple[Reference, ...] = ()
+    types: tuple[tuple[Path, str], ...] = ()  # that fields must have which are read, and are no references
     products: tuple[Product, ...] = ()
     extractors: tuple[str, ...] = ()
     outputs: frozenset[str] | None = None  # keys that a generator makes; None: not known from the kind alone

@@ -42,18 +42,19 @@ ALL_KINDS: Final = "*"
 class Trie:
     """References by their paths, shared prefixes once: what is not in a manifest costs nothing."""
 
-    __slots__ = ("children", "references")
+    __slots__ = ("children", "references", "type")
 
     def __init__(self) -> None:
         self.children: dict[str, Trie] = {}
         self.references: list[Reference] = []
+        self.type: str | None = None  # that a row says
 
-    def add(self, path: Path, reference: Reference) -> None:
-        """Files a reference under its path."""
+    def at(self, path: Path) -> Trie:
+        """What is filed under a path."""
         node = self
         for step in path:
             node = node.children.setdefault(step, Trie())
-        node.references.append(reference)
+        return node
 
 
 class KindTable:
@@ -112,15 +113,17 @@ class KindTable:
         return self._scopes[key]
 
     def trie(self, group: str, kind: str) -> Trie | None:
-        """The references of a kind by path; None if it has none."""
+        """The references and types of a kind by path; None if it has none."""
         key = (group, kind)
         if key not in self._tries:
             row = self.row(group, kind)
             trie = None
-            if row is not None and row.references:
+            if row is not None and (row.references or row.types):
                 trie = Trie()
                 for reference in row.references:
-                    trie.add(reference.path, reference)
+                    trie.at(reference.path).references.append(reference)
+                for path, type_ in row.types:
+                    trie.at(path).type = type_
             self._tries[key] = trie
         return self._tries[key]
 

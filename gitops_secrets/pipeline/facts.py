@@ -130,8 +130,9 @@ def cluster_facts(cluster: Cluster, known: KnownFacts) -> Iterable[tuple[Resourc
             yield applying.id, Facts(provisions=tuple(_made_namespace(applying)))
         if applying.sync is not None and applying.id not in unit_of and applying.parent is None:
             # Nothing here applies a root, but what it names has to be there all the same.
-            named = facts_of(Resource(applying.id, "v1alpha1", applying.data, applying.place), table).requirements
-            yield applying.id, Facts(requirements=tuple(requirement for requirement in named if isinstance(requirement.need, ObjectNeed)))
+            named = facts_of(Resource(applying.id, "v1alpha1", applying.data, applying.place), table)
+            requirements = tuple(requirement for requirement in named.requirements if isinstance(requirement.need, ObjectNeed))
+            yield applying.id, Facts(requirements, problems=named.problems)
     used, retried = used_namespaces(cluster), _retried(cluster)
     for release in cluster.releases:
         unit = release.unit or unit_of.get(release.resource, release.resource)

@@ -200,7 +200,7 @@ class State:
             tuple(sorted(self.applied, key=lambda applied: (applied.resource.id, applied.resource.place))),
             tuple(sorted(releases, key=lambda release: (release.resource, release.place, release.name))),
             tuple(self.opaque),
-            tuple(self._without_shared_patches()),
+            tuple(map(self._placed, self._without_shared_patches())),
             frozenset(self.built),
             tuple(self.elsewhere),
         )
@@ -218,6 +218,12 @@ class State:
     def _lacks_something(self, resource: Resource) -> bool:
         engine = self.engine_of(resource)
         return engine is not None and engine.lacks_something(resource)
+
+    def _placed(self, problem: Problem) -> Problem:
+        """A problem with what is not there at all, say since another type stands in its place, is one of its unit."""
+        if problem.place.file:
+            return problem
+        return next((replace(problem, place=unit.place) for unit in self.units.values() if str(unit.id) == problem.subject), problem)
 
     def _without_shared_patches(self) -> Iterable[Problem]:
         """A component that many build may carry a patch that is only for some of them: it matches nothing if it does so for all."""

@@ -42,6 +42,8 @@ class Names:
         >>> Names(["store", "stores", "operator"]).closest("stroe", 0.6)
         'store'
         """
+        if len(name) > LONGEST_NAME:
+            return None
         comparison = _Comparison(name, work)
         best, found = similarity, None
         for bound, other in self._bounded(name, similarity, work // 2):
@@ -53,6 +55,8 @@ class Names:
 
     def only(self, name: str, similarity: float, work: int = _WORK) -> str | None:
         """The one name that is alike enough; None where none or several are."""
+        if len(name) > LONGEST_NAME:
+            return None
         comparison = _Comparison(name, work)
         alike = (other for _, other in self._bounded(name, similarity, work // 2) if comparison.ratio(other, similarity) is not None)
         found = next(alike, None)
@@ -89,10 +93,7 @@ class Names:
 
     def _bounded(self, name: str, similarity: float, work: int) -> list[tuple[float, str]]:
         """The other names that may be alike enough, with how alike they can be at most, the highest first."""
-        length = len(name)
-        if length > LONGEST_NAME:
-            return []
-        letters, found = _letters(name), []
+        length, letters, found = len(name), _letters(name), []
         for size in sorted(self._by_length, key=lambda size: abs(size - length)):
             if 2 * min(size, length) < similarity * (size + length):
                 continue

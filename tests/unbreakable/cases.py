@@ -371,7 +371,7 @@ NAMES = (
         "a dependency on a megabyte",
         {
             "clusters/production/big.yaml": "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {name: big, namespace: flux-system}\nspec:\n  path: ./clusters\n  sourceRef: {kind: GitRepository, name: flux-system}\n  dependsOn:\n  - name: "
-            + "d" * MEGABYTE
+            + "de" * (MEGABYTE // 2)
             + "\n"
         },
         ("dangling-depends-on clusters/production/big.yaml:8",),
@@ -990,6 +990,7 @@ VALUES = (
                 f"    helm: {{valueFiles: [{way}], fileParameters: [{{name: a, path: {way}}}]}}\n",
                 **({"chart/link.yaml": Link("../../outside.yaml")} if way == "link.yaml" else {}),
             ),
+            (f"build-failed clusters/production/app.yaml:10 … takes values from {way}, which is ",),
         )
         for way in WAYS_OUT
     ),
@@ -1102,6 +1103,88 @@ TEXTS = (
         "a manifest in a Talos configuration that is an alias bomb",
         {"talos/patch.yaml": "cluster:\n  inlineManifests:\n    - name: a\n      contents: " + bomb(8)},
         (f"problem talos/patch.yaml:4 … {ALIASES}",),
+    ),
+)
+
+
+WRONG_TYPES = """\
+apiVersion: kustomize.toolkit.fluxcd.io/v1
+kind: Kustomization
+metadata: {name: wrong, namespace: flux-system}
+spec:
+  path: [neighbour]
+  wait: "yes"
+  dependsOn: neighbour
+  sourceRef: [flux-system]
+---
+apiVersion: helm.toolkit.fluxcd.io/v2
+kind: HelmRelease
+metadata: {name: wrong, namespace: neighbour}
+spec:
+  chart: charts/app
+  values: [a]
+  valuesFrom: {kind: ConfigMap, name: values}
+  dependsOn: [a, {name: 5}, {name: "${unknown}"}]
+---
+apiVersion: external-secrets.io/v1
+kind: ExternalSecret
+metadata: {name: wrong, namespace: neighbour}
+spec:
+  secretStoreRef: aws
+  target: [wrong]
+  data: {secretKey: a}
+---
+apiVersion: argoproj.io/v1alpha1
+kind: ApplicationSet
+metadata: {name: wrong, namespace: argocd}
+spec:
+  generators: [{list: [a]}]
+  template: 7
+"""
+TYPES = (
+    Case(
+        "wrong types in the fields of engines",
+        {"clusters/production/wrong.yaml": WRONG_TYPES},
+        (
+            "problem clusters/production/wrong.yaml:5 … spec.path of Kustomization/flux-system/wrong must be text",
+            "problem clusters/production/wrong.yaml:6 … spec.wait of Kustomization/flux-system/wrong must be a boolean",
+            "problem clusters/production/wrong.yaml:7 … spec.dependsOn of Kustomization/flux-system/wrong must be a list",
+            "problem clusters/production/wrong.yaml:8 … spec.sourceRef of Kustomization/flux-system/wrong must be a mapping",
+            "problem clusters/production/wrong.yaml:14 … spec.chart of HelmRelease/neighbour/wrong must be a mapping",
+            "problem clusters/production/wrong.yaml:15 … spec.values of HelmRelease/neighbour/wrong must be a mapping",
+            "problem clusters/production/wrong.yaml:16 … spec.valuesFrom of HelmRelease/neighbour/wrong must be a list",
+            "problem clusters/production/wrong.yaml:17 … spec.dependsOn[0] of HelmRelease/neighbour/wrong must be a mapping",
+            "problem clusters/production/wrong.yaml:17 … spec.dependsOn[1].name of HelmRelease/neighbour/wrong must be text",
+            "problem clusters/production/wrong.yaml:23 … spec.secretStoreRef of ExternalSecret/neighbour/wrong must be a mapping",
+            "problem clusters/production/wrong.yaml:24 … spec.target of ExternalSecret/neighbour/wrong must be a mapping",
+            "problem clusters/production/wrong.yaml:25 … spec.data of ExternalSecret/neighbour/wrong must be a list",
+            "problem clusters/production/wrong.yaml:32 … spec.template of ApplicationSet/argocd/wrong must be a mapping",
+            "build-failed clusters/production/wrong.yaml:31 … its list generator is no mapping",
+        ),
+        unsaid=("dependsOn[2]",),
+    ),
+    Case(
+        "wrong types in the fields of a pod",
+        one(
+            "apiVersion: v1\nkind: Pod\nmetadata: {name: p, namespace: neighbour}\nspec:\n  serviceAccountName: 5\n  volumes: {secret: x}\n"
+            "  imagePullSecrets: [registry]\n  containers: [{name: c, image: x, envFrom: [{secretRef: x}]}, c]\n"
+        ),
+        (
+            "problem case/bad.yaml:5 … spec.serviceAccountName of Pod/neighbour/p must be text",
+            "problem case/bad.yaml:6 … spec.volumes of Pod/neighbour/p must be a list",
+            "problem case/bad.yaml:7 … spec.imagePullSecrets[0] of Pod/neighbour/p must be a mapping",
+            "problem case/bad.yaml:8 … spec.containers[0].envFrom[0].secretRef of Pod/neighbour/p must be a mapping",
+        ),
+    ),
+    Case(
+        "options of kustomize in an Application that are no mappings",
+        {
+            **built("resources: [settings.yaml]\n"),
+            "clusters/production/app.yaml": str(
+                application("    kustomize: {replicas: [5], images: [5], patches: [7]}\n")["clusters/production/app.yaml"]
+            ).replace("path: chart", "path: case"),
+        },
+        ("build-failed clusters/production/app.yaml",),
     ),
 )
 
@@ -1392,6 +1475,7 @@ FAMILIES = (
     CONFIGURATIONS,
     VALUES,
     TEXTS,
+    TYPES,
     AMPLIFIERS,
     MANY_FINDINGS,
     READERS,

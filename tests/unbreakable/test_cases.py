@@ -86,6 +86,7 @@ RULES: Mapping[str, Callable[[str], None]] = {
 def said_by(ran: Ran) -> list[str]:
     """Findings and problems of `check --format json`, as `rule file:line message`."""
     document = json.loads(ran.output)
+    assert [entry for entry in (*document["findings"], *document["problems"]) if not entry["place"]["file"]] == []
     entries = [(finding["rule"], finding) for finding in document["findings"]] + [("problem", problem) for problem in document["problems"]]
     return [f"{rule} {entry['place']['file']}:{entry['place']['line']} {entry['message']}" for rule, entry in entries]
 

@@ -70,16 +70,20 @@ class Generation:
         """What all generators of a list yield, one after the other. Raises `NotKnown` and `Refused`."""
         found: list[Generated] = []
         for index, entry in enumerate(generators):
-            found += self._generate(as_mapping(entry), generators.place(index), None)
+            found += self._generate(entry, generators.place(index), None)
         return found
 
-    def _generate(self, entry: MappingNode, place: Place, outer: Parameters | None) -> list[Generated]:
-        name = next((name for name in _NAMED if name in entry), None)
+    def _generate(self, entry: object, place: Place, outer: Parameters | None) -> list[Generated]:
         if not entry:
             # What somebody else fills in, a ClusterTemplate say.
             return []
+        if not isinstance(entry, MappingNode):
+            raise Refused("a generator is no mapping", place)
+        name = next((name for name in _NAMED if name in entry), None)
         if name is None:
             raise Refused("a generator names none of the known ones", place)
+        if entry[name] is not None and not isinstance(entry[name], MappingNode):
+            raise Refused(f"its {name} generator is no mapping", entry.place(name))
         if name in _ASKS:
             raise NotKnown(f"its {name} generator {_ASKS[name]}")
         written = as_mapping(entry[name])
@@ -212,9 +216,9 @@ class Generation:
         entries = as_sequence(written.get("generators"))
         if len(entries) != 2:
             raise Refused("a matrix generator has two generators", place)
-        first = self._generate(as_mapping(entries[0]), entries.place(0), None)
+        first = self._generate(entries[0], entries.place(0), None)
         for outer in first:
-            for inner in self._generate(as_mapping(entries[1]), entries.place(1), outer.parameters):
+            for inner in self._generate(entries[1], entries.place(1), outer.parameters):
                 yield self._combined(outer.parameters, inner.parameters, place)
 
     def _combined(self, first: Parameters, second: Parameters, place: Place) -> Parameters:
@@ -230,7 +234,7 @@ class Generation:
         keys = [as_text(key) for key in as_sequence(written.get("mergeKeys"))]
         if len(entries) < 2 or not keys:
             raise Refused("a merge generator has mergeKeys and at least two generators", place)
-        sets = [self._generate(as_mapping(entry), entries.place(index), None) for index, entry in enumerate(entries)]
+        sets = [self._generate(entry, entries.place(index), None) for index, entry in enumerate(entries)]
         base: dict[tuple[str, ...], Parameters] = {}
         for each in sets[0]:
             identity = _identity(each.parameters, keys)

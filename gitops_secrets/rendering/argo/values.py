@@ -87,12 +87,13 @@ class _Reader:
                     Problem(f"{self.owner} takes values from ${ref}, which is the ref of none of its sources", place, "build-failed", self.owner)
                 )
                 return
-            loader, resolved = self.references[ref], join("", path)
+            loader, resolved = self.references[ref], join("", path.lstrip("/"))
         else:
             loader = self.loader
             resolved = join("", written.lstrip("/")) if written.startswith("/") else join(self.directory or "", written)
-        if loader is None or resolved is None:
+        if loader is None:
             self.complete = False
-        elif not self.add_file(resolved, loader) and not ignores:
-            message = f"{self.owner} takes values from {written}, which is not there; its manifests are not generated without"
+        elif resolved is None or (not self.add_file(resolved, loader) and not ignores):
+            what = "is outside of the repository" if resolved is None else "is not there"
+            message = f"{self.owner} takes values from {written}, which {what}; its manifests are not generated without"
             self.problems.append(Problem(message, place, "build-failed", self.owner))
