@@ -8,7 +8,6 @@ from typing import NamedTuple
 from gitops_secrets.checks import remedies
 from gitops_secrets.checks.absence import BY_THE_CLUSTER
 from gitops_secrets.checks.base import Context, Rule, doubt_before
-from gitops_secrets.checks.evidence import is_looked_for
 from gitops_secrets.graph.graph import Unmet
 from gitops_secrets.model.facts import Confidence, KindNeed, Opaque
 from gitops_secrets.model.ids import ResourceId
@@ -51,7 +50,7 @@ class MissingCustomResourceDefinition(Rule):
             hint, place = hints[crd]
             more = f" and {len(entries) - 1} more" if len(entries) > 1 else ""
             need_it, refused = ("need", "they are refused for ever") if more else ("needs", "it is refused for ever")
-            end = "it runs on without it" if all(is_looked_for(entry.requirement) for entry in entries) else refused
+            end = "it runs on without it" if all(entry.requirement.looked_for for entry in entries) else refused
             # Where the chart that would bring it is at hand, no other one is looked for; what is no chart may bring the definitions in its stead.
             possible = first.possible if place is None else _in_its_stead(context, first)
             confidence, doubts = doubt_before(context, unit, possible, Confidence.LIKELY)

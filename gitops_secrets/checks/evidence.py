@@ -62,8 +62,8 @@ def delay(requirement: Requirement) -> str:
         return "too early it is refused, and tried again only after a whole retryInterval"
     if kind == "Kustomization":
         return "too early its build fails, and is tried again only after a whole retryInterval"
-    if is_looked_for(requirement):
-        return "too early it starts without, and stays so until it is restarted"
+    if requirement.looked_for:
+        return "too early it starts without, or not at all, until it is restarted"
     if requirement.healing is Healing.NEVER:
         return "too early the release fails, and is not tried again once its retries are used up"
     if kind == "HelmRelease" and requirement.healing is Healing.SLOW:
@@ -73,11 +73,6 @@ def delay(requirement: Requirement) -> str:
     if requirement.healing is Healing.SLOW:
         return "too early it backs off, and is then as late again as what it waits for, up to 7 min"
     return "its unit waits for it until the timeout"
-
-
-def is_looked_for(requirement: Requirement) -> bool:
-    """Is it a kind that the program of a release looks for when it starts, since a value says so, and of which the release makes no object?"""
-    return isinstance(requirement.need, KindNeed) and requirement.field.startswith("spec.values.")
 
 
 def delay_in(requirement: Requirement, unit: Unit | None) -> str:

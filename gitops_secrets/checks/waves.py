@@ -7,7 +7,7 @@ from typing import Final
 
 from gitops_secrets.checks import remedies
 from gitops_secrets.checks.base import Context, Rule, reached
-from gitops_secrets.checks.evidence import delay, evidence, is_looked_for, sentence
+from gitops_secrets.checks.evidence import delay, evidence, sentence
 from gitops_secrets.graph.graph import ResourceEdge
 from gitops_secrets.model.durations import duration
 from gitops_secrets.model.facts import Confidence, Effect, Healing, KindNeed, ObjectNeed, Resource, When
@@ -231,7 +231,7 @@ class MissingSyncOption(Rule):
             resource = resources.get(edge.requirement.resource)
             if unit.sync is None or resource is None or not isinstance(edge.requirement.need, KindNeed):
                 continue
-            if not orders(edge, context.graph, context.table) or _SKIP in unit.sync.options | options(resource) or is_looked_for(edge.requirement):
+            if not orders(edge, context.graph, context.table) or _SKIP in unit.sync.options | options(resource) or edge.requirement.looked_for:
                 continue
             if edge.provider_unit == unit.id and edge.provision.ready_signal:
                 continue
@@ -472,19 +472,19 @@ def _is_left_to_retries(sync: Sync) -> bool:
 def _is_refused(reason: ResourceEdge) -> bool:
     """Is the consumer refused? Also an Application whose chart has objects of a kind that is not served: Argo CD renders and applies them itself."""
     requirement = reason.requirement
-    return requirement.effect is Effect.APPLY or (isinstance(requirement.need, KindNeed) and not is_looked_for(requirement))
+    return requirement.effect is Effect.APPLY or (isinstance(requirement.need, KindNeed) and not requirement.looked_for)
 
 
 def _heals_in_place(reason: ResourceEdge) -> bool:
     """Does the consumer become healthy soon after what it needs, with no new sync?"""
-    return not _is_refused(reason) and not is_looked_for(reason.requirement) and reason.requirement.healing is not Healing.SLOW
+    return not _is_refused(reason) and not reason.requirement.looked_for and reason.requirement.healing is not Healing.SLOW
 
 
 def _cost(reasons: Sequence[ResourceEdge], unit: Unit) -> str:
     """What a sync that comes too early costs."""
     if any(map(_is_refused, reasons)):
         return f"too early its sync fails, and {_retries(unit)}"
-    looked_for = next((reason.requirement for reason in reasons if is_looked_for(reason.requirement)), None)
+    looked_for = next((reason.requirement for reason in reasons if reason.requirement.looked_for), None)
     if looked_for is not None:
         return delay(looked_for)
     if any(reason.requirement.healing is Healing.SLOW for reason in reasons):

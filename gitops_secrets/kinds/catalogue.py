@@ -267,26 +267,20 @@ def _rendered(text: str, release: Release) -> str | None:
     return None if "{{" in text else text
 
 
-def _consumed(chart: Chart, release: Release, table: KindTable) -> list[Requirement]:
-    # An install that meets an unknown kind fails; without retries in the release it is not tried again. A program that a value tells to use
-    # a kind looks for it when it starts, and does without from then on.
-    requirements = []
-    for switch, group, kind in chart.consumes:
+def _consumed(chart: Chart, release: Release, table: KindTable) -> Iterator[Requirement]:
+    # An install that meets an unknown kind fails; without retries in the release it is not tried again.
+    for group, kind in chart.consumes:
+        yield _kind_requirement(release, KindNeed(group, kind, "", table.plural(group, kind)), "spec.chart")
+    # A program that finds a kind missing when it starts does without, or starts again.
+    for switch, group, kind in chart.looks_for:
         if switch is None or switch.is_on(release.values):
-            need = KindNeed(group, kind, "", table.plural(group, kind))
-            requirements.append(
-                Requirement(
-                    release.resource,
-                    need,
-                    Effect.READY,
-                    "custom-resource-definition",
-                    "spec.chart" if switch is None else f"spec.values.{'.'.join(switch.path)}",
-                    release.place,
-                    healing=Healing.NEVER,
-                    confidence=Confidence.LIKELY,
-                )
-            )
-    return requirements
+            field = "spec.chart" if switch is None else f"spec.values.{'.'.join(switch.path)}"
+            yield replace(_kind_requirement(release, KindNeed(group, kind, "", table.plural(group, kind)), field), looked_for=True)
+
+
+def _kind_requirement(release: Release, need: KindNeed, field: str) -> Requirement:
+    reason, confidence = "custom-resource-definition", Confidence.LIKELY
+    return Requirement(release.resource, need, Effect.READY, reason, field, release.place, healing=Healing.NEVER, confidence=confidence)
 
 
 def webhook_id(chart: Chart, release: Release) -> ResourceId:

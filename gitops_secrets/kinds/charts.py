@@ -122,7 +122,8 @@ class Chart:
     flags: tuple[Switch, ...]  # one of them on: it brings its definitions; none: it always does
     provides: tuple[BroughtKind, ...]
     objects: tuple[ChartObject, ...]
-    consumes: tuple[tuple[Switch | None, str, str], ...]  # group and kind of what its templates need
+    consumes: tuple[tuple[str, str], ...]  # group and kind of what its templates need
+    looks_for: tuple[tuple[Switch | None, str, str], ...]  # and of what its program looks for when it starts
     versions: Mapping[str, tuple[tuple[tuple[int, int], tuple[str, ...]], ...]]  # by `group` or `group/Kind`: served since
     extra_versions: tuple[tuple[Switch, str, tuple[str, ...]], ...]
     operates: tuple[str, ...]  # groups that it runs without defining them
@@ -233,9 +234,9 @@ def _chart(raw: MappingNode) -> Chart:
     provides = [*_kinds(raw.get("provides", {}), None)]
     for switch in raw.get("switches", ()):
         provides.extend(_kinds(switch["provides"], Switch(parse_path(switch["flag"]), switch["default"])))
-    consumes: list[tuple[Switch | None, str, str]] = [(None, *_split(kind)) for kind in raw.get("consumes", ())]
-    for flag, kinds in raw.get("consumes-if", {}).items():
-        consumes.extend((Switch(parse_path(flag), False), *_split(kind)) for kind in kinds)
+    looks_for: list[tuple[Switch | None, str, str]] = [(None, *_split(kind)) for kind in raw.get("looks-for", ())]
+    for flag, kinds in raw.get("looks-for-if", {}).items():
+        looks_for.extend((Switch(parse_path(flag), False), *_split(kind)) for kind in kinds)
     return Chart(
         raw["chart"],
         tuple(raw.get("aliases", ())),
@@ -247,7 +248,8 @@ def _chart(raw: MappingNode) -> Chart:
         tuple(Switch(parse_path(flag), default) for flag, default in raw.get("flags", {}).items()),
         tuple(provides),
         tuple(_object(each) for each in raw.get("makes", ())),
-        tuple(consumes),
+        tuple(_split(kind) for kind in raw.get("consumes", ())),
+        tuple(looks_for),
         {name: _steps(steps) for name, steps in raw.get("versions", {}).items()},
         tuple(
             (Switch(parse_path(flag), False), name, tuple(versions)) for flag, kinds in raw.get("versions-if", {}).items() for name, versions in kinds.items()

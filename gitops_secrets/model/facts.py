@@ -112,6 +112,7 @@ class Requirement:
     # The namespace is that of the release of this chart (the cluster resource namespace of cert-manager); `need` holds the usual one.
     namespace_of_chart: str | None = None
     confidence: Confidence = Confidence.CERTAIN
+    looked_for: bool = False  # a kind that the program of a release looks for when it starts, and of which the release makes no object
 
 
 @dataclass(frozen=True, slots=True)

@@ -236,7 +236,8 @@ def test_a_value_may_make_a_chart_need_kinds() -> None:
     found = facts("cilium", "{gatewayAPI: {enabled: true}}")
 
     assert "custom-resource-definition CustomResourceDefinition//gateways.gateway.networking.k8s.io" in needs(found)
-    assert {each.field for each in found.requirements} == {"spec.values.gatewayAPI.enabled"}
+    assert {(each.field, each.looked_for) for each in found.requirements} == {("spec.values.gatewayAPI.enabled", True)}
+    assert [(each.field, each.looked_for) for each in facts("volsync").requirements] == [("spec.chart", True)]
 
 
 def test_a_release_before_the_engine_provides_before_it() -> None:
