@@ -119,7 +119,7 @@ def may_hold_values(text: str) -> bool:
 _CONTEXT: Final = 3
 # How `SequenceMatcher` names what becomes of lines: a word, then a half-open range of them before and one after.
 Change = tuple[str, int, int, int, int]
-_MAY_HOLD_VALUES: Final = re.compile(r"(?<![A-Za-z])Secret(?:List)?[\"']?\s*(?:[,}#\n\r]|$)|secretGenerator|ENC\[|sops|stringData")
+_MAY_HOLD_VALUES: Final = re.compile(r"(?<![A-Za-z])(?:Cluster)?Secret(?:List)?[\"']?\s*(?:[,}#\n\r]|$)|secretGenerator|ENC\[|sops|stringData")
 _SEPARATOR: Final = re.compile(r"---(?:\s|$)")
 # A key alone, what kind of object it is, or a file of a kustomization.
 _WITHOUT_VALUE: Final = re.compile(r"\s*(?:- )?(?:[\w./-]+:|(?:apiVersion|kind): *[\w./]+|[\w./-]+\.ya?ml)\s*$")

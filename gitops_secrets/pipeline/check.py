@@ -53,7 +53,7 @@ def check(repository: Repository, analysis: Analysis, *, fixes: bool = True) -> 
     suppressions = Suppressions(repository)
     suppressed = [finding for finding in merged if suppressions.cover(finding)]
     # Where something does not build, what a suppression is for may be in there.
-    if not analysis.is_limited and not any(cluster.graph.broken for cluster in analysis.clusters):
+    if not analysis.is_limited and not any(cluster.graph.broken for cluster in analysis.clusters if not cluster.graph.cluster.stray):
         unused = (_graded(finding, repository.configuration, stray=False) for finding in suppressions.unused())
         merged += [finding for finding in unused if finding is not None]
     merged.sort(key=lambda finding: (finding.place, finding.rule, finding.subject, finding.other or "", finding.field))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -17,7 +17,7 @@ from gitops_secrets.generate.flux import FLUX_FORM, FluxOptions, flux_kustomizat
 from gitops_secrets.model.facts import Problem
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.limits import Limits
-from gitops_secrets.model.nodes import Place, as_mapping, as_sequence
+from gitops_secrets.model.nodes import Place, as_mapping, as_sequence, as_text
 from gitops_secrets.model.results import Cluster
 from gitops_secrets.ordering.order import Plan
 from gitops_secrets.pipeline.scan import Repository, analyse_cluster
@@ -26,7 +26,7 @@ from gitops_secrets.rendering.engines import expand
 from gitops_secrets.rendering.kustomize import Build, Builder, find_kustomization
 from gitops_secrets.rendering.objects import to_resource
 from gitops_secrets.rendering.sources import Sources
-from gitops_secrets.rendering.units import SOURCE_GROUP
+from gitops_secrets.rendering.units import KUSTOMIZE_GROUP, SOURCE_GROUP
 from gitops_secrets.rendering.urls import normalised_url
 from gitops_secrets.repository.files import WorkingTree
 from gitops_secrets.repository.git_program import is_ignored
@@ -202,10 +202,12 @@ def _content(builds: Iterable[Build]) -> list[str]:
 
 def _ordered(repository: Repository, builder: Builder, components: Sequence[str], options: FluxOptions) -> Plan:
     """The plan of a cluster that applies each component as one Kustomization."""
-    names, scope_of = unit_names(components), repository.table.is_namespaced
+    scope_of = repository.table.is_namespaced
+    builds = {path: builder.build(path) for path in components}
+    names = unit_names(components, _kustomizations_in(builds.values()))
     roots = []
-    for path in components:
-        _refuse_broken(path, builder.build(path))
+    for path, build in builds.items():
+        _refuse_broken(path, build)
         file = find_kustomization(repository.tree, path) or path
         node = as_mapping(parse(dump(flux_kustomization(names[path], path, options)), file).documents[0])
         resource = to_resource(node, scope_of, options.source.namespace)
@@ -217,8 +219,14 @@ def _ordered(repository: Repository, builder: Builder, components: Sequence[str]
     return analyse_cluster(cluster, repository).plan
 
 
-def unit_names(components: Sequence[str]) -> dict[str, str]:
-    """A name for each component: the last part of its path, with its parents where two share it."""
+def _kustomizations_in(builds: Iterable[Build]) -> frozenset[str]:
+    """The names of the Flux Kustomizations that components bring: one of the same name would take the place of theirs."""
+    nodes = (node for build in builds for node in build.resources if as_text(node.get("apiVersion")).startswith(f"{KUSTOMIZE_GROUP}/"))
+    return frozenset(as_text(as_mapping(node.get("metadata")).get("name")) for node in nodes)
+
+
+def unit_names(components: Sequence[str], brought: Set[str] = frozenset()) -> dict[str, str]:
+    """A name for each component: the last part of its path, with its parents where two share it; none of those that they bring themselves."""
     parts = {path: _telling_parts(path) for path in components}
     names: dict[str, str] = {}
     for path, own in parts.items():
@@ -226,7 +234,7 @@ def unit_names(components: Sequence[str]) -> dict[str, str]:
         length = next((size for size in range(1, len(own)) if all(_name(other[-size:]) != _name(own[-size:]) for other in others)), len(own))
         name = _name(own[-length:])
         # The kustomization that lists the files needs its own name.
-        taken = {*names.values(), "kustomization"}
+        taken = {*names.values(), *brought, "kustomization"}
         names[path] = next(free for free in (name, *(f"{name}-{number}" for number in range(2, len(components) + 3))) if free not in taken)
     return names
 

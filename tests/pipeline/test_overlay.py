@@ -470,3 +470,13 @@ def test_what_the_base_lacks_is_said_also_beside_other_clusters(sample: Path) ->
     cluster.write_text(SYNC.replace("overlays/qa/flux", "clusters/production"))
 
     assert len(generate(sample, request).remarks) == 2
+
+
+def test_a_kustomization_that_the_base_brings_keeps_its_name_to_itself(sample: Path, build: Build) -> None:
+    (sample / "base/team/kustomization.yaml").parent.mkdir()
+    (sample / "base/team/kustomization.yaml").write_text("resources: [sync.yaml]\n")
+    (sample / "base/team/sync.yaml").write_text(SYNC.replace("name: flux-system", "name: team").replace("./overlays/qa/flux", "./base/weather"))
+    generate(sample, Request("base", ("team",)))
+
+    assert "Kustomization/team" in build("overlays/qa/team")
+    assert build("overlays/qa/flux").keys() == {"Kustomization/team-2"}
