@@ -161,6 +161,52 @@ def test_stores_with_a_prefix_are_found_by_those_who_read_them(sample: Path, bui
     assert objects["ExternalSecret/slack-url"]["spec"]["secretStoreRef"]["name"] == "qa-aws-secrets-manager"
 
 
+TEAM = """\
+apiVersion: v1
+kind: Namespace
+metadata: {name: team}
+---
+apiVersion: v1
+kind: ServiceAccount
+metadata: {name: reader, namespace: team, annotations: {eks.amazonaws.com/role-arn: "arn:aws:iam::111122223333:role/base"}}
+---
+apiVersion: external-secrets.io/v1
+kind: SecretStore
+metadata: {name: own, namespace: team}
+spec: {provider: {aws: {service: SecretsManager, region: eu-central-1, auth: {jwt: {serviceAccountRef: {name: reader}}}}}}
+---
+apiVersion: external-secrets.io/v1
+kind: ExternalSecret
+metadata: {name: whole, namespace: team}
+spec:
+  secretStoreRef: {name: own, kind: SecretStore}
+  dataFrom: [{extract: {key: prod/team/all}}, {find: {path: prod/team/, name: {regexp: .*}}}]
+"""
+
+
+def test_an_account_a_store_of_a_namespace_and_whole_keys_follow_the_options(sample: Path, build: Build) -> None:
+    (sample / "base/team").mkdir()
+    (sample / "base/team/kustomization.yaml").write_text("resources: [team.yaml]\n")
+    (sample / "base/team/team.yaml").write_text(TEAM)
+    request = replace(FULL, components=("external-secrets", "team"), key_prefixes=(("prod/", "qa/"),), store_prefix="qa-", namespaces={"team": "red"})
+    generate(sample, request)
+    objects = build("overlays/qa/team")
+
+    assert objects["ServiceAccount/reader"]["metadata"]["annotations"] == {"eks.amazonaws.com/role-arn": ROLE}
+    assert objects["SecretStore/qa-own"]["spec"]["provider"]["aws"]["region"] == "eu-north-1"
+    assert objects["ExternalSecret/whole"]["spec"]["secretStoreRef"]["name"] == "qa-own"
+    assert [
+        key for entry in objects["ExternalSecret/whole"]["spec"]["dataFrom"] for key in (entry.get("extract", {}).get("key"), entry.get("find", {}).get("path"))
+    ] == [
+        "qa/team/all",
+        None,
+        None,
+        "qa/team/",
+    ]
+    assert {each["metadata"].get("namespace") for each in objects.values()} == {"red", None}
+    assert stale(sample, Request()) == []
+
+
 def test_another_store_can_stand_in_for_one(sample: Path, build: Build) -> None:
     generate(sample, Request("base", ("orders",), stores={"aws-parameter-store": "vault"}))
 
