@@ -345,7 +345,7 @@ def network_definitions(releases: Iterable[Release], catalogue: Catalogue, table
     """Definitions that are there before the engine, since no pod of it would run without: those of the pod network, if it is not another one's addition."""
     for release in releases:
         chart = catalogue.chart(release.chart, release.repository) if release.chart else None
-        if chart is not None and chart.network and not as_mapping(release.values.get("cni")).get("chainingMode"):
+        if chart is not None and chart.network and as_mapping(release.values.get("cni")).get("chainingMode") in (None, "", "none"):
             for provision in _definitions(chart, release, table):
                 yield replace(provision, when=When.BEFORE, note=f"chart {chart.name!r}, without which no pod has a network")
 

@@ -451,7 +451,13 @@ def test_values_of_a_wrong_type_never_raise(chart: Chart, paths: dict[str, objec
 
 
 @pytest.mark.parametrize(
-    ("chart", "values", "expected"), [("cilium", "{}", True), ("cilium", "{cni: {chainingMode: aws-cni}}", False), ("external-secrets", "{}", False)]
+    ("chart", "values", "expected"),
+    [
+        ("cilium", "{}", True),
+        ("cilium", "{cni: {chainingMode: none}}", True),
+        ("cilium", "{cni: {chainingMode: aws-cni}}", False),
+        ("external-secrets", "{}", False),
+    ],
 )
 def test_the_pod_network_is_there_before_the_engine(chart: str, values: str, expected: bool) -> None:
     node = parse(values, "release.yaml").documents[0]
