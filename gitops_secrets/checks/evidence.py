@@ -99,10 +99,11 @@ def consequence(requirement: Requirement) -> str:
         return "it stays at Errored"
     if kind in ("SecretStore", "ClusterSecretStore"):
         return "it stays at InvalidProviderConfig"
+    if isinstance(requirement.need, ObjectNeed) and requirement.need.id.kind == "ServiceAccount":
+        # Flux applies a unit on behalf of the account that it names.
+        return "nothing of it is applied" if kind in ("Kustomization", "HelmRelease") else "its pods are refused"
     if kind == "Kustomization":
         return "it stays at ArtifactFailed" if requirement.reason == "source" else "its build fails at each interval"
-    if isinstance(requirement.need, ObjectNeed) and requirement.need.id.kind == "ServiceAccount":
-        return "its pods are refused"
     if kind == "HelmRelease":
         return "the release is never installed" if requirement.reason in ("source", "chart", "values") else "the release never gets ready"
     return "it waits for ever"

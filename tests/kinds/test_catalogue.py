@@ -280,6 +280,16 @@ def test_manifests_of_a_known_repository_bring_what_its_chart_does(url: str, exp
     assert expected == (found.name if found else None)
 
 
+@pytest.mark.parametrize(
+    ("version", "expected"),
+    [("v0.10.1", set()), ("v1.3.0", {"v1", "v1beta1", "v1alpha3", "v1alpha2"}), ("v1.6.0", {"v1"}), ("${version}", {""})],
+)
+def test_versions_of_cert_manager_follow_its_release(version: str, expected: set[str]) -> None:
+    found = facts("cert-manager", "{installCRDs: true}", version=version).provisions
+
+    assert {each.provides.version for each in found if isinstance(each.provides, KindNeed) and each.provides.kind == "Issuer"} == expected
+
+
 def test_a_bundle_provides_its_kinds_in_any_version() -> None:
     bundle = CATALOGUE.remote("https://github.com/kubernetes-sigs/gateway-api")
     assert bundle is not None

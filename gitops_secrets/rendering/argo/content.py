@@ -212,7 +212,7 @@ def _chart_in_repository(source: Source, reading: Reading, path: str, loader: Lo
     prefix = f"{path}/templates/".lstrip("/")
     templates = [name for name in loader.tree.files if name.startswith(prefix) and name.endswith(YAML_SUFFIXES)]
     if templates and (made is None or not made.is_complete):
-        why = f"the templates of the chart in {path} are not rendered"
+        why = f"the {'other ' if made is not None and made.nodes else ''}templates of the chart in {path} are not rendered"
         content.opaque.append(Opaque(reading.owner, why, source.fields.place("path"), applied_by=reading.application.id))
     return content
 
