@@ -328,9 +328,9 @@ class _Difference:
         return self._goes_with(went, pair, written, needed) or self._goes_with(came, pair, written[::-1], needed[::-1])
 
     @staticmethod
-    def _goes_with(hidden: Collection[ResourceId], pair: tuple[ResourceId, ResourceId], written: tuple[bool, bool], needed: tuple[bool, bool]) -> bool:
-        said = written[0] == written[1] or (written[0] and pair[0] in hidden)
-        return said and needed != (False, True) and any(end in hidden for end in pair) and (True, False) in (written, needed)
+    def _goes_with(hidden: frozenset[ResourceId], pair: tuple[ResourceId, ResourceId], written: tuple[bool, bool], needed: tuple[bool, bool]) -> bool:
+        said = written[0] == written[1] or (written[0] and not hidden.isdisjoint(pair))
+        return said and needed != (False, True) and not hidden.isdisjoint(pair) and (True, False) in (written, needed)
 
     # Secrets
 

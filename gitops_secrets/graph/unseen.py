@@ -78,7 +78,11 @@ def _hidden(graph: Graph, other: Graph, unread: Collection[str], known: Collecti
         pending.extend(below)
     places = ((applied.resource.id, applied.unit, applied.resource.place.file) for applied in graph.cluster.resources)
     objects = {id for id, unit, file in places if id not in other.unit_of and (file in unread or (unit in units and file not in known))} - graph.units.keys()
+    hidden = units.difference(other.units) | objects
+    namespaces = {id.name for id in objects if id.kind == "Namespace"}
     brought = {
-        id for id, provisions in graph.provisions.items() if id not in other.provisions and any(provision.resource in objects for provision in provisions)
+        id
+        for id, provisions in graph.provisions.items()
+        if id not in other.provisions and (id.namespace in namespaces or any(provision.resource in hidden for provision in provisions))
     }
     return frozenset(units | objects | brought)

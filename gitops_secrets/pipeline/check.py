@@ -76,7 +76,7 @@ def with_unread(result: CheckResult, repository: Repository, before: Analysis, a
     starting: dict[str, Cluster] = {}
     for cluster in before.clusters:
         if not cluster.graph.cluster.stray:
-            read = {applied.resource.place.file for applied in cluster.graph.cluster.resources} | {unit.place.file for unit in cluster.graph.cluster.units}
+            read = (unit.place.file for unit in cluster.graph.cluster.units if unit.parent is None)
             starting |= dict.fromkeys((*read, cluster.graph.cluster.entry_point), cluster.graph.cluster)
     unread = [problem for problem in after.problems if problem.rule == InvalidYaml.id and problem.place.file in starting and problem.place.file not in told]
     found = (InvalidYaml().unread(problem, starting[problem.place.file].entry_point) for problem in unread)

@@ -31,7 +31,9 @@ def diff(base: Repository, before: Analysis, repository: Repository, after: Anal
 
     What nothing reaches is left out, unless there is nothing else: an archive changes nothing on a cluster.
     """
-    files = replace(files_between(base, before, repository, after), changed=_changed_files(base.tree, before, repository.tree, after))
+    files = files_between(base, before, repository, after)
+    changed = _changed_files(base.tree, before, repository.tree, after).difference(files.unread_before, files.unread_after)
+    files = replace(files, changed=changed)
     pairs = ((old, new) for old, new in paired(before, after) if is_told(graph_of(old), graph_of(new), files))
     found = (plan_difference(old, new, repository.table, files) for old, new in pairs)
     clusters = sorted((each for each in found if not each.is_empty), key=lambda each: (each.graph.cluster.name, each.graph.cluster.entry_point))
