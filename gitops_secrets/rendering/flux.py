@@ -79,8 +79,11 @@ class FluxEngine:
 
     def releases(self) -> Iterable[Release]:
         """What the HelmReleases install; the API server refuses one that names no chart, so it makes nothing."""
-        found = (self._release(resource) for resource in self.state.by_id.values() if resource.id.group == HELM_GROUP and resource.id.kind == "HelmRelease")
-        return [release for release in found if release.source is not None]
+        resources = [resource for resource in self.state.by_id.values() if resource.id.group == HELM_GROUP and resource.id.kind == "HelmRelease"]
+        for resource in resources:
+            # One that is there beside the roots is a unit that nothing applies.
+            self.state.units.setdefault(resource.id, to_unit(resource, None))
+        return [release for release in map(self._release, resources) if release.source is not None]
 
     def _release(self, resource: Resource) -> Release:
         here = frozenset({self.sources.entry}) if self.sources.entry else frozenset[ResourceId]()

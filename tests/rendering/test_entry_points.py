@@ -32,6 +32,7 @@ metadata: {{name: {name}, namespace: {namespace}}}
 spec: {{interval: 10m, path: "{path}", prune: true, sourceRef: {{kind: GitRepository, name: {source}}}}}
 ---
 """
+RELEASE = "apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {name: app, namespace: apps}\nspec: {chart: {spec: {chart: app}}}\n"
 SETTINGS = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings, namespace: default}\n"
 
 
@@ -282,6 +283,14 @@ def test_directories_that_render_one_kustomization_each_in_its_own_way_are_clust
         files |= {f"clusters/{name}/kustomization.yaml": overlay.replace("NAME", name), f"apps/{name}/settings.yaml": SETTINGS}
 
     assert {cluster.name: [unit.path for unit in cluster.units] for cluster in clusters(files)} == {"east": ["apps/east"], "west": ["apps/west"]}
+
+
+def test_releases_that_a_variant_renders_beside_its_kustomizations_are_units() -> None:
+    files = {"base/kustomization.yaml": "resources: [apps.yaml, release.yaml]\n", "base/apps.yaml": unit("apps", "apps"), "base/release.yaml": RELEASE}
+    for name in ("east", "west"):
+        files[f"{name}/kustomization.yaml"] = "resources: [../base]\n"
+
+    assert [[unit.id.kind for unit in cluster.units] for cluster in clusters(files)] == [["HelmRelease", "Kustomization"]] * 2
 
 
 def test_a_variant_that_applies_itself_is_a_bootstrap_of_all_that_it_renders() -> None:
@@ -551,8 +560,7 @@ def test_an_overlay_that_does_not_build_is_still_a_cluster_with_its_problem() ->
 
 
 def test_releases_of_an_overlay_are_units_in_it() -> None:
-    release = "apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {name: app, namespace: apps}\nspec: {chart: {spec: {chart: app}}}\n"
-    (cluster,) = clusters({"overlay/kustomization.yaml": "resources: [release.yaml]\n", "overlay/release.yaml": release})
+    (cluster,) = clusters({"overlay/kustomization.yaml": "resources: [release.yaml]\n", "overlay/release.yaml": RELEASE})
 
     assert [str(unit.id) for unit in cluster.units] == ["Overlay//overlay", "HelmRelease/apps/app"]
     assert [release.chart for release in cluster.releases] == ["app"]
