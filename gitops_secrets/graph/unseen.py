@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from gitops_secrets.graph.graph import Graph
+from gitops_secrets.model.facts import Provision
 from gitops_secrets.model.ids import ResourceId
 
 _NONE: frozenset[str] = frozenset()
@@ -76,13 +77,17 @@ def _hidden(graph: Graph, other: Graph, unread: Collection[str], known: Collecti
         below = {id for id in graph.children.get(pending.pop(), ()) if id not in units and id not in other.units and graph.units[id].place.file not in known}
         units |= below
         pending.extend(below)
-    places = ((applied.resource.id, applied.unit, applied.resource.place.file) for applied in graph.cluster.resources)
-    objects = {id for id, unit, file in places if id not in other.unit_of and (file in unread or (unit in units and file not in known))} - graph.units.keys()
+    applied = ((each.resource, each.unit in units) for each in graph.cluster.resources if each.resource.id not in other.unit_of)
+    there = {*other.unit_of, *(given.id for given in other.cluster.given)}
+    beside = ((given, False) for given in graph.cluster.given if given.id not in there)
+    objects = {
+        resource.id for resource, is_below in (*applied, *beside) if resource.place.file in unread or (is_below and resource.place.file not in known)
+    } - graph.units.keys()
     hidden = units.difference(other.units) | objects
     namespaces = {id.name for id in objects if id.kind == "Namespace"}
-    brought = {
-        id
-        for id, provisions in graph.provisions.items()
-        if id not in other.provisions and (id.namespace in namespaces or any(provision.resource in hidden for provision in provisions))
-    }
+
+    def is_brought(id: ResourceId, provisions: Iterable[Provision]) -> bool:
+        return id.namespace in namespaces or any(provision.resource in hidden or provision.place.file in unread for provision in provisions)
+
+    brought = {id for id, provisions in graph.provisions.items() if id not in other.provisions and is_brought(id, provisions)}
     return frozenset(units | objects | brought)

@@ -19,10 +19,10 @@ from gitops_secrets.errors import UsageError
 from gitops_secrets.model.facts import Confidence
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import Place
-from gitops_secrets.model.results import Change, CheckResult, Finding, Severity, overlay_id
+from gitops_secrets.model.results import Change, CheckResult, Finding, Severity, Unit, overlay_id
 from gitops_secrets.ordering.difference import PlanDifference
 from gitops_secrets.pipeline.check import check, with_unread
-from gitops_secrets.pipeline.diff import diff
+from gitops_secrets.pipeline.diff import diff, paired
 from gitops_secrets.pipeline.scan import Analysis, Repository
 from gitops_secrets.pipeline.sight import CLEAR, Sight, sight_between
 from gitops_secrets.rendering.kustomize.kustomization import FILE_NAMES
@@ -42,13 +42,32 @@ def check_since(result: CheckResult, repository: Repository, after: Analysis, ba
     if first.resolved and any(finding.change is Change.NEW for finding in first.findings):
         # Only what moved can be on both sides.
         renamed = renames(repository.root, base.revision or "", repository.revision)
-        first = compare(renamed=renamed)
+        first = compare(renamed=renamed | _renamed_units(before, after))
     if any(finding.change in _BROUGHT for finding in first.findings):
         taken = _taken(diff(base, before, repository, after).clusters)
         first = replace(first, findings=tuple(_taken_away(finding, taken, repository.configuration) for finding in first.findings))
     # Entries of today's configuration that were of no use then: they have come into use.
     entries = {entry.place for entry in repository.configuration.ignore}
     return replace(first, base=base.revision, resolved=tuple(finding for finding in first.resolved if finding.place not in entries))
+
+
+def _renamed_units(before: Analysis, after: Analysis) -> dict[str, str]:
+    """The new ids of units that build what another one built, which is gone."""
+    found: dict[str, str] = {}
+    for old, new in paired(before, after):
+        if old is not None and new is not None:
+            gone, come = (_by_path(one.graph.units, other.graph.units) for one, other in ((old, new), (new, old)))
+            found |= {str(ids[0]): str(come[path][0]) for path, ids in gone.items() if len(ids) == len(come.get(path, ())) == 1}
+    return found
+
+
+def _by_path(units: Mapping[ResourceId, Unit], others: Collection[ResourceId]) -> dict[tuple[str, str], list[ResourceId]]:
+    """Those that are not among `others`, by kind and by the directory that they build."""
+    found: dict[tuple[str, str], list[ResourceId]] = {}
+    for unit in units.values():
+        if unit.path and unit.id not in others:
+            found.setdefault((unit.id.kind, unit.path), []).append(unit.id)
+    return found
 
 
 def _adrift(before: Analysis, after: Analysis) -> frozenset[str]:
@@ -118,7 +137,7 @@ def compared(
 ) -> CheckResult:
     """A result beside the findings of an earlier state: what is new or worse, what is gone; with `everything` also what was there before.
 
-    `renamed` has the new paths of files: what was found about one is found about it still. `unwritten` are the pairs of units that lacked an order before; of
+    `renamed` has the new paths of files and ids of units: what was found about one still is. `unwritten` are the pairs of units that lacked an order before; of
     those that others implied nothing was found then. `excuses` are clusters and groups of kinds: a definition of such a group was as missing there as now,
     though only possibly so. In the clusters `adrift` nothing was more than a note then, whatever it is. `sight` is what either state can't tell of the other.
     """
@@ -225,7 +244,7 @@ def _unexcused(finding: Finding, excuses: Collection[tuple[str, str]]) -> Findin
 
 
 def _names(renamed: Mapping[str, str]) -> dict[str, str]:
-    """Old and new names of files, and of the overlays whose kustomization moved."""
+    """Old and new names, also of the overlays whose kustomization moved."""
     names = dict(renamed)
     for old, new in renamed.items():
         (folder, _, file), (other, _, other_file) = old.rpartition("/"), new.rpartition("/")
