@@ -9,6 +9,8 @@ import posixpath
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Final
 
 from gitops_secrets.manifests.load import Loader, parse_documents
 from gitops_secrets.model.nodes import MappingNode, Place, as_mapping, as_sequence, as_text
@@ -224,8 +226,21 @@ def _only_kind(commands: Iterable[Command]) -> str | None:
     return None
 
 
+_CREATED: Final = MappingProxyType(
+    {
+        "namespace": "Namespace",
+        "ns": "Namespace",
+        "secret": "Secret",
+        "configmap": "ConfigMap",
+        "cm": "ConfigMap",
+        "serviceaccount": "ServiceAccount",
+        "sa": "ServiceAccount",
+    }
+)
+
+
 def _created(loader: Loader, command: Command) -> Iterator[BootstrapObjects]:
-    """`kubectl create namespace NAME`, `kubectl create secret generic NAME -n NAMESPACE`, and `flux create secret git NAME`."""
+    """`kubectl create namespace NAME`, `kubectl create secret generic NAME -n NAMESPACE` and its like, and `flux create secret git NAME`."""
     if command.program == "flux" and "--export" not in command.words:
         words = positionals_of(command, _FLUX_FLAGS)
         if words[:2] == ["create", "secret"] and len(words) > 3 and UNKNOWN not in words[3]:
@@ -234,9 +249,10 @@ def _created(loader: Loader, command: Command) -> Iterator[BootstrapObjects]:
     words = positionals_of(command, KUBECTL_FLAGS) if command.program == "kubectl" else []
     if words[:1] != ["create"] or len(words) < 3:
         return
-    kind = {"namespace": "Namespace", "ns": "Namespace", "secret": "Secret"}.get(words[1])
-    name = words[-1] if kind == "Namespace" else words[3] if len(words) > 3 else ""
-    namespace = next(iter(options_of(command, ("-n", "--namespace"))), "default" if kind == "Secret" else "")
+    kind = _CREATED.get(words[1])
+    # Only a Secret has a type before its name.
+    name = words[-1] if kind == "Namespace" else words[2] if kind != "Secret" else words[3] if len(words) > 3 else ""
+    namespace = next(iter(options_of(command, ("-n", "--namespace"))), "default" if kind != "Namespace" else "")
     names = _listed(loader, command) if kind == "Namespace" and name in (UNKNOWN, "{}") else [name]
     for name in names:
         if kind and name and UNKNOWN not in name + namespace:

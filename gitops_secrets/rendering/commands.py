@@ -21,6 +21,11 @@ _SUFFIXES = (".sh", ".bash", ".just", ".mk")
 _DIRECTORIES = frozenset({".taskfiles", "taskfiles", ".task", ".mise", "mise-tasks", ".mise-tasks", "scripts", "hack"})
 _IN_DIRECTORIES = (".yaml", ".yml", ".toml", ".sh")
 _PROGRAMS = ("kubectl", "helm", "kustomize", "helmfile", "oc", "flux")
+# `for NAME in WORD WORD`, as far as the words are written out.
+_LOOP = re.compile(r"\bfor ([A-Za-z_]\w{0,99}) in ([^;|&]{1,2000})")
+_LOOP_END = re.compile(r"(?:^|;)[ \t]*done\b")
+_MAX_LOOPS = 5
+_WORD = re.compile(r"[\"']?[\w./-]+[\"']?\Z")
 _OF_INTEREST = re.compile(r"\b(?:kubectl|helm|helmfile|kustomize|oc|flux)\b", re.IGNORECASE)
 
 # Quotes in general can't be trusted: comments and texts hold apostrophes.
@@ -81,10 +86,18 @@ def listed_directories_in(text: str) -> list[str]:
 
 
 def commands_in(text: str, file: str, variables: Mapping[str, str]) -> Iterator[Command]:
-    """The commands of a script that run one of the programs of interest, as far as they can be told."""
+    """The commands of a script that run one of the programs of interest, as far as they can be told; in a loop over words, once for each."""
+    loops: list[tuple[str, list[str]]] = []
     for number, line in _logical_lines(text):
+        if "for " in line:
+            loops += [(loop[1], [word.strip("\"'") for word in loop[2].split() if _WORD.match(word)]) for loop in _LOOP.finditer(line)]
         if _OF_INTEREST.search(line):
-            yield from _commands_of(_filled(line, variables), Place(file, number, len(line) - len(line.lstrip()) + 1))
+            name, words = next(((name, words) for name, words in reversed(loops) if re.search(rf"\${{?{name}\b", line)), ("", []))
+            for word in words or [""]:
+                given = {**variables, name: word} if word else variables
+                yield from _commands_of(_filled(line, given), Place(file, number, len(line) - len(line.lstrip()) + 1))
+        if loops:
+            del loops[len(loops) - len(_LOOP_END.findall(line)) :], loops[:-_MAX_LOOPS]
 
 
 def _commands_of(line: str, place: Place) -> Iterator[Command]:

@@ -495,6 +495,19 @@ def test_a_comment_that_says_how_to_create_a_secret_is_a_command() -> None:
     ]
 
 
+def test_a_loop_over_words_is_a_command_for_each() -> None:
+    inside = '  kubectl create ns $ns\n  kubectl create configmap brokers -n "${ns}" --from-literal=a=b\n'
+    script = f"for ns in shop 'bar' $more; do\n{inside}done\nkubectl create sa $ns -n x\n"
+    found = bootstrap_objects(*read({"scripts/bootstrap.sh": script}))
+
+    assert [(node["kind"], node["metadata"]["name"], node["metadata"].get("namespace")) for objects in found for node in objects.nodes] == [
+        ("Namespace", "shop", None),
+        ("Namespace", "bar", None),
+        ("ConfigMap", "brokers", "shop"),
+        ("ConfigMap", "brokers", "bar"),
+    ]
+
+
 def test_a_page_that_says_how_to_create_a_secret_is_a_command() -> None:
     page = "Put the token there:\n\n```bash\nkubectl create secret generic token \\\n  --namespace es \\\n  --from-literal=a=b\n```\n"
     found = bootstrap_objects(*read({"docs/setup.md": page}))
