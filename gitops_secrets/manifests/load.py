@@ -181,7 +181,7 @@ class Loader:
     def parse_values(self, text: str, path: str, at: Place | None = None) -> Documents:
         """As `parse`, for a text that must be YAML: where it is none, that is a problem of the repository."""
         documents = self.parse(text, path, at)
-        self._note(problem for problem in documents.problems if problem.rule == "invalid-yaml")
+        self.note(problem for problem in documents.problems if problem.rule == "invalid-yaml")
         return documents
 
     def parse(self, text: str | bytes, path: str, at: Place | None = None) -> Documents:
@@ -197,10 +197,10 @@ class Loader:
             documents = Documents((), (Problem(str(spent), Place(path, 1, 1), "invalid-yaml", limit=True),))
         if at is not None:
             documents = replace(documents, problems=tuple(replace(problem, place=at) for problem in documents.problems))
-        self._note(problem for problem in documents.problems if problem.limit)
+        self.note(problem for problem in documents.problems if problem.limit)
         return documents
 
-    def _note(self, problems: Iterable[Problem]) -> None:
+    def note(self, problems: Iterable[Problem]) -> None:
         """Adds problems of texts within files."""
         found = dict.fromkeys(problems)
         self._within.update(found)

@@ -10,14 +10,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from gitops_secrets.manifests.load import Loader
-from gitops_secrets.model.facts import Release, When
+from gitops_secrets.model.facts import Problem, Release, When
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import EMPTY_MAPPING, MappingNode, Place, as_mapping, as_sequence, as_text
 from gitops_secrets.rendering.commands import resolve
+from gitops_secrets.rendering.objects import too_deep
 from gitops_secrets.rendering.templated import UNKNOWN, known, read_templated, with_release
 from gitops_secrets.repository.tree import join
+from gitops_secrets.syntax.budget import BudgetError
 
 MAX_INCLUDES = 20
+_SEARCHED = 100  # characters that are searched in a step
 DEFINITIONS_ONLY = "CustomResourceDefinition"
 _SUFFIXES = (".yaml", ".yml", ".yaml.gotmpl", ".yml.gotmpl")
 
@@ -54,7 +57,11 @@ def read_helmfile(loader: Loader, path: str, *, definitions_only: bool = False) 
     --include-crds`; the releases then say so in `extra["only"]`.
     """
     reader = _Reader(loader)
-    reader.read(path, definitions_only, 0)
+    loader.budget.begin()
+    try:
+        reader.read(path, definitions_only, 0)
+    except BudgetError as spent:
+        loader.note([Problem(f"not all of it is looked at: {spent}", Place(path, 1, 1), "invalid-yaml", limit=True)])
     return Helmfile(tuple(reader.releases), tuple(reader.hooks))
 
 
@@ -85,6 +92,7 @@ class _Reader:
         self.releases: list[Release] = []
         self.hooks: list[Hook] = []
         self.seen: set[str] = set()
+        self.read_before: dict[str, tuple[object, ...]] = {}
 
     def read(self, path: str, definitions_only: bool, depth: int) -> None:
         if path in self.seen or depth > MAX_INCLUDES:
@@ -104,15 +112,25 @@ class _Reader:
             for included in self.included(state.directory, pattern):
                 self.read(included, only, depth + 1)
 
-    def state(self, path: str, above: tuple[str, ...] = ()) -> _State:
+    def documents(self, path: str) -> tuple[object, ...]:
+        """Those of a file that may be a template: many releases may take their values from one."""
+        known_before = self.read_before.get(path)
+        if known_before is None:
+            known_before = self.read_before[path] = read_templated(self.loader, path)
+        return known_before
+
+    def state(self, path: str, above: set[str] | None = None) -> _State:
+        """A helmfile with its bases, each once: which of them comes again changes nothing."""
+        above = {path} if above is None else above
         directory = posixpath.dirname(path)
-        own = tuple(as_mapping(document) for document in read_templated(self.loader, path))
+        own = tuple(as_mapping(document) for document in self.documents(path))
         documents: list[MappingNode] = []
         texts = [self.loader.content_of(path)]
         for base in [base for document in own for base in as_sequence(document.get("bases"))]:
             target = join(directory, known(base)) if known(base) else None
             if target is not None and self.tree.is_file(target) and target not in above and len(above) < MAX_INCLUDES:
-                below = self.state(target, (*above, path))
+                above.add(target)
+                below = self.state(target, above)
                 documents += below.documents
                 texts += below.texts
         return _State(path, directory, (*documents, *own), tuple(texts))
@@ -222,11 +240,14 @@ class _Reader:
                 for source in templates:
                     if source.get("kind") == "HelmRelease":
                         found = merge(found, as_mapping(as_mapping(source.get("spec")).get("values")))
-            for document in read_templated(self.loader, path)[:1]:
+            for document in self.documents(path)[:1]:
+                self.loader.budget.spend(len(as_mapping(document)))
                 found = merge(found, as_mapping(document))
         for setting in as_sequence(entry.get("set")):
             name, value = as_text(as_mapping(setting).get("name")), as_mapping(setting).get("value")
-            if name and "\\" not in name and "[" not in name:
+            if (deep := too_deep(name, as_mapping(setting).place("name"), self.loader.limits)) is not None:
+                self.loader.note([deep])
+            elif name and "\\" not in name and "[" not in name:
                 found = merge(found, _nested(name.split("."), value, as_mapping(setting)))
         return found
 
@@ -237,6 +258,7 @@ class _Reader:
         stands for the name.
         """
         labels = as_mapping(entry.get("labels"))
+        self.loader.budget.spend(sum(map(len, state.texts)) // _SEARCHED)
         for text in state.texts:
             for path in _paths_in(text, name, namespace, labels):
                 yield from self.objects(path, (state.directory,))
@@ -247,6 +269,7 @@ class _Reader:
             if template is None or not self.tree.is_file(template):
                 continue
             text = self.loader.content_of(template)
+            self.loader.budget.spend(len(text) // _SEARCHED)
             for path in _paths_in(text, name, namespace, labels):
                 yield from self.objects(path, (state.directory, posixpath.dirname(template)))
 

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from gitops_secrets.model.brief import LONGEST_NAME
-from gitops_secrets.model.facts import Provision, Resource
+from gitops_secrets.model.facts import Problem, Provision, Resource
 from gitops_secrets.model.ids import ResourceId, split_api_version
+from gitops_secrets.model.limits import Limits
 from gitops_secrets.model.nodes import MappingNode, Place, SequenceNode, as_mapping, as_text, pack
 
 # Is a kind namespaced? None: not known.
@@ -62,6 +63,13 @@ def too_long(id: ResourceId) -> str | None:
         if len(text) > most:
             return f"an object whose {part} has {len(text)} characters; the API server takes no more than {most}"
     return None
+
+
+def too_deep(path: str, place: Place, limits: Limits) -> Problem | None:
+    """That a dotted path into values, which is written at `place`, has more steps than values may be deep; None where it has not."""
+    if path.count(".") < limits.yaml_depth:
+        return None
+    return Problem(f"a path into values leads too deep; {limits.more('yaml_depth')}", place, "invalid-yaml", limit=True)
 
 
 # https://kubernetes.io/docs/concepts/overview/working-with-objects/names/: subdomains, labels, and path segments, which end with what a file name may have.

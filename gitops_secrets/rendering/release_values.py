@@ -13,7 +13,7 @@ from gitops_secrets.model.facts import Resource
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import EMPTY_MAPPING, MappingNode, Place, as_mapping, as_sequence, as_text
 from gitops_secrets.rendering.helmfile import merge
-from gitops_secrets.rendering.objects import placed
+from gitops_secrets.rendering.objects import placed, too_deep
 from gitops_secrets.repository.tree import join
 from gitops_secrets.syntax.yaml import parse_scalar
 
@@ -48,6 +48,10 @@ def release_values(resource: Resource, resources: Mapping[ResourceId, Resource],
             # The release fails, or goes without it where it is optional.
             continue
         loader.take(data.place(key).file)
+        if (deep := too_deep(path, entry.place("targetPath"), loader.limits)) is not None:
+            loader.note([deep])
+            complete = False
+            continue
         values = value_at_path(path, data[key], entry.place("targetPath")) if path else _values(as_text(data[key]), data.place(key), loader)
         if values is None:
             complete = False

@@ -1189,6 +1189,49 @@ TYPES = (
 )
 
 
+LONG_PATH = "a." * 50_000 + "b"
+DEEP_PATH = "a path into values leads too deep; --limit yaml-depth=NUMBER allows more than 200"
+RELEASES = "releases:\n" + "".join(f"- {{name: r{n}, namespace: n{n}, chart: a/b, values: [values.yaml]}}\n" for n in range(3_000))
+VALUE_PATHS = (
+    Case(
+        "values of a config map at a path of 50,000 steps",
+        {
+            "clusters/production/release.yaml": "apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {name: r, namespace: neighbour}\nspec:\n  interval: 1h\n"
+            f"  valuesFrom: [{{kind: ConfigMap, name: v, valuesKey: a, targetPath: {LONG_PATH}}}]\n---\n" + settings("v")
+        },
+        (f"problem clusters/production/release.yaml:6 … {DEEP_PATH}",),
+    ),
+    Case(
+        "a parameter of an Application with a path of 50,000 steps",
+        application(f"    helm: {{parameters: [{{name: {LONG_PATH}, value: x}}]}}\n"),
+        (f"invalid-yaml clusters/production/app.yaml:10 … {DEEP_PATH}",),
+    ),
+    Case(
+        "a setting of a helmfile with a path of 50,000 steps",
+        {"bootstrap/helmfile.yaml": f"releases:\n- {{name: r, namespace: n, chart: a/b, set: [{{name: {LONG_PATH}, value: x}}]}}\n"},
+        (f"problem bootstrap/helmfile.yaml:2 … {DEEP_PATH}",),
+    ),
+    Case(
+        "bases of helmfiles that double at each level",
+        {f"bootstrap/helmfile{n}.yaml": f"bases: [helmfile{n + 1}.yaml, other{n + 1}.yaml]\n" for n in range(24)}
+        | {f"bootstrap/other{n}.yaml": f"bases: [helmfile{n + 1}.yaml, other{n + 1}.yaml]\n" for n in range(24)},
+    ),
+    Case(
+        "many releases of a helmfile with a value file of many keys",
+        {"bootstrap/helmfile.yaml": RELEASES, "bootstrap/values.yaml": "".join(f"k{n}: v\n" for n in range(5_000))},
+        ("problem bootstrap/helmfile.yaml:1 … --limit steps",),
+        options=("--limit", "steps=500000"),
+        briefly=True,
+    ),
+    Case(
+        "a kustomization of 2,000 unknown fields",
+        {"case/kustomization.yaml": "".join(f"resourcez{n}: x\n" for n in range(2_000))},
+        ("build-failed case/kustomization.yaml",),
+        briefly=True,
+    ),
+)
+
+
 def many(count: int, text: str = "", kind: str = "v1\nkind: ConfigMap") -> str:
     """Objects of one kind."""
     return "---\n".join(f"apiVersion: {kind}\nmetadata: {{name: s{number}, namespace: neighbour}}\n{text}" for number in range(count))
@@ -1476,6 +1519,7 @@ FAMILIES = (
     VALUES,
     TEXTS,
     TYPES,
+    VALUE_PATHS,
     AMPLIFIERS,
     MANY_FINDINGS,
     READERS,

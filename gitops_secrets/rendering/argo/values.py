@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import NamedTuple
 
 from gitops_secrets.manifests.load import Loader, parse_documents
@@ -10,7 +11,7 @@ from gitops_secrets.model.facts import Problem
 from gitops_secrets.model.limits import Limits
 from gitops_secrets.model.nodes import EMPTY_MAPPING, MappingNode, Place, as_mapping, as_sequence, as_text
 from gitops_secrets.rendering.helmfile import merge
-from gitops_secrets.rendering.objects import placed
+from gitops_secrets.rendering.objects import placed, too_deep
 from gitops_secrets.rendering.release_values import value_at_path
 from gitops_secrets.rendering.urls import is_placeholder
 from gitops_secrets.repository.tree import join
@@ -41,7 +42,9 @@ def chart_values(
     elif isinstance(helm.get("values"), str):
         reader.add_text(helm["values"], helm.place("values"), limits)
     for parameter in map(as_mapping, as_sequence(helm.get("parameters"))):
-        if "value" in parameter:
+        if (deep := too_deep(as_text(parameter.get("name")), parameter.place("name"), limits)) is not None:
+            reader.problems.append(replace(deep, subject=owner))
+        elif "value" in parameter:
             reader.add(value_at_path(as_text(parameter.get("name")), str(parameter["value"]), parameter.place("value")) or EMPTY_MAPPING)
     return Values(reader.values, reader.complete and not as_sequence(helm.get("fileParameters")), tuple(reader.problems))
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import Any, NamedTuple
 
 from gitops_secrets.model.nodes import MappingNode, Place, SequenceNode
 from gitops_secrets.rendering.kustomize.draft import BuildError, scalar_text
 from gitops_secrets.rendering.kustomize.texts import Texts
 from gitops_secrets.repository.tree import Tree
+from gitops_secrets.syntax.nearest import nearest
 
 FILE_NAMES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 _VERSIONS = {"Kustomization": "kustomize.config.k8s.io/v1beta1", "Component": "kustomize.config.k8s.io/v1alpha1"}
@@ -141,8 +141,8 @@ class _Check:
             name = key if key in shape else next((field for field in shape if field.lower() == key.lower()), None)
             fitting, kept = None, False
             if name is None:
-                near = difflib.get_close_matches(key, shape, 1)
-                self.refuse(f"unknown field {path}{key}" + (f"; did you mean {near[0]}?" if near else ""), node.place(key), by_flux=False)
+                near = nearest(key, shape)
+                self.refuse(f"unknown field {path}{key}" + (f"; did you mean {near}?" if near else ""), node.place(key), by_flux=False)
             else:
                 fitting, kept = self.value(node, key, shape[name], f"{path}{name}")
             if kept and name == key and fitting is value:
