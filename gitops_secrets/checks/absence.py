@@ -48,9 +48,13 @@ _FAMILIES: Final = (
 )
 
 
-def is_proven(graph: Graph, target: ResourceId) -> bool:
-    """Does the repository itself show that nothing anywhere brings `target`, which it does not bring?"""
-    return slip(target.name, graph.names_beside(target), among=graph.lacking) is not None or _is_kept_here(graph, target) or _is_operated_here(graph, target)
+def is_proven(graph: Graph, target: ResourceId, *, is_first: bool = False) -> bool:
+    """Does the repository itself show that nothing anywhere brings `target`, which it does not bring?
+
+    `is_first`: it is what a store logs in with. The first Secret of a cluster comes from people, whatever Secrets the repository keeps beside it.
+    """
+    is_kept = not is_first and _is_kept_here(graph, target)
+    return slip(target.name, graph.names_beside(target), among=graph.lacking) is not None or is_kept or _is_operated_here(graph, target)
 
 
 def _is_kept_here(graph: Graph, target: ResourceId) -> bool:

@@ -62,7 +62,7 @@ class _MissingObject(Rule):
         ending = "; it has to be there before the engine starts" if by_hand else ""
         hint = self._hint(context, target)
         is_graded = confidence is not Confidence.POSSIBLE and self.severity is Severity.ERROR
-        proven = is_graded and self._is_proven(context, target)
+        proven = is_graded and self._is_proven(context, requirement, target)
         if confidence is Confidence.POSSIBLE and not by_hand and _near(context.graph, target, _SLIP) is not None:
             # Something of nearly that name is there: a slip of the pen is likelier than a chart that makes just this.
             confidence = Confidence.LIKELY
@@ -88,8 +88,8 @@ class _MissingObject(Rule):
         meant = remedies.slip(target.name, context.graph.names_beside(target), among=context.graph.lacking)
         return remedies.rename(requirements, target, meant, context.graph)
 
-    def _is_proven(self, context: Context, target: ResourceId) -> bool:
-        return is_proven(context.graph, target)
+    def _is_proven(self, context: Context, requirement: Requirement, target: ResourceId) -> bool:
+        return is_proven(context.graph, target, is_first=requirement.reason == "store-credential")
 
     def _hint(self, context: Context, target: ResourceId) -> str:
         return did_you_mean(_near(context.graph, target))
@@ -124,8 +124,8 @@ class MissingStore(_MissingObject):
             return f" (a {other.kind} of that name is there: set kind: {other.kind})"
         return super()._hint(context, target)
 
-    def _is_proven(self, context: Context, target: ResourceId) -> bool:
-        return bool(_of_the_other_kind(context, target)) or super()._is_proven(context, target)
+    def _is_proven(self, context: Context, requirement: Requirement, target: ResourceId) -> bool:
+        return bool(_of_the_other_kind(context, target)) or super()._is_proven(context, requirement, target)
 
     def _remedy(self, context: Context, requirements: Sequence[Requirement], target: ResourceId) -> Remedy | None:
         consumer = requirements[0].resource
@@ -146,7 +146,8 @@ class MissingSecret(_MissingObject):
     What it does: reports a reference to a Secret that no manifest, ExternalSecret, SealedSecret, Certificate, generator or known operator brings.
 
     Why it matters: a pod waits for it for ever (CreateContainerConfigError), a store can't log in, a HelmRelease has no values. Nothing heals it. An
-    error where the repository makes other Secrets of that namespace, or this one for another cluster; else a warning: people and Terraform make some, too.
+    error where the repository makes other Secrets of that namespace, or this one for another cluster; else a warning: people and Terraform make some, too,
+    and nearly always what a store logs in with.
 
     Example: before, `secretKeyRef: {name: db-credential}`; after, `secretKeyRef: {name: db-credentials}`.
 
