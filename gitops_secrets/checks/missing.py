@@ -89,7 +89,7 @@ class _MissingObject(Rule):
         return remedies.rename(requirements, target, meant, context.graph)
 
     def _is_proven(self, context: Context, requirement: Requirement, target: ResourceId) -> bool:
-        return is_proven(context.graph, target, is_first=requirement.reason == "store-credential")
+        return is_proven(context.graph, target, is_first=requirement.reason == "store-credential" and requirement.resource.kind in STORES)
 
     def _hint(self, context: Context, target: ResourceId) -> str:
         return did_you_mean(_near(context.graph, target))
