@@ -26,7 +26,7 @@ class Limits:
     yaml_depth: int = _limit(200, "levels of mappings and lists in one another", most=1000)
     yaml_aliases: int = _limit(10_000, "values that the aliases of a file stand for, besides as many as it has bytes")
     base_depth: int = _limit(50, "kustomizations that include one another", most=200)
-    objects: int = _limit(20_000, "objects that one directory builds, or one set makes")
+    objects: int = _limit(20_000, "objects that one directory builds, one set makes, or all ClusterExternalSecrets of a cluster")
     unit_depth: int = _limit(30, "units that make one another")
     units: int = _limit(20_000, "units of a cluster")
     expression_depth: int = _limit(100, "variable expressions in one another", most=1000)

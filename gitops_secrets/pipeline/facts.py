@@ -20,8 +20,9 @@ from gitops_secrets.kinds.external_secret import LabelledNamespace, expand_clust
 from gitops_secrets.kinds.extract import facts_of
 from gitops_secrets.kinds.table import KindTable
 from gitops_secrets.kinds.webhooks import served_webhooks
-from gitops_secrets.model.facts import Effect, Facts, Healing, ObjectNeed, Opaque, Provision, Release, Resource, When
+from gitops_secrets.model.facts import Effect, Facts, Healing, ObjectNeed, Opaque, Problem, Provision, Release, Resource, When
 from gitops_secrets.model.ids import ResourceId
+from gitops_secrets.model.limits import Limits
 from gitops_secrets.model.nodes import as_mapping, as_sequence, as_text, is_same_node
 from gitops_secrets.model.results import Cluster, Unit
 from gitops_secrets.pipeline.given import FLUX_MANIFESTS, used_namespaces
@@ -119,8 +120,14 @@ def cluster_facts(cluster: Cluster, known: KnownFacts) -> Iterable[tuple[Resourc
             namespaces.append(LabelledNamespace(resource.id.name, tuple((key, str(value)) for key, value in labels.items())))
         elif resource.id.kind == "ClusterExternalSecret":
             selecting.append((applied.unit, resource))
+    made = 0
     for unit, resource in selecting:
-        for child in expand_cluster_external_secret(resource, namespaces):
+        children = expand_cluster_external_secret(resource, namespaces)
+        made += len(children)
+        if made > table.limits.objects:
+            yield unit, _left_out(resource, table.limits)
+            break
+        for child in children:
             # The operator makes it: what it needs to be accepted keeps nothing of the unit itself waiting.
             facts = facts_of(child, table)
             requirements = tuple(replace(each, optional=True) if each.effect is Effect.APPLY else each for each in facts.requirements)
@@ -139,6 +146,14 @@ def cluster_facts(cluster: Cluster, known: KnownFacts) -> Iterable[tuple[Resourc
         facts = known.of_release(release)
         yield unit, _healing(facts) if release.resource in retried else facts
         yield unit, Facts(provisions=(*_bundled(release, table), *distributed_objects(release, used, catalogue)))
+
+
+def _left_out(resource: Resource, limits: Limits) -> Facts:
+    """What is known of a ClusterExternalSecret that makes more than is looked at."""
+    why = f"with the others it makes too many ExternalSecrets; {limits.more('objects')}"
+    kinds = frozenset({("", "Secret"), ("external-secrets.io", "ExternalSecret")})
+    opaque = Opaque(str(resource.id), why, resource.place, kinds=kinds)
+    return Facts(opaque=(opaque,), problems=(Problem(f"{resource.id} is left out, with those after it: {why}", resource.place, subject=str(resource.id)),))
 
 
 def _retried(cluster: Cluster) -> frozenset[ResourceId]:

@@ -1217,6 +1217,20 @@ VALUE_PATHS = (
         | {f"bootstrap/other{n}.yaml": f"bases: [helmfile{n + 1}.yaml, other{n + 1}.yaml]\n" for n in range(24)},
     ),
     Case(
+        "a secret of every one of many ClusterExternalSecrets in every one of many namespaces",
+        one(
+            "---\n".join(
+                f"apiVersion: external-secrets.io/v1\nkind: ClusterExternalSecret\nmetadata: {{name: c{n}}}\nspec:\n  namespaceSelector: {{}}\n"
+                f"  externalSecretSpec: {{target: {{name: x{n}}}, data: [{{secretKey: a, remoteRef: {{key: b}}}}]}}\n"
+                for n in range(100)
+            )
+            + "".join(f"---\napiVersion: v1\nkind: Namespace\nmetadata: {{name: n{n}}}\n" for n in range(100))
+        ),
+        ("problem case/bad.yaml … is left out, with those after it: with the others it makes too many ExternalSecrets; --limit objects",),
+        options=("--limit", "objects=1000"),
+        briefly=True,
+    ),
+    Case(
         "many releases of a helmfile with a value file of many keys",
         {"bootstrap/helmfile.yaml": RELEASES, "bootstrap/values.yaml": "".join(f"k{n}: v\n" for n in range(5_000))},
         ("problem bootstrap/helmfile.yaml:1 … --limit steps",),
