@@ -76,9 +76,9 @@ def test_the_wheel_holds_every_file_of_the_package(wheel: Path) -> None:
     assert "gitops_secrets/py.typed" in actual
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_of_the_wheel_tells_its_version(installed: Path, empty: Path, command: str) -> None:
-    output = _run((str(installed / command), "--version"), empty)
+@pytest.mark.parametrize("command", [*((each,) for each in COMMANDS), ("python", "-m", "gitops_secrets")], ids=" ".join)
+def test_every_command_of_the_wheel_tells_its_version(installed: Path, empty: Path, command: tuple[str, ...]) -> None:
+    output = _run((str(installed / command[0]), *command[1:], "--version"), empty)
 
     assert gitops_secrets.__version__ in output
 
