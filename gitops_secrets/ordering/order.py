@@ -183,11 +183,12 @@ class _Planner:
         pending = [target for target in self.declared.get(edge.consumer, ()) if target != edge.provider]
         while pending:
             unit = pending.pop()
-            if unit == edge.provider:
-                return True
             if unit not in seen and unit != edge.consumer:
                 seen.add(unit)
-                pending.extend(self.declared.get(unit, ()))
+                targets = self.declared.get(unit, ())
+                if edge.provider in targets:
+                    return True
+                pending.extend(targets)
         return False
 
     # What is guaranteed to be Ready before a unit is applied, as bit sets: one bit for each unit.
