@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -81,6 +81,10 @@ class Loader:
 
         It is known by `name`, and must not be changed.
         """
+        own = self._kept.get(name)
+        if own is not None and own[0].files == tuple(self.tree.files):
+            kept: T = own[1]
+            return kept
         known: tuple[_Reading, T] | None = None if self._beside is None else self._beside._kept.get(name)
         if known is not None and self._reads_the_same(known[0]):
             self._read_again(known[0])
@@ -249,12 +253,6 @@ class Loader:
         other = Loader(tree, whole=self.whole, beside=self._beside, budget=self.budget)
         other._loaded, other._within, other.taken, other.on_load = self._loaded, self._within, self.taken, self.on_load
         other._kept, other.words = self._kept, self.words
-        return other
-
-    def after(self, tree: Tree, changed: Collection[str]) -> Loader:
-        """The same documents for a tree that differs from this one's in the files `changed`."""
-        other = Loader(tree, whole=self.whole, beside=self._beside, budget=Budget(self.limits))
-        other._loaded = {path: documents for path, documents in self._loaded.items() if path not in changed}
         return other
 
     def origin_of(self, path: str) -> str:

@@ -19,10 +19,10 @@ from gitops_secrets.model.nodes import MappingNode
 from gitops_secrets.model.results import AddItems, Edit, Finding, Remedy, Severity, Step
 from gitops_secrets.pipeline.check import check
 from gitops_secrets.pipeline.remedies import Remedies
-from gitops_secrets.pipeline.scan import Analysis, ClusterAnalysis, Progress, Repository, analyse
+from gitops_secrets.pipeline.scan import Analysis, ClusterAnalysis, Progress, Repository, analyse, with_contents
 from gitops_secrets.pipeline.split import split
 from gitops_secrets.rendering.units import is_kustomization
-from gitops_secrets.repository.tree import OverlaidTree, UnreadableError
+from gitops_secrets.repository.tree import UnreadableError
 from gitops_secrets.syntax.splice import apply_edits
 
 ROUNDS = 10
@@ -142,8 +142,7 @@ class _Fixer:
         return (finding.rule in self.rules or not (self.rules or finding.rule in _ON_REQUEST)) and self._is_in_scope(finding)
 
     def _state(self, contents: Contents) -> _State:
-        tree = OverlaidTree(self.repository.tree, {path: None if text is None else text.encode() for path, text in contents.items()})
-        repository = replace(self.repository, tree=tree, loader=self.repository.loader.after(tree, contents))
+        repository = with_contents(self.repository, contents)
         analysis = analyse(repository, progress=self.progress)
         return _State(repository, contents, check(repository, analysis).findings, analysis)
 

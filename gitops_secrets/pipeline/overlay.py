@@ -25,10 +25,10 @@ from gitops_secrets.model.nodes import Place, as_mapping, as_sequence, as_text
 from gitops_secrets.model.results import Finding, Severity
 from gitops_secrets.pipeline.check import check
 from gitops_secrets.pipeline.generate import DEFAULT_SOURCE, FLUX_FOLDER, Generated, build_components, edited, generate_flux, relative
-from gitops_secrets.pipeline.scan import Repository, analyse
+from gitops_secrets.pipeline.scan import Repository, analyse, with_contents
 from gitops_secrets.rendering.kustomize import Builder, find_kustomization
 from gitops_secrets.rendering.objects import to_resource
-from gitops_secrets.repository.tree import OverlaidTree, UnreadableError, content_of
+from gitops_secrets.repository.tree import UnreadableError, content_of
 from gitops_secrets.syntax.emit import dump
 from gitops_secrets.syntax.yaml import parse
 
@@ -100,7 +100,7 @@ class _Run:
         changes, written = self._changes(overlay)
         changes.append(self._state_change(replace(state, written=written)))
         contents = {change.path: change.after for change in changes if change.is_needed}
-        after = _with(self.repository, contents)
+        after = with_contents(self.repository, contents)
         try:
             flux = generate_flux(after, self.repository.root / self.directory, source=state.source)
         except BrokenError as error:
@@ -108,7 +108,7 @@ class _Run:
                 raise BrokenError(f"{error}\nmend what somebody wrote there") from error
             raise BrokenError(f"no overlay can be made of these components: {error}\nchoose other ones, or mend {state.base or 'the base'}") from error
         changes += flux.changes
-        self._judge(_with(after, {change.path: change.after for change in flux.stale}), components, graph)
+        self._judge(with_contents(after, {change.path: change.after for change in flux.stale}), components, graph)
         return Generated(tuple(sorted(changes, key=lambda change: change.path)), flux.plan, (*self.remarks, *flux.remarks))
 
     def _chosen(self) -> tuple[_State, list[Component]]:
@@ -266,9 +266,9 @@ class _Run:
     def _unchanged(self, components: Sequence[Component], graph: Graph) -> Repository:
         """The repository as it would be with an overlay that differs in nothing from its base."""
         overlay = overlay_of(self.directory, list(components), graph, OverlayOptions())
-        plain = _with(self.repository, {f"{self.directory}/{path}": text for path, text in _texts_of(overlay).items()})
+        plain = with_contents(self.repository, {f"{self.directory}/{path}": text for path, text in _texts_of(overlay).items()})
         flux = generate_flux(plain, self.repository.root / self.directory, source=self.state.source)
-        return _with(plain, {change.path: change.after for change in flux.stale})
+        return with_contents(plain, {change.path: change.after for change in flux.stale})
 
 
 def _identity(finding: Finding) -> tuple[str, Place]:
@@ -295,12 +295,6 @@ def _applied_from(graph: Graph, folder: str) -> Iterator[ResourceId]:
     units = {unit.id for unit in graph.units.values() if unit.place.file.startswith(folder)}
     yield from units
     yield from (id for id, unit in graph.unit_of.items() if unit in units)
-
-
-def _with(repository: Repository, contents: Mapping[str, str | None]) -> Repository:
-    """The repository as it will be."""
-    tree = OverlaidTree(repository.tree, {path: None if text is None else text.encode() for path, text in contents.items()})
-    return replace(repository, tree=tree, loader=repository.loader.after(tree, contents))
 
 
 def _component_paths(repository: Repository, base: str) -> dict[str, str]:

@@ -35,7 +35,7 @@ from gitops_secrets.repository.files import GitObjects, RevisionTree, WorkingTre
 from gitops_secrets.repository.git_program import top_level
 from gitops_secrets.repository.history import base_commit
 from gitops_secrets.repository.ignore import FilteredTree, ignored, ignored_by_default, overfull
-from gitops_secrets.repository.tree import JoinedTree, MemoryTree, Tree, UnreadableError
+from gitops_secrets.repository.tree import JoinedTree, MemoryTree, OverlaidTree, Tree, UnreadableError
 from gitops_secrets.syntax.budget import Budget
 
 CONFIGURATION_FILE = ".gitops-secrets.yaml"
@@ -149,6 +149,16 @@ def at_commit(repository: Repository, commit: str, *, beside: Repository | None 
     tree = found if clusters or not configuration.clusters else MemoryTree({})
     earlier = _read(tree, repository.root, replace(configuration, clusters=clusters, sources=sources), limits, beside)
     return replace(earlier, revision=found.commit, scope=repository.scope, urls=repository.urls, objects=found.objects)
+
+
+def with_contents(repository: Repository, contents: Mapping[str, str | None]) -> Repository:
+    """A repository as it will be with these files (None: the file is gone), read beside what it is."""
+    if not contents:
+        return repository
+    tree = OverlaidTree(repository.tree, {path: None if text is None else text.encode() for path, text in contents.items()})
+    loader = Loader(tree, beside=repository.loader, budget=Budget(repository.loader.limits))
+    facts = KnownFacts(repository.table, repository.catalogue, repository.facts)
+    return replace(repository, tree=tree, loader=loader, facts=facts, renderings=Renderings(loader, repository.renderings))
 
 
 def _is_there(folder: str | None, tree: Tree, root: Path) -> bool:

@@ -103,17 +103,6 @@ def test_a_narrowed_loader_shares_documents_and_knows_fewer_files() -> None:
     assert narrowed.tree.files == ("a.yaml",)
 
 
-def test_a_loader_after_a_change_reads_only_what_changed_anew() -> None:
-    loader = Loader(MemoryTree({"a.yaml": "a: 1\n", "b.yaml": "b: 1\n"}))
-    kept = loader.load("a.yaml")
-    loader.load("b.yaml")
-    after = loader.after(MemoryTree({"a.yaml": "a: 1\n", "b.yaml": "b: 2\n"}), {"b.yaml"})
-
-    assert after.load("a.yaml") is kept
-    assert after.load("b.yaml").documents == ({"b": 2},)
-    assert loader.load("b.yaml").documents == ({"b": 1},)
-
-
 def test_a_text_inside_of_another_file_has_the_places_of_that_file() -> None:
     loaded = parse_documents("a: 1\na: 2\n", "kustomization.yaml")
 
