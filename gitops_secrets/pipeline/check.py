@@ -12,8 +12,9 @@ from gitops_secrets.checks.absence import ABSENCE, proven
 from gitops_secrets.checks.reading import InvalidYaml
 from gitops_secrets.config import Configuration
 from gitops_secrets.errors import UsageError
-from gitops_secrets.model.facts import Confidence
+from gitops_secrets.model.facts import Confidence, Problem
 from gitops_secrets.model.ids import ResourceId
+from gitops_secrets.model.nodes import Place
 from gitops_secrets.model.results import CheckResult, Cluster, Finding, Related, Severity
 from gitops_secrets.pipeline.remedies import Remedies
 from gitops_secrets.pipeline.scan import Analysis, ClusterAnalysis, Repository
@@ -150,12 +151,19 @@ def _unless_suspended(finding: Finding, idle: Mapping[str, ResourceId]) -> Findi
 
 def with_fixes(result: CheckResult, repository: Repository) -> CheckResult:
     """Each finding with its remedy as edits of the text at hand, where one is right and can be made."""
-    remedies = Remedies(repository.tree)
+    limits = repository.loader.limits
+    remedies = Remedies(repository.tree, limits)
     findings = list(result.findings)
+    skipped: Place | None = None
     for number in sorted(range(len(findings)), key=lambda number: findings[number].place):
         if (remedy := findings[number].remedy) is not None:
             findings[number] = replace(findings[number], fix=remedies.fix(remedy))
-    return replace(result, findings=tuple(findings))
+            if remedies.are_spent and skipped is None:
+                skipped = findings[number].place
+    if skipped is None:
+        return replace(result, findings=tuple(findings))
+    told = f"no fixes are made from here on: too much would be read for them; {limits.more('fixed_text')} characters"
+    return replace(result, findings=tuple(findings), problems=(*result.problems, Problem(told, skipped, rule="")))
 
 
 def _check_rules(configuration: Configuration) -> None:

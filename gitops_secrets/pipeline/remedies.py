@@ -9,6 +9,7 @@ from functools import cached_property
 from itertools import pairwise
 from typing import Final, TypeVar
 
+from gitops_secrets.model.limits import DEFAULT_LIMITS, Limits
 from gitops_secrets.model.nodes import Place
 from gitops_secrets.model.results import AddItems, Edit, Fix, Remedy, RemoveAt, SetKey, SetValue, Step
 from gitops_secrets.repository.tree import Tree
@@ -96,12 +97,20 @@ _KEPT: Final = 32
 class Remedies:
     """Makes fixes for the files of one tree. It keeps what it read lately: who has many asks by file and line."""
 
-    def __init__(self, tree: Tree) -> None:
+    def __init__(self, tree: Tree, limits: Limits = DEFAULT_LIMITS) -> None:
         self._tree = tree
         self._files: dict[str, _File] = {}
+        self._left = limits.fixed_text
+
+    @property
+    def are_spent(self) -> bool:
+        """Has so much been read that no more fixes are made?"""
+        return self._left < 0
 
     def fix(self, remedy: Remedy) -> Fix | None:
-        """The edits of a remedy; None where a file is not there, or can't be edited in that place alone."""
+        """The edits of a remedy; None where a file is not there, or can't be edited in that place alone, and where too much has been read."""
+        if self.are_spent:
+            return None
         try:
             edits = tuple(dict.fromkeys(edit for step in remedy.steps for edit in self._edits(step)))
         except (FileNotFoundError, UnicodeDecodeError, UneditableError):
@@ -133,6 +142,9 @@ class Remedies:
     def _spliced(self, splice: Callable[..., Sequence[Edit]], step: Step, document: int, path: Path, *what: object) -> Sequence[Edit]:
         """The edits of a function of `syntax.splice`."""
         index = self._index(step.place)
+        self._left -= len(index.text)
+        if self.are_spent:
+            raise UneditableError("too much has been read")
         edits = splice(index.text, step.place.file, document, path, *what, beside=self._file(step.place).indentation)
         above = index.line - 1
         return [replace(edit, start=(edit.start[0] + above, edit.start[1]), end=(edit.end[0] + above, edit.end[1])) for edit in edits]

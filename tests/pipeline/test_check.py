@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,10 +11,12 @@ import pytest
 from gitops_secrets.config import load_configuration
 from gitops_secrets.errors import UsageError
 from gitops_secrets.model.facts import Confidence
+from gitops_secrets.model.limits import Limits
 from gitops_secrets.model.results import CheckResult, Severity
 from gitops_secrets.pipeline.check import check
 from gitops_secrets.pipeline.scan import analyse, open_repository, repository_of
 from gitops_secrets.repository.tree import MemoryTree
+from tests.unbreakable.mutations import repositories
 
 SYNC = """\
 apiVersion: source.toolkit.fluxcd.io/v1
@@ -309,3 +312,13 @@ def test_what_flux_leaves_out_by_default_is_there_where_the_source_takes_all_of_
 
     assert failed('"/*\\n!/apps"') == []
     assert failed("null") == ["build-failed"]
+
+
+def test_fixes_end_where_too_much_would_be_read_for_them_and_that_is_said() -> None:
+    tree = MemoryTree(repositories()["two-clusters"])
+    found, limited = (check(repository, analyse(repository)) for repository in (repository_of(tree), repository_of(tree, limits=Limits(fixed_text=1))))
+
+    assert [finding for finding in found.findings if finding.fix is not None]
+    assert [replace(finding, fix=None) for finding in found.findings] == list(limited.findings)
+    assert [problem.message for problem in limited.problems if "--limit fixed-text" in problem.message]
+    assert not found.problems
