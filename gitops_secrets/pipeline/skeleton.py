@@ -37,13 +37,13 @@ _TELLING: Final = re.compile(r"\$|\{\{|\{%|<<|secret|config-?map|namespaces", re
 
 
 def _matching(pattern: str) -> _Rest:
-    """The first group of a pattern that the whole text of a value matches."""
+    """The type of a value, and the first group of a pattern that its whole text matches."""
     compiled = re.compile(pattern)
 
     def rest(value: Any, parent: MappingNode | SequenceNode, key: str) -> str | None:
         is_plain = isinstance(value, str | int | float) and not isinstance(value, bool)
         match = compiled.fullmatch(str(value)) if is_plain else None
-        return None if match is None else match[1]
+        return None if match is None else f"{type(value).__name__} {match[1]}"
 
     return rest
 
@@ -58,7 +58,7 @@ def _text(value: Any, parent: MappingNode | SequenceNode, key: str) -> str | Non
 
 def _version(value: Any, parent: MappingNode | SequenceNode, key: str) -> str | None:
     """Major and minor of the version of a chart: the catalogue looks no closer."""
-    known = chart_version(str(value)) if isinstance(value, str | int | float) and "$" not in str(value) else None
+    known = chart_version(value) if isinstance(value, str) and "$" not in value else None
     return None if known is None else repr(known)
 
 
