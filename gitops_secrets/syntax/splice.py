@@ -6,8 +6,6 @@ survive by construction. What is written is in the style of the file: its indent
 
 from __future__ import annotations
 
-import difflib
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -40,12 +38,6 @@ def apply_edits(text: str, edits: Iterable[Edit]) -> str:
         parts += [body[done:start], replacement]
         done = end
     return text[: len(text) - len(body)] + "".join(parts) + body[done:]
-
-
-def unified_diff(path: str, before: str, after: str) -> str:
-    """The change of a file as `git diff` shows it; empty where nothing changes."""
-    diff = difflib.unified_diff(_LINE.findall(before), _LINE.findall(after), f"a/{path}", f"b/{path}")
-    return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in diff)
 
 
 def document_at(text: str, line: int) -> int:
@@ -154,6 +146,3 @@ def _parsed(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _parsed(item) for key, item in value.items()}
     return [_parsed(item) for item in value] if isinstance(value, Sequence) and not isinstance(value, str) else value
-
-
-_LINE = re.compile(r"[^\n]*\n|[^\n]+")

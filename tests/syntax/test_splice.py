@@ -17,7 +17,6 @@ from gitops_secrets.syntax.splice import (
     remove_item,
     remove_key,
     set_scalar,
-    unified_diff,
 )
 from gitops_secrets.syntax.written import Value, write_scalar
 from gitops_secrets.syntax.yaml import parse
@@ -82,13 +81,6 @@ def test_whole_files_are_made_and_deleted() -> None:
 def test_edits_that_overlap_or_miss_the_text_are_refused(ranges: list[tuple[tuple[int, int], tuple[int, int]]]) -> None:
     with pytest.raises(ValueError, match=r"overlap|there is no line"):
         apply_edits("abcd\ne", [Edit(FILE, start, end, "x") for start, end in ranges])
-
-
-def test_a_diff_looks_like_that_of_git() -> None:
-    expected = "--- a/x.yaml\n+++ b/x.yaml\n@@ -1,2 +1,2 @@\n a: 1\r\n-b: 2\n\\ No newline at end of file\n+b: 3\n\\ No newline at end of file\n"
-
-    assert unified_diff("x.yaml", "a: 1\r\nb: 2", "a: 1\r\nb: 3") == expected
-    assert unified_diff("x.yaml", "a", "a") == ""
 
 
 def add_dependency(text: str, document: int = 0) -> str:
