@@ -15,6 +15,7 @@ from gitops_secrets.checks import RULES
 from gitops_secrets.cli.main import COMMANDS, cli
 from gitops_secrets.config import load_configuration
 from gitops_secrets.config.schema import configuration_schema
+from gitops_secrets.model.limits import DEFAULT_LIMITS
 from gitops_secrets.report.rules import rule_pages
 
 ROOT = Path(gitops_secrets.__file__).parent.parent
@@ -61,7 +62,7 @@ def test_the_interface_lists_every_key_of_the_configuration_and_no_other() -> No
 def test_the_example_of_a_configuration_is_a_good_one() -> None:
     (example,) = re.findall(r"```yaml\n(.*?)```", INTERFACE.split("## Configuration")[1], re.DOTALL)
 
-    configuration = load_configuration(example.encode(), ".gitops-secrets.yaml")
+    configuration = load_configuration(example.encode(), ".gitops-secrets.yaml", DEFAULT_LIMITS)
 
     assert list(configuration.clusters) == ["production"]
     assert configuration.rules["redundant-depends-on"].severity == "off"

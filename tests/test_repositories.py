@@ -18,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gitops_secrets.cli.main import cli
+from gitops_secrets.model.limits import DEFAULT_LIMITS
 from gitops_secrets.model.results import CheckResult
 from gitops_secrets.pipeline.check import check
 from gitops_secrets.pipeline.scan import Analysis, Repository, analyse, open_repository, repository_of
@@ -323,9 +324,9 @@ def test_what_is_inferred_does_not_depend_on_what_is_written(name: str) -> None:
 def without_depends_on(path: str, text: str) -> str:
     if not path.endswith(".yaml"):
         return text.replace("dependsOn", "")
-    for index, document in enumerate(parse(text, path).documents):
+    for index, document in enumerate(parse(text, path, DEFAULT_LIMITS).documents):
         if "dependsOn" in document.get("spec", {}):
-            text = apply_edits(text, remove_key(text, path, index, ("spec", "dependsOn")))
+            text = apply_edits(text, remove_key(text, path, index, ("spec", "dependsOn"), limits=DEFAULT_LIMITS))
     return text
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from gitops_secrets.model.limits import DEFAULT_LIMITS
 from gitops_secrets.model.nodes import MappingNode
 from gitops_secrets.syntax.yaml import parse
 
@@ -51,7 +52,7 @@ def build(kustomize_binary: str) -> Build:
     def built(directory: str) -> tuple[MappingNode, ...]:
         result = subprocess.run([kustomize_binary, "build", str(ROOT / directory)], capture_output=True, text=True, check=False)
         assert result.returncode == 0, result.stderr
-        return parse(result.stdout, directory).documents
+        return parse(result.stdout, directory, DEFAULT_LIMITS).documents
 
     return built
 
@@ -77,7 +78,7 @@ def test_every_directory_builds_by_itself(directory: str, build: Build) -> None:
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_an_overlay_lists_each_of_its_components(overlay: str) -> None:
-    (listing,) = parse((ROOT / "overlays" / overlay / "kustomization.yaml").read_bytes(), overlay).documents
+    (listing,) = parse((ROOT / "overlays" / overlay / "kustomization.yaml").read_bytes(), overlay, DEFAULT_LIMITS).documents
 
     assert list(listing["resources"]) == sorted(Path(component).name for component in COMPONENTS if Path(component).parent.name == overlay)
 
@@ -105,7 +106,7 @@ def test_only_served_versions_are_used(overlay: str, build: Build) -> None:
 
 @pytest.mark.parametrize("file", sorted(str(path.relative_to(ROOT)) for part in ("base", "overlays") for path in ROOT.glob(f"{part}/**/*.yaml")))
 def test_every_file_names_a_served_version_before_kustomize_has_touched_it(file: str) -> None:
-    assert {document["apiVersion"] for document in parse((ROOT / file).read_bytes(), file).documents} - SERVED == set()
+    assert {document["apiVersion"] for document in parse((ROOT / file).read_bytes(), file, DEFAULT_LIMITS).documents} - SERVED == set()
 
 
 @pytest.mark.parametrize("component", COMPONENTS)

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import click
 
-from gitops_secrets.cli.options import Duration, PathType, connection_options, path_argument
+from gitops_secrets.cli.options import Duration, PathType, connection_options, limit_option, path_argument
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 @click.option("--leader-election/--no-leader-election", default=True, show_default=True, help="Act only while holding the lease.")
 @click.option("--lease-duration", type=Duration(), default="15s", show_default=True, help="After which another replica takes over from one that is gone.")
 @click.option("--no-read-secrets", is_flag=True, help="Do not look at Secrets themselves, only at what makes them.")
+@limit_option
 @click.option("-v", "--verbose", is_flag=True, help="Log more.")
 @click.option("--debug", is_flag=True, help="Show tracebacks.")
 @connection_options
@@ -42,6 +43,7 @@ def controller(
     leader_election: bool,
     lease_duration: float,
     no_read_secrets: bool,
+    limits: tuple[tuple[str, int], ...],
     verbose: bool,
     debug: bool,
     context_name: str | None,
@@ -57,6 +59,7 @@ def controller(
     from gitops_secrets.cluster.client import connect
     from gitops_secrets.controller.main import serve
     from gitops_secrets.controller.settings import Address, Settings, Terms
+    from gitops_secrets.model.limits import Limits
     from gitops_secrets.pipeline.artifact import source_called
 
     if events_addr is not None and not (urlsplit(events_addr).scheme in ("http", "https") and urlsplit(events_addr).hostname):
@@ -79,5 +82,6 @@ def controller(
         # As client-go shares out a lease: two thirds to renew it, a try at every seventh.
         Terms(lease_duration, lease_duration * 2 / 3, lease_duration * 2 / 15) if leader_election else None,
         not no_read_secrets,
+        Limits(**dict(limits)),
     )
     serve(settings, lambda patience: connect(kubeconfig, context_name, patience), logging.DEBUG if verbose else logging.INFO)

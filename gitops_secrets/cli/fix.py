@@ -56,6 +56,8 @@ def _say(fixed: Fixed, verb: str, call: Call) -> None:
         note(f"{applied.finding.place}: {applied.finding.rule}: {applied.description}", call)
     for dropped in fixed.dropped:
         note(f"{dropped.finding.place}: {dropped.finding.rule}: left, since {dropped.why}", call)
+    for problem in fixed.limited:
+        note(f"{problem.place}: {problem.message}", call)
     for change in fixed.changes:
         note(f"{change.path}: {verb}" if change.after is not None else f"{change.path}: {verb.replace('written', 'deleted')}", call)
     left = len(fixed.remaining)

@@ -105,10 +105,11 @@ class _Limit(click.ParamType[tuple[str, int]]):
         return name.replace("-", "_"), int(number)
 
 
+limit_option = click.option("--limit", "limits", metavar="NAME=NUMBER", type=_Limit(), multiple=True, help="Look at more, or less, of what strangers wrote.")
 _READING_OPTIONS = (
     click.option("--config", metavar="FILE", type=PathType(dir_okay=False), help="Configuration, instead of .gitops-secrets.yaml."),
     click.option("--rev", "revision", metavar="REV", help="Read this revision from git instead of the files on disk."),
-    click.option("--limit", "limits", metavar="NAME=NUMBER", type=_Limit(), multiple=True, help="Look at more, or less, of what strangers wrote."),
+    limit_option,
     click.option("--no-cache", is_flag=True, help="Neither read nor write cached facts."),
     click.option("--renderer", type=click.Choice(["auto", "builtin", "kustomize"]), default="auto", show_default=True, help="What builds kustomizations."),
 )

@@ -100,7 +100,7 @@ def acting(path: Path, source: str | None, kubeconfig: Path | None, context: str
 
             if call.revision is not None:
                 raise click.UsageError("--source has one revision, the one that it has fetched; leave --rev out")
-            repository, wanted, _ = open_artifact(plane, source_called(source), path.as_posix(), call.config)
+            repository, wanted, _ = open_artifact(plane, source_called(source), path.as_posix(), call.limits, call.config)
             analysis = analyse_repository(repository, call)
         # A run may take an hour; reading the repository had the collector off.
         gc.enable()

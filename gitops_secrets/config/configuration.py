@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 from gitops_secrets.config.schema import check, configuration_schema
 from gitops_secrets.errors import UsageError
+from gitops_secrets.model.limits import Limits
 from gitops_secrets.model.nodes import MappingNode, Place, SequenceNode, as_mapping, as_sequence
 from gitops_secrets.syntax.yaml import parse
 
@@ -108,15 +109,13 @@ class Configuration:
         return self.accept_retry if isinstance(self.accept_retry, bool) else reason in self.accept_retry
 
 
-def load_configuration(text: bytes | None, file: str) -> Configuration:
-    """The configuration in `text`, which stands in `file`; without a text, or an empty one, the default.
+def load_configuration(text: bytes, file: str, limits: Limits) -> Configuration:
+    """The configuration in `text`, which stands in `file`; of an empty text the default.
 
     Raises:
         UsageError: with file and line, for what is no YAML, an unknown key (with the nearest known one), or a value of the wrong type.
     """
-    if text is None:
-        return Configuration()
-    parsed = parse(text, file)
+    parsed = parse(text, file, limits)
     if parsed.problems:
         problem = parsed.problems[0]
         raise UsageError(f"{file}:{problem.line}: {problem.message}")

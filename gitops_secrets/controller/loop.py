@@ -242,7 +242,7 @@ class Controller:
         if not run.is_silent:
             self._tell(run)
         try:
-            run.followed = read(self._plane, self._settings.source, self._settings.folder, self._settings.config, self._settings.cluster)
+            run.followed = read(self._plane, self._settings.source, self._settings.folder, self._settings.limits, self._settings.config, self._settings.cluster)
         except GitopsSecretsError as error:
             self._fail(run, error)
             return

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from gitops_secrets.model.ids import ResourceId
+from gitops_secrets.model.limits import DEFAULT_LIMITS, Limits
 
 GROUP: Final = "gitops-secrets.dev"
 API_VERSION: Final = f"{GROUP}/v1alpha1"
@@ -45,6 +46,7 @@ class Settings:
     events_address: str | None = None  # of notification-controller
     terms: Terms | None = None  # None: no election
     read_secrets: bool = True
+    limits: Limits = DEFAULT_LIMITS
 
     @property
     def resource(self) -> ResourceId:

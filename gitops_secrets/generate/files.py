@@ -7,24 +7,25 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from gitops_secrets.generate.changes import FileChange, Form
+from gitops_secrets.model.limits import Limits
 from gitops_secrets.model.nodes import MappingNode, as_mapping, as_sequence, as_text
 from gitops_secrets.syntax.emit import dump
-from gitops_secrets.syntax.spans import UneditableError
+from gitops_secrets.syntax.spans import UneditableError, refuse_unread
 from gitops_secrets.syntax.splice import add_key, add_sequence_items, apply_edits, remove_item, remove_key, set_scalar
 from gitops_secrets.syntax.yaml import parse
 
 
-def manifest_change(path: str, before: str | None, manifest: Mapping[str, Any], form: Form) -> FileChange:
+def manifest_change(path: str, before: str | None, manifest: Mapping[str, Any], form: Form, limits: Limits) -> FileChange:
     """The file of one object with its generated fields brought up to date.
 
     Raises `UneditableError` for a file that holds something else, or can't be edited without changing more than that.
     """
     if before is None or not before.strip():
         return FileChange(path, before, form.header + dump(manifest))
-    index = _index_of(before, path, manifest["metadata"]["name"], form)
+    index = _index_of(before, path, manifest["metadata"]["name"], form, limits)
     text = before
     for field in form.fields:
-        text = _updated(text, path, index, field, _value_at(manifest, field))
+        text = _updated(text, path, index, field, _value_at(manifest, field), limits)
     return FileChange(path, before, text)
 
 
@@ -35,9 +36,11 @@ def _value_at(manifest: Mapping[str, Any], field: tuple[str, ...]) -> Any:
     return value
 
 
-def _index_of(text: str, path: str, name: str, form: Form) -> int:
+def _index_of(text: str, path: str, name: str, form: Form, limits: Limits) -> int:
     """The document that is the object called `name`."""
-    for index, document in enumerate(parse(text, path).documents):
+    parsed = parse(text, path, limits)
+    refuse_unread(parsed)
+    for index, document in enumerate(parsed.documents):
         node = as_mapping(document)
         if (
             as_text(node.get("apiVersion")).startswith(f"{form.group}/")
@@ -48,32 +51,32 @@ def _index_of(text: str, path: str, name: str, form: Form) -> int:
     raise UneditableError(f"it does not hold the {form.kind} {name} that belongs there")
 
 
-def _updated(text: str, path: str, index: int, field: tuple[str, ...], wanted: Any) -> str:
+def _updated(text: str, path: str, index: int, field: tuple[str, ...], wanted: Any, limits: Limits) -> str:
     """The text with a field as wanted, None for no such field; of a list only the entries that differ are touched, and their order is left as it is."""
-    parent = parse(text, path).documents[index]
+    parent = parse(text, path, limits).documents[index]
     for part in field[:-1]:
         parent = as_mapping(as_mapping(parent).get(part))
     current = as_mapping(parent).get(field[-1])
     if wanted is None:
-        return apply_edits(text, remove_key(text, path, index, field)) if field[-1] in as_mapping(parent) else text
+        return apply_edits(text, remove_key(text, path, index, field, limits=limits)) if field[-1] in as_mapping(parent) else text
     if isinstance(wanted, Mapping) and isinstance(current, Mapping):
         for key in dict.fromkeys([*wanted, *current]):
-            text = _updated(text, path, index, (*field, key), wanted.get(key))
+            text = _updated(text, path, index, (*field, key), wanted.get(key), limits)
         return text
     if isinstance(wanted, list) and isinstance(current, list):
         added = [entry for entry in wanted if entry not in current]
-        text = apply_edits(text, add_sequence_items(text, path, index, field, added))
+        text = apply_edits(text, add_sequence_items(text, path, index, field, added, limits=limits))
         for number in reversed(range(len(current))):
             if current[number] not in wanted:
-                text = apply_edits(text, remove_item(text, path, index, (*field, number)))
+                text = apply_edits(text, remove_item(text, path, index, (*field, number), limits=limits))
         return text
     if current is None or isinstance(wanted, Mapping | list) or isinstance(current, Mapping | list):
-        text = _updated(text, path, index, field, None)
-        return apply_edits(text, add_key(text, path, index, field[:-1], field[-1], wanted))
-    return text if current == wanted else apply_edits(text, set_scalar(text, path, index, field, wanted))
+        text = _updated(text, path, index, field, None, limits)
+        return apply_edits(text, add_key(text, path, index, field[:-1], field[-1], wanted, limits=limits))
+    return text if current == wanted else apply_edits(text, set_scalar(text, path, index, field, wanted, limits=limits))
 
 
-def listing_change(path: str, before: str | None, names: Sequence[str], removed: Collection[str]) -> FileChange:
+def listing_change(path: str, before: str | None, names: Sequence[str], removed: Collection[str], limits: Limits) -> FileChange:
     """The kustomization that lists the files: those of `names` added, those `removed` taken out; entries that people added stay.
 
     Raises `UneditableError` as `manifest_change` does.
@@ -81,12 +84,12 @@ def listing_change(path: str, before: str | None, names: Sequence[str], removed:
     if before is None or not before.strip():
         return FileChange(path, before, dump(kustomization_of(names)))
     text = before
-    listed = [posixpath.normpath(entry) if isinstance(entry, str) else "" for entry in as_sequence(_first(text, path).get("resources"))]
+    listed = [posixpath.normpath(entry) if isinstance(entry, str) else "" for entry in as_sequence(_first(text, path, limits).get("resources"))]
     for index in reversed(range(len(listed))):
         if listed[index] in removed:
-            text = apply_edits(text, remove_item(text, path, 0, ("resources", index)))
+            text = apply_edits(text, remove_item(text, path, 0, ("resources", index), limits=limits))
     missing = [f"{name}.yaml" for name in names if f"{name}.yaml" not in listed]
-    return FileChange(path, before, apply_edits(text, add_sequence_items(text, path, 0, ("resources",), missing)))
+    return FileChange(path, before, apply_edits(text, add_sequence_items(text, path, 0, ("resources",), missing, limits=limits)))
 
 
 def entries_change(
@@ -95,6 +98,7 @@ def entries_change(
     entries: Mapping[str, tuple[Sequence[Any], Collection[str]]],
     *,
     namespace: tuple[str | None, str | None],
+    limits: Limits,
 ) -> FileChange:
     """A kustomization with some entries of its lists added and others, by their path, taken out; the namespace only if it is still the first of the two.
 
@@ -102,14 +106,14 @@ def entries_change(
     """
     text = before
     for field, (added, removed) in entries.items():
-        listed = [_path_of(entry) for entry in as_sequence(_first(text, path).get(field))]
+        listed = [_path_of(entry) for entry in as_sequence(_first(text, path, limits).get(field))]
         for index in reversed(range(len(listed))):
             if listed[index] in removed:
-                text = apply_edits(text, remove_item(text, path, 0, (field, index)))
-        text = apply_edits(text, add_sequence_items(text, path, 0, (field,), [entry for entry in added if _path_of(entry) not in listed]))
+                text = apply_edits(text, remove_item(text, path, 0, (field, index), limits=limits))
+        text = apply_edits(text, add_sequence_items(text, path, 0, (field,), [entry for entry in added if _path_of(entry) not in listed], limits=limits))
     last, wanted = namespace
-    if last != wanted and _first(text, path).get("namespace") == last:
-        text = _updated(text, path, 0, ("namespace",), wanted)
+    if last != wanted and _first(text, path, limits).get("namespace") == last:
+        text = _updated(text, path, 0, ("namespace",), wanted, limits)
     return FileChange(path, before, text)
 
 
@@ -129,5 +133,5 @@ def is_generated(text: str, form: Form) -> bool:
     return text.startswith(form.mark)
 
 
-def _first(text: str, path: str) -> MappingNode:
-    return as_mapping(next(iter(parse(text, path).documents), None))
+def _first(text: str, path: str, limits: Limits) -> MappingNode:
+    return as_mapping(next(iter(parse(text, path, limits).documents), None))

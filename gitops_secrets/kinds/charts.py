@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from gitops_secrets.kinds.paths import Path, find, parse_path, value_at
 from gitops_secrets.model.facts import Confidence, Release
+from gitops_secrets.model.limits import DEFAULT_LIMITS
 from gitops_secrets.model.nodes import MappingNode, as_text
 from gitops_secrets.syntax.yaml import parse
 
@@ -227,7 +228,7 @@ def _same_repository(one: str, other: str) -> bool:
 def default_catalogue() -> Catalogue:
     """The catalogue that comes with the package."""
     text = resources.files(__package__).joinpath("charts.yaml").read_bytes()
-    return Catalogue(_chart(raw) for raw in parse(text, "charts.yaml").documents[0]["charts"])
+    return Catalogue(_chart(raw) for raw in parse(text, "charts.yaml", DEFAULT_LIMITS).documents[0]["charts"])
 
 
 def _chart(raw: MappingNode) -> Chart:

@@ -135,7 +135,7 @@ def default_table() -> KindTable:
     shapes: dict[str, Any] = {}
     folder = resources.files(__package__)
     for family in FAMILIES:
-        content = parse(folder.joinpath(family).read_bytes(), family).documents[0]
+        content = parse(folder.joinpath(family).read_bytes(), family, DEFAULT_LIMITS).documents[0]
         shapes.update(content.get("shapes", {}))
         _add(rows, content["kinds"])
     return KindTable(MappingProxyType(rows), MappingProxyType(shapes))

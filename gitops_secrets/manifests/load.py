@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from gitops_secrets.manifests.secrets import redact
 from gitops_secrets.model.facts import Problem
-from gitops_secrets.model.limits import DEFAULT_LIMITS, Limits
+from gitops_secrets.model.limits import Limits
 from gitops_secrets.model.nodes import MappingNode, Place, as_mapping, as_sequence
 from gitops_secrets.repository.tree import Tree, UnreadableError
 from gitops_secrets.syntax.budget import CHARACTERS, Budget, BudgetError, Spent
@@ -307,7 +307,7 @@ def is_trimmed(field: Sequence[str]) -> bool:
     return tuple(field[:2]) == ("spec", "validation") or (tuple(field[:2]) == ("spec", "versions") and len(field) > 3 and field[3] not in _VERSION_FIELDS)
 
 
-def parse_documents(text: str | bytes, path: str, limits: Limits = DEFAULT_LIMITS) -> Documents:
+def parse_documents(text: str | bytes, path: str, limits: Limits) -> Documents:
     """The documents of a text that stands in `path` (a patch inside of a kustomization, say), secret values cut."""
     parsed = parse(text, path, limits)
     problems = tuple(

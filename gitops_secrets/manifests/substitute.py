@@ -146,7 +146,7 @@ class _Substituter:
             if value is not None:
                 return value if isinstance(value, str) else _key_text(value)
             raise _RefusedError("a key is empty afterwards", place)
-        parsed = parse(f"{style.quote(expansion.text)}: 1", "")
+        parsed = parse(f"{style.quote(expansion.text)}: 1", "", self.budget.limits)
         document = parsed.documents[0] if parsed.documents and not parsed.problems else None
         if isinstance(document, MappingNode) and len(document) == 1:
             return next(iter(document))

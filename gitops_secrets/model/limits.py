@@ -5,6 +5,7 @@ Whoever runs the program may allow more (`--limit NAME=NUMBER`); a repository ca
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from types import MappingProxyType
@@ -46,6 +47,12 @@ class Limits:
         return f"--limit {name.replace('_', '-')}=NUMBER allows more than {getattr(self, name)}"
 
 
+def names_limit(message: str) -> bool:
+    """Does a message say that a limit was hit, as `Limits.more` does?"""
+    return _MORE.search(message) is not None
+
+
+_MORE = re.compile(r"--limit [a-z-]+=NUMBER allows more than \d")
 DEFAULT_LIMITS = Limits()
 
 

@@ -18,6 +18,7 @@ from gitops_secrets.cluster.port import ControlPlane
 from gitops_secrets.cluster.reconciliation import Wanted
 from gitops_secrets.errors import OutsideError, UsageError
 from gitops_secrets.model.ids import ResourceId
+from gitops_secrets.model.limits import Limits
 from gitops_secrets.pipeline.scan import Repository, configuration_of, repository_of
 from gitops_secrets.repository.tree import MemoryTree
 
@@ -44,7 +45,7 @@ def source_called(source: str) -> ResourceId:
     return ResourceId(_SOURCE_GROUP, *parts)
 
 
-def open_artifact(plane: ControlPlane, source: ResourceId, folder: str, config: Path | None = None) -> Fetched:
+def open_artifact(plane: ControlPlane, source: ResourceId, folder: str, limits: Limits, config: Path | None = None) -> Fetched:
     """The repository that a source has fetched, limited to entry points below `folder`.
 
     Raises `UsageError` for a source that has no artifact, `OutsideError` for an artifact that can't be had or is not what its digest says.
@@ -56,7 +57,7 @@ def open_artifact(plane: ControlPlane, source: ResourceId, folder: str, config: 
     if not url:
         raise UsageError(f"{source} has fetched nothing yet\n`gitops-secrets verify` on a checkout says why")
     tree = _unpacked(_checked(_download(url), digest, url))
-    repository = repository_of(tree, configuration_of(tree, config))
+    repository = repository_of(tree, configuration_of(tree, config, limits), limits=limits)
     scope = posixpath.normpath(folder).removeprefix("./").strip("/")
     return Fetched(replace(repository, revision=commit_of(revision), scope="" if scope == "." else scope), Wanted(commit_of(revision)), revision)
 

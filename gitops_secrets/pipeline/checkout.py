@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gitops_secrets.errors import UsageError
-from gitops_secrets.model.limits import DEFAULT_LIMITS, Limits
+from gitops_secrets.model.limits import Limits
 from gitops_secrets.repository.cache import Cache, digest
 from gitops_secrets.repository.files import RevisionTree, WorkingTree
 from gitops_secrets.repository.git_program import remotes, stored_content, top_level, uncommitted
@@ -35,7 +35,7 @@ class Checkout:
         return base_commit(self.root, revision, self.revision, merge_base=merge_base)
 
 
-def open_checkout(path: Path, revision: str | None = None, limits: Limits = DEFAULT_LIMITS) -> Checkout:
+def open_checkout(path: Path, revision: str | None, limits: Limits) -> Checkout:
     """The repository that `path` lies in. Raises `UsageError` for a path or revision that is not there."""
     if not path.exists():
         raise UsageError(f"{path} does not exist")
@@ -57,7 +57,7 @@ def _root_of(folder: Path) -> Path:
 class Answers:
     """Answers to questions about one checkout. `question` holds all that they rest on beside its files."""
 
-    def __init__(self, cache: Cache, checkout: Checkout, limits: Limits = DEFAULT_LIMITS) -> None:
+    def __init__(self, cache: Cache, checkout: Checkout, limits: Limits) -> None:
         self._cache = cache
         self._checkout = checkout
         self._limits = limits
@@ -107,7 +107,7 @@ class Answers:
     def _skeleton(self, content: bytes, words: Collection[bytes]) -> tuple[str, ...]:
         from gitops_secrets.pipeline.skeleton import skeleton
 
-        return tuple(skeleton(content, words, self._limits))
+        return tuple(skeleton(content, self._limits, words))
 
     def _name(self, question: tuple[Hashable, ...]) -> str:
         checkout = self._checkout

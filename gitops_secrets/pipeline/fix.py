@@ -13,8 +13,9 @@ from dataclasses import dataclass, replace
 from gitops_secrets.checks import RULES
 from gitops_secrets.errors import UsageError
 from gitops_secrets.generate.changes import FileChange
-from gitops_secrets.model.facts import Confidence
+from gitops_secrets.model.facts import Confidence, Problem
 from gitops_secrets.model.ids import ResourceId
+from gitops_secrets.model.limits import names_limit
 from gitops_secrets.model.nodes import MappingNode
 from gitops_secrets.model.results import AddItems, Edit, Finding, Remedy, Severity, Step
 from gitops_secrets.pipeline.check import check
@@ -63,6 +64,7 @@ class Fixed:
     applied: tuple[Applied, ...]
     dropped: tuple[Dropped, ...]
     remaining: tuple[Finding, ...]
+    limited: tuple[Problem, ...]  # where there is more than was looked at
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,7 @@ class _State:
     repository: Repository
     contents: Contents
     findings: tuple[Finding, ...]
+    problems: tuple[Problem, ...]
     analysis: Analysis
 
     @property
@@ -127,7 +130,8 @@ class _Fixer:
         remaining = tuple(filter(self._is_in_scope, state.findings))
         dropped = (self.dropped[_identity(finding)] for finding in remaining if _identity(finding) in self.dropped)
         left = tuple(entry for entry in dropped if entry.finding.rule in self.rules or entry.finding.rule not in _ON_REQUEST)
-        return Fixed(tuple(change for change in changes if change.is_needed), tuple(self.applied), left, remaining)
+        limited = tuple(problem for problem in state.problems if names_limit(problem.message))
+        return Fixed(tuple(change for change in changes if change.is_needed), tuple(self.applied), left, remaining, limited)
 
     def _before(self, path: str) -> str | None:
         return self.repository.tree.read(path).decode() if self.repository.tree.is_file(path) else None
@@ -144,7 +148,8 @@ class _Fixer:
     def _state(self, contents: Contents) -> _State:
         repository = with_contents(self.repository, contents)
         analysis = analyse(repository, progress=self.progress)
-        return _State(repository, contents, check(repository, analysis).findings, analysis)
+        found = check(repository, analysis)
+        return _State(repository, contents, found.findings, found.problems, analysis)
 
     # Rounds
 
@@ -190,7 +195,7 @@ class _Fixer:
 
     def _with(self, state: _State, batch: Sequence[Finding]) -> _State | None:
         remedy = Remedy("", tuple(_joined(step for finding in batch if finding.remedy is not None for step in finding.remedy.steps)))
-        made = Remedies(state.repository.tree).fix(remedy)
+        made = Remedies(state.repository.tree, state.repository.loader.limits).fix(remedy)
         if made is None:
             return None
         contents = dict(state.contents)

@@ -15,6 +15,7 @@ from gitops_secrets.cluster.targets import only_asked
 from gitops_secrets.graph.graph import Graph
 from gitops_secrets.kinds.table import KindTable
 from gitops_secrets.model.ids import ResourceId
+from gitops_secrets.model.limits import Limits
 from gitops_secrets.ordering.order import Plan
 from gitops_secrets.pipeline.artifact import open_artifact
 from gitops_secrets.pipeline.check import check
@@ -39,12 +40,12 @@ class Followed:
         return Runner(plane, Reconciliation(self.targets, self.wanted, run_token(datetime.now(UTC))), {}, interrupt)
 
 
-def read(plane: ControlPlane, source: ResourceId, folder: str, config: Path | None = None, cluster: str | None = None) -> Followed:
+def read(plane: ControlPlane, source: ResourceId, folder: str, limits: Limits, config: Path | None = None, cluster: str | None = None) -> Followed:
     """What a source has fetched now.
 
     Raises `UsageError` for a repository that nothing can be done with, `OutsideError` for an artifact that can't be had or a cluster that refuses.
     """
-    repository, wanted, revision = open_artifact(plane, source, folder, config)
+    repository, wanted, revision = open_artifact(plane, source, folder, limits, config)
     analysis = analyse(repository, cluster=cluster)
     found = the_cluster(analysis)
     job = job_of(repository, found, plane, Options(Engine.FLUX))

@@ -16,7 +16,7 @@ from gitops_secrets.generate.files import is_generated, listing_change, manifest
 from gitops_secrets.generate.flux import FLUX_FORM, FluxOptions, flux_kustomization, flux_kustomizations
 from gitops_secrets.model.facts import Problem
 from gitops_secrets.model.ids import ResourceId
-from gitops_secrets.model.limits import Limits
+from gitops_secrets.model.limits import DEFAULT_LIMITS, Limits
 from gitops_secrets.model.nodes import Place, as_mapping, as_sequence, as_text
 from gitops_secrets.model.results import Cluster
 from gitops_secrets.ordering.order import Plan
@@ -209,7 +209,7 @@ def _ordered(repository: Repository, builder: Builder, components: Sequence[str]
     for path, build in builds.items():
         _refuse_broken(path, build)
         file = find_kustomization(repository.tree, path) or path
-        node = as_mapping(parse(dump(flux_kustomization(names[path], path, options)), file).documents[0])
+        node = as_mapping(parse(dump(flux_kustomization(names[path], path, options)), file, DEFAULT_LIMITS).documents[0])
         resource = to_resource(node, scope_of, options.source.namespace)
         assert resource is not None  # it has a kind and a name
         roots.append((replace(resource, place=Place(file, 1, 1)), None))
@@ -255,14 +255,15 @@ def _name(parts: Sequence[str]) -> str:
 
 def file_changes(repository: Repository, folder: str, manifests: Mapping[str, dict[str, Any]], form: Form) -> tuple[FileChange, ...]:
     """A file for each manifest in `folder`, the kustomization that lists them, and files of an earlier run that go."""
-    tree = repository.tree
+    tree, limits = repository.tree, repository.loader.limits
     changes = [
-        edited(repository, f"{folder}/{name}.yaml", partial(manifest_change, manifest=manifest, form=form)) for name, manifest in sorted(manifests.items())
+        edited(repository, f"{folder}/{name}.yaml", partial(manifest_change, manifest=manifest, form=form, limits=limits))
+        for name, manifest in sorted(manifests.items())
     ]
     removed = [FileChange(path, text, None) for path, text in _generated_before(repository, folder, form) if posixpath.basename(path)[:-5] not in manifests]
     names = frozenset(posixpath.basename(change.path) for change in removed)
     listing = find_kustomization(tree, folder) or f"{folder}/kustomization.yaml"
-    changes.append(edited(repository, listing, partial(listing_change, names=sorted(manifests), removed=names)))
+    changes.append(edited(repository, listing, partial(listing_change, names=sorted(manifests), removed=names, limits=limits)))
     return (*changes, *removed)
 
 

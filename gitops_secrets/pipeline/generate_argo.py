@@ -14,6 +14,7 @@ from gitops_secrets.generate.argo import ARGO_FORM, WAVES_HEADER, ArgoOptions, a
 from gitops_secrets.generate.changes import FileChange
 from gitops_secrets.generate.files import is_generated
 from gitops_secrets.model.ids import ResourceId
+from gitops_secrets.model.limits import DEFAULT_LIMITS
 from gitops_secrets.model.nodes import as_mapping
 from gitops_secrets.model.results import Cluster
 from gitops_secrets.ordering.order import Plan
@@ -78,7 +79,7 @@ def _ordered(repository: Repository, builder: Builder, components: Sequence[str]
     roots = []
     for path in components:
         file = find_kustomization(repository.tree, path) or path
-        node = as_mapping(parse(dump(application(names[path], path, 0, "default", options)), file).documents[0])
+        node = as_mapping(parse(dump(application(names[path], path, 0, "default", options)), file, DEFAULT_LIMITS).documents[0])
         resource = to_resource(node, scope_of, options.namespace)
         assert resource is not None  # it has a kind and a name
         roots.append((resource, None))

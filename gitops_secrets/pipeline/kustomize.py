@@ -11,7 +11,7 @@ from pathlib import Path
 
 from gitops_secrets.errors import OutsideError
 from gitops_secrets.manifests.load import parse_documents
-from gitops_secrets.model.limits import DEFAULT_LIMITS, Limits
+from gitops_secrets.model.limits import Limits
 from gitops_secrets.repository.tree import Tree
 from gitops_secrets.syntax.yaml import parse
 
@@ -44,9 +44,7 @@ def with_values(output: bytes, file: str, limits: Limits) -> tuple[object, ...]:
     return tuple(parse(output, file, limits).documents)
 
 
-def build_with_binary(
-    binary: str, root: Path, directory: str, limits: Limits = DEFAULT_LIMITS, *, network: bool, read: Reader = without_values
-) -> tuple[object, ...]:
+def build_with_binary(binary: str, root: Path, directory: str, limits: Limits, *, network: bool, read: Reader = without_values) -> tuple[object, ...]:
     """The documents that the binary builds of `directory` below `root`. Without `network` it fetches no remote bases.
 
     Raises `KustomizeRefused` for a directory that does not build, `OutsideError` where the binary can't be run or does not come to an end.
@@ -65,9 +63,7 @@ def build_with_binary(
     return read(done.stdout, directory or ".", limits)
 
 
-def build_from_tree(
-    binary: str, tree: Tree, directory: str, limits: Limits = DEFAULT_LIMITS, *, network: bool, read: Reader = without_values
-) -> tuple[object, ...]:
+def build_from_tree(binary: str, tree: Tree, directory: str, limits: Limits, *, network: bool, read: Reader = without_values) -> tuple[object, ...]:
     """As `build_with_binary`, for a tree that is not on disk: it is written to a temporary folder."""
     with tempfile.TemporaryDirectory(prefix="gitops-secrets-") as folder:
         root = Path(folder)

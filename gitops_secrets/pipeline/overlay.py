@@ -21,6 +21,7 @@ from gitops_secrets.generate.files import entries_change
 from gitops_secrets.generate.overlay import Component, Listing, Overlay, OverlayOptions, overlay_of
 from gitops_secrets.graph.graph import Graph
 from gitops_secrets.model.ids import ResourceId
+from gitops_secrets.model.limits import Limits
 from gitops_secrets.model.nodes import Place, as_mapping, as_sequence, as_text
 from gitops_secrets.model.results import Finding, Severity
 from gitops_secrets.pipeline.check import check
@@ -191,6 +192,7 @@ class _Run:
                     "patches": (fresh, gone),
                 },
                 namespace=(last.namespace, listing.namespace),
+                limits=self.repository.loader.limits,
             ),
         )
 
@@ -231,7 +233,7 @@ class _Run:
         target = f"{self.directory}/{STATE_FILE}"
         before = self._text(target)
         content = _state_content(state)
-        if before is not None and _first(before, target) == content:
+        if before is not None and _first(before, target, self.repository.loader.limits) == content:
             return FileChange(target, before, before)
         return FileChange(target, before, _STATE_HEADER + dump(content))
 
@@ -363,7 +365,7 @@ def _read_state(repository: Repository, directory: str) -> _State | None:
     path = f"{directory}/{STATE_FILE}"
     if not repository.tree.is_file(path):
         return None
-    content = _first(content_of(repository.tree, path), path)
+    content = _first(content_of(repository.tree, path), path, repository.loader.limits)
     base, components, written = content.get("from"), as_sequence(content.get("components")), as_mapping(content.get("written"))
     if not isinstance(base, str):
         raise BrokenError(f"{path}:1: does not say what the overlay was made of: `from` is missing\nbring it back, or move {directory} away and make it anew")
@@ -400,8 +402,8 @@ def _texts(value: Any) -> dict[str, str]:
     return {key: text for key, text in as_mapping(value).items() if isinstance(text, str)}
 
 
-def _first(text: str, path: str) -> Mapping[str, Any]:
-    return as_mapping(next(iter(parse(text, path).documents), None))
+def _first(text: str, path: str, limits: Limits) -> Mapping[str, Any]:
+    return as_mapping(next(iter(parse(text, path, limits).documents), None))
 
 
 def _checksum(text: str) -> str:

@@ -9,7 +9,7 @@ from functools import cached_property
 from itertools import pairwise
 from typing import Final, TypeVar
 
-from gitops_secrets.model.limits import DEFAULT_LIMITS, Limits
+from gitops_secrets.model.limits import Limits
 from gitops_secrets.model.nodes import Place
 from gitops_secrets.model.results import AddItems, Edit, Fix, Remedy, RemoveAt, SetKey, SetValue, Step
 from gitops_secrets.repository.tree import Tree
@@ -26,13 +26,13 @@ Path = tuple[str | int, ...]
 class _Index:
     """Where each key and item of a part of a file stands, and the text of its scalars."""
 
-    def __init__(self, text: str, line: int) -> None:
+    def __init__(self, text: str, line: int, limits: Limits) -> None:
         self.text = text
         self.line = line  # of the file that it starts at
         self.at: dict[tuple[int, int], list[tuple[int, Path]]] = {}  # documents and paths by line and column, outer ones first
         self.scalars: dict[tuple[int, Path], str] = {}
         self._lines = Lines(text)
-        for document, span in enumerate(read_spans(text)):
+        for document, span in enumerate(read_spans(text, limits)):
             self._collect(span, document, ())
 
     def _collect(self, span: Span, document: int, path: Path) -> None:
@@ -53,8 +53,9 @@ class _Index:
 class _File:
     """A file, of which no more is looked at than the parts that are edited: it may hold thousands of documents."""
 
-    def __init__(self, text: str) -> None:
-        self._is_valid = all(problem.duplicate_key for problem in parse(text, "").problems)
+    def __init__(self, text: str, limits: Limits) -> None:
+        self._limits = limits
+        self._is_valid = all(problem.duplicate_key for problem in parse(text, "", limits).problems)
         self._body = text.removeprefix(BYTE_ORDER_MARK)
         self._lines = Lines(self._body)
         self._starts = [*parts_of(self._body), len(self._body)]
@@ -67,8 +68,8 @@ class _File:
         # The only part of a file shows itself what it does.
         for start, end in pairwise(self._starts) if len(self._starts) > 2 else ():
             text = self._body[start:end]
-            for document in range(len(read_spans(text))):
-                found = Editor(text, "", document, found).indentation
+            for document in range(len(read_spans(text, self._limits))):
+                found = Editor(text, "", document, self._limits, found).indentation
             if None not in found:
                 break
         return found
@@ -79,7 +80,7 @@ class _File:
             raise UneditableError("the file is not valid YAML, or has no such line")
         number = max(bisect_right(self._starts, self._lines.starts[line - 1], hi=len(self._starts) - 1) - 1, 0)
         start, end = self._starts[number : number + 2]
-        return _recent(self._indexes, number, lambda: _Index(self._body[start:end], self._lines.position(start)[0]))
+        return _recent(self._indexes, number, lambda: _Index(self._body[start:end], self._lines.position(start)[0], self._limits))
 
 
 def _recent(kept: dict[Key, Value], key: Key, make: Callable[[], Value]) -> Value:
@@ -97,8 +98,9 @@ _KEPT: Final = 32
 class Remedies:
     """Makes fixes for the files of one tree. It keeps what it read lately: who has many asks by file and line."""
 
-    def __init__(self, tree: Tree, limits: Limits = DEFAULT_LIMITS) -> None:
+    def __init__(self, tree: Tree, limits: Limits) -> None:
         self._tree = tree
+        self._limits = limits
         self._files: dict[str, _File] = {}
         self._left = limits.fixed_text
 
@@ -145,7 +147,7 @@ class Remedies:
         self._left -= len(index.text)
         if self.are_spent:
             raise UneditableError("too much has been read")
-        edits = splice(index.text, step.place.file, document, path, *what, beside=self._file(step.place).indentation)
+        edits = splice(index.text, step.place.file, document, path, *what, beside=self._file(step.place).indentation, limits=self._limits)
         above = index.line - 1
         return [replace(edit, start=(edit.start[0] + above, edit.start[1]), end=(edit.end[0] + above, edit.end[1])) for edit in edits]
 
@@ -159,4 +161,4 @@ class Remedies:
         return self._file(place).index(place.line)
 
     def _file(self, place: Place) -> _File:
-        return _recent(self._files, place.file, lambda: _File(self._tree.read(place.file).decode()))
+        return _recent(self._files, place.file, lambda: _File(self._tree.read(place.file).decode(), self._limits))

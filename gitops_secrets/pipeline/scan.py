@@ -122,7 +122,7 @@ def open_repository(path: Path, *, revision: str | None = None, config: Path | N
 
 def repository_at(checkout: Checkout, *, config: Path | None = None, limits: Limits = DEFAULT_LIMITS) -> Repository:
     """The repository of a checkout. Raises `UsageError` for a configuration that is not there or not right."""
-    repository = _read(checkout.tree, checkout.root, configuration_of(checkout.tree, config), limits)
+    repository = _read(checkout.tree, checkout.root, configuration_of(checkout.tree, config, limits), limits)
     objects = checkout.tree.objects if isinstance(checkout.tree, RevisionTree) else GitObjects(checkout.root)
     return replace(repository, revision=checkout.revision, scope=checkout.scope, urls=checkout.urls, objects=objects)
 
@@ -188,7 +188,7 @@ def _unread(tree: Tree, limits: Limits) -> Mapping[str, str]:
 
 def repository_of(tree: Tree, configuration: Configuration | None = None, beside: Repository | None = None, limits: Limits = DEFAULT_LIMITS) -> Repository:
     """A repository of files that are at hand already, without git."""
-    configuration = configuration or load_configuration(None, CONFIGURATION_FILE)
+    configuration = configuration or Configuration()
     if beside is None:
         table = table_with(configuration.kinds) if configuration.kinds else default_table()
         facts = KnownFacts(table.within(limits), default_catalogue())
@@ -200,19 +200,19 @@ def repository_of(tree: Tree, configuration: Configuration | None = None, beside
     return Repository(Path(), tree, loader, configuration, None, "", facts, renderings)
 
 
-def configuration_of(tree: Tree, given: Path | None) -> Configuration:
+def configuration_of(tree: Tree, given: Path | None, limits: Limits) -> Configuration:
     """The configuration that a tree has, or the one that is given instead. Raises `UsageError` for one that can't be read."""
     if given is not None:
         try:
-            return load_configuration(given.read_bytes(), str(given))
+            return load_configuration(given.read_bytes(), str(given), limits)
         except OSError as error:
             raise UsageError(f"can't read the configuration {given}: {error.strerror}") from error
     if tree.is_file(CONFIGURATION_FILE):
         try:
-            return load_configuration(tree.read(CONFIGURATION_FILE), CONFIGURATION_FILE)
+            return load_configuration(tree.read(CONFIGURATION_FILE), CONFIGURATION_FILE, limits)
         except UnreadableError as error:
             raise UsageError(f"can't read the configuration {CONFIGURATION_FILE}: {error}") from error
-    return load_configuration(None, CONFIGURATION_FILE)
+    return Configuration()
 
 
 def analyse(repository: Repository, *, cluster: str | None = None, progress: Progress | None = None) -> Analysis:

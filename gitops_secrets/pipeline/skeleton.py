@@ -17,7 +17,7 @@ from gitops_secrets.kinds.paths import ITEMS, VALUES, Found, parse_path
 from gitops_secrets.kinds.values import hosts_in
 from gitops_secrets.manifests.load import SUPPRESSION, may_be_respelt, parse_documents, trim_definition
 from gitops_secrets.model.ids import split_api_version
-from gitops_secrets.model.limits import DEFAULT_LIMITS, Limits
+from gitops_secrets.model.limits import Limits
 from gitops_secrets.model.nodes import MappingNode, Place, SequenceNode, as_mapping, as_text, unpack
 from gitops_secrets.model.workloads import POD_TEMPLATE
 
@@ -161,7 +161,7 @@ _SETTINGS: Final = "argocd-"
 _HASHED: Final = "kustomize.config.k8s.io/needs-hash"
 
 
-def skeleton(text: bytes, words: Collection[bytes] = (), limits: Limits = DEFAULT_LIMITS) -> Skeleton:
+def skeleton(text: bytes, limits: Limits, words: Collection[bytes] = ()) -> Skeleton:
     """What `text` says; all of it where it is no YAML, or steers this tool. `words` are those that anybody looks for in files before they are parsed."""
     parsed = parse_documents(text, "", limits)
     if parsed.problems or SUPPRESSION in text:

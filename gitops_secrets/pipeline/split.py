@@ -13,6 +13,7 @@ from gitops_secrets.graph.graph import Graph, ResourceEdge
 from gitops_secrets.kinds.table import KindTable
 from gitops_secrets.model.facts import KindNeed
 from gitops_secrets.model.ids import ResourceId, crd_id
+from gitops_secrets.model.limits import Limits
 from gitops_secrets.model.nodes import MappingNode, Place, as_mapping, as_sequence
 from gitops_secrets.model.results import Edit, Unit
 from gitops_secrets.ordering.gates import health_check
@@ -70,6 +71,7 @@ class _Splitter:
     def __init__(self, repository: Repository, cluster: ClusterAnalysis, unit: Unit, twins: Sequence[Unit]) -> None:
         self.repository = repository
         self.tree: Tree = repository.tree
+        self.limits: Limits = repository.loader.limits
         self.graph: Graph = cluster.graph
         self.table: KindTable = repository.table
         self.unit = unit
@@ -187,16 +189,16 @@ class _Splitter:
     def _without(self, file: str, entries: Collection[str]) -> str:
         text = self.tree.read(file).decode()
         for field in ("resources", "bases"):
-            values = as_sequence(as_mapping(next(iter(parse(text, file).documents), None)).get(field))
+            values = as_sequence(as_mapping(next(iter(parse(text, file, self.limits).documents), None)).get(field))
             for index in reversed([index for index, value in enumerate(values) if value in entries]):
-                text = apply_edits(text, remove_item(text, file, 0, (field, index)))
+                text = apply_edits(text, remove_item(text, file, 0, (field, index), limits=self.limits))
         return text
 
     def _units(self, text: str, unit: Unit, directory: str) -> str:
         """The file of a Flux Kustomization with the second one after it: the same, but for its name, path and what it depends on."""
-        index = document_at(text, unit.place.line)
+        index = document_at(text, unit.place.line, self.limits)
         waits = all(edge.provision.ready_signal for edge in self.refused) and not unit.health_checks
-        return _gated(_beside(text, index, unit, directory), unit.place.file, index, unit, None if waits else self._gates())
+        return _gated(_beside(text, index, unit, directory, self.limits), index, unit, None if waits else self._gates(), self.limits)
 
     def _gates(self) -> list[dict[str, str]]:
         """Health checks for what the second unit needs of the first."""
@@ -204,9 +206,9 @@ class _Splitter:
         return [health_check(target, versions) for target in sorted({_proof(edge) for edge in self.refused})]
 
 
-def _without_name_aliases(text: str, file: str) -> str:
+def _without_name_aliases(text: str, file: str, limits: Limits) -> str:
     """A document with the name spelled out where an alias stands for it: labels stay as they are when the name changes."""
-    root = read_spans(text)[0]
+    root = read_spans(text, limits)[0]
     metadata = next((value for key, value in root.entries if key.value == "metadata"), None)
     name = next((value for key, value in metadata.entries if key.value == "name"), None) if metadata is not None else None
     if name is None or not name.anchor:
@@ -222,41 +224,43 @@ def _proof(edge: ResourceEdge) -> ResourceId:
     return crd_id(need.group, need.plural) if isinstance(need, KindNeed) and not edge.provision.ready_signal else edge.provision.resource
 
 
-def _beside(text: str, index: int, unit: Unit, directory: str) -> str:
+def _beside(text: str, index: int, unit: Unit, directory: str, limits: Limits) -> str:
     """A text with a second Kustomization after the document that holds the first."""
     file = unit.place.file
-    written = as_mapping(parse(text, file).documents[index])
+    written = as_mapping(parse(text, file, limits).documents[index])
     spec = as_mapping(written.get("spec"))
     if as_mapping(written.get("metadata")).get("name") != unit.id.name or "path" not in spec:
         raise _UnsplittableError("its name or path is written elsewhere, by a patch or variable")
-    spans = read_spans(text)
+    spans = read_spans(text, limits)
     body = text.removeprefix(BYTE_ORDER_MARK)
     newline = "\r\n" if "\r\n" in body else "\n"
-    second = _without_name_aliases(body[spans[index].start : spans[index].end].rstrip() + newline, file)
+    second = _without_name_aliases(body[spans[index].start : spans[index].end].rstrip() + newline, file, limits)
     steps: list[tuple[Any, ...]] = [(set_scalar, ("metadata", "name"), unit.id.name + SUFFIX), (set_scalar, ("spec", "path"), _like(spec["path"], directory))]
     for field in ("healthChecks", "healthCheckExprs", "dependsOn"):
         if field in spec:
             steps.append((remove_key, ("spec", field)))
     steps.append((add_sequence_items, ("spec", "dependsOn"), [{"name": unit.id.name}]))
     for change, path, *values in steps:
-        second = apply_edits(second, change(second, file, 0, path, *values))
+        second = apply_edits(second, change(second, file, 0, path, *values, limits=limits))
     line_end = body.find("\n", spans[index].end)
     at = Lines(body).position(len(body) if line_end < 0 else line_end + 1)
     before = newline if line_end < 0 else ""
     return apply_edits(text, [Edit(file, at, at, f"{before}---{newline}{second}")])
 
 
-def _gated(text: str, file: str, index: int, unit: Unit, checks: Sequence[dict[str, str]] | None) -> str:
+def _gated(text: str, index: int, unit: Unit, checks: Sequence[dict[str, str]] | None, limits: Limits) -> str:
     """Makes the first unit Ready only once what the second one needs of it is there: by these health checks, or by waiting."""
     if unit.wait:
         return text
+    file = unit.place.file
     if checks is None:
-        spec = as_mapping(as_mapping(parse(text, file).documents[index]).get("spec"))
-        edits = set_scalar(text, file, index, ("spec", "wait"), True) if "wait" in spec else add_key(text, file, index, ("spec",), "wait", True)
-        return apply_edits(text, edits)
+        spec = as_mapping(as_mapping(parse(text, file, limits).documents[index]).get("spec"))
+        if "wait" in spec:
+            return apply_edits(text, set_scalar(text, file, index, ("spec", "wait"), True, limits=limits))
+        return apply_edits(text, add_key(text, file, index, ("spec",), "wait", True, limits=limits))
     known = {(check.target.kind, check.target.namespace, check.target.name) for check in unit.health_checks}
     items = [check for check in checks if (check["kind"], check.get("namespace", ""), check["name"]) not in known]
-    return apply_edits(text, add_sequence_items(text, file, index, ("spec", "healthChecks"), items))
+    return apply_edits(text, add_sequence_items(text, file, index, ("spec", "healthChecks"), items, limits=limits))
 
 
 def _like(written: object, directory: str) -> str:

@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Final
 
 from gitops_secrets.manifests.load import Loader, parse_documents
+from gitops_secrets.model.limits import DEFAULT_LIMITS
 from gitops_secrets.model.nodes import MappingNode, Place, as_mapping, as_sequence, as_text
 from gitops_secrets.rendering.commands import (
     Command,
@@ -264,7 +265,7 @@ def _written(kind: str, name: str, namespace: str, place: Place) -> Iterator[Boo
     version = "storage.k8s.io/v1" if kind == "StorageClass" else "v1"
     within = f", namespace: {namespace!r}" if kind not in ("Namespace", "StorageClass") else ""
     text = f"apiVersion: {version}\nkind: {kind}\nmetadata: {{name: {name!r}{within}}}\n"
-    nodes = (as_mapping(document) for document in parse_documents(text, place.file).documents)
+    nodes = (as_mapping(document) for document in parse_documents(text, place.file, DEFAULT_LIMITS).documents)
     yield BootstrapObjects(place.file, place, tuple(placed(node, place) for node in nodes))
 
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
+from gitops_secrets.model.limits import Limits
 from gitops_secrets.model.results import Edit
 from gitops_secrets.syntax.spans import BYTE_ORDER_MARK, Kind, Span, UneditableError, read_spans
 from gitops_secrets.syntax.written import Value, flow_text, is_filled, write_scalar
@@ -74,12 +75,12 @@ UNSEEN: Final = Indentation()
 class Editor:
     """Edits of one document. What it does not show of its style is as in the others of `text`, and else as in `beside`."""
 
-    def __init__(self, text: str, file: str, document: int, beside: Indentation = UNSEEN) -> None:
+    def __init__(self, text: str, file: str, document: int, limits: Limits, beside: Indentation = UNSEEN) -> None:
         self.text = text.removeprefix(BYTE_ORDER_MARK)
         self.file = file
         self.lines = Lines(self.text)
         self.newline = "\r\n" if "\r\n" in self.text else "\n"
-        documents = read_spans(text)
+        documents = read_spans(text, limits)
         if not 0 <= document < len(documents):
             raise UneditableError("there is no such document")
         self.root = documents[document]

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from gitops_secrets.syntax.yaml import parse, read_events
+from gitops_secrets.model.limits import Limits
+from gitops_secrets.syntax.yaml import Parsed, parse, read_events
 
 BYTE_ORDER_MARK = "\ufeff"
 
@@ -64,12 +65,18 @@ class Span:
         return self.kind is Kind.SCALAR and not self.style and self.value in ("", "~", "null", "Null", "NULL")
 
 
-def read_spans(text: str) -> tuple[Span, ...]:
+def read_spans(text: str, limits: Limits) -> tuple[Span, ...]:
     """The documents of `text`, without those that are empty, as `syntax.yaml.parse` gives them. Raises `UneditableError` for a text that it would refuse."""
-    if any(not problem.duplicate_key for problem in parse(text, "").problems):
-        raise UneditableError("the file is not valid YAML")
+    refuse_unread(parse(text, "", limits))
     body = text.removeprefix(BYTE_ORDER_MARK)
     return tuple(_documents(body, read_events(body)))
+
+
+def refuse_unread(parsed: Parsed) -> None:
+    """Raises `UneditableError` for a text of which a part could not be read."""
+    unread = next((problem for problem in parsed.problems if not problem.duplicate_key), None)
+    if unread is not None:
+        raise UneditableError(unread.message if unread.limit else "the file is not valid YAML")
 
 
 def parts_of(text: str) -> list[int]:

@@ -17,7 +17,7 @@ from typing import Any
 import yaml
 from yaml.cyaml import CParser  # type: ignore[attr-defined]  # in the stubs, not exported
 
-from gitops_secrets.model.limits import DEFAULT_LIMITS, Limits
+from gitops_secrets.model.limits import Limits
 from gitops_secrets.model.nodes import MappingNode, SequenceNode, pack
 
 # Underscores are taken out before.
@@ -123,7 +123,7 @@ class _Stop(Exception):
         self.limit = limit
 
 
-def parse(text: str | bytes, file: str, limits: Limits = DEFAULT_LIMITS) -> Parsed:
+def parse(text: str | bytes, file: str, limits: Limits) -> Parsed:
     """All documents of `text`; nodes carry `file` and their marks.
 
     A syntax error ends the reading but not the call: documents before it are kept, and it stands in `problems` with its line.

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from gitops_secrets.config import Configuration, Ignore, SourceSetting, configuration_schema, load_configuration
 from gitops_secrets.config.configuration import BootstrapChart, ClusterSetting, RuleSetting
 from gitops_secrets.errors import UsageError
+from gitops_secrets.model.limits import DEFAULT_LIMITS
 from gitops_secrets.model.nodes import Place
 
 FILE = ".gitops-secrets.yaml"
@@ -44,11 +45,11 @@ ignore:
 
 
 def load(text: str) -> Configuration:
-    return load_configuration(text.encode(), FILE)
+    return load_configuration(text.encode(), FILE, DEFAULT_LIMITS)
 
 
 def test_a_whole_configuration() -> None:
-    configuration = load_configuration(WHOLE, FILE)
+    configuration = load_configuration(WHOLE, FILE, DEFAULT_LIMITS)
 
     assert configuration.clusters["production"] == ClusterSetting("clusters/production", "flux", Place(FILE, 2, 3))
     assert configuration.clusters["staging"] == ClusterSetting("clusters/staging", None, Place(FILE, 3, 3))
@@ -68,9 +69,9 @@ def test_a_whole_configuration() -> None:
     assert configuration.ignore == (Ignore("missing-secret", "Deployment/web/*", "apps/web", "made by hand", Place(FILE, 23, 5)),)
 
 
-@pytest.mark.parametrize("text", [None, b"", b"# nothing yet\n", b"---\n", b"{}", b"rules:\nignore:\n"])
-def test_nothing_is_the_default(text: bytes | None) -> None:
-    assert load_configuration(text, FILE) == Configuration()
+@pytest.mark.parametrize("text", [b"", b"# nothing yet\n", b"---\n", b"{}", b"rules:\nignore:\n"])
+def test_nothing_is_the_default(text: bytes) -> None:
+    assert load_configuration(text, FILE, DEFAULT_LIMITS) == Configuration()
 
 
 def test_bootstrap_may_be_a_list_of_paths() -> None:

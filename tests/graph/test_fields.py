@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gitops_secrets.graph.fields import field_changes
+from gitops_secrets.model.limits import DEFAULT_LIMITS
 from gitops_secrets.model.nodes import MappingNode
 from gitops_secrets.syntax.yaml import parse
 
@@ -20,7 +21,7 @@ OBJECTS = st.dictionaries(st.sampled_from(["spec", "metadata", "password"]), VAL
 
 
 def node(value: dict[str, Any] | str) -> MappingNode:
-    (document,) = parse(value if isinstance(value, str) else json.dumps(value), "a.yaml").documents
+    (document,) = parse(value if isinstance(value, str) else json.dumps(value), "a.yaml", DEFAULT_LIMITS).documents
     assert isinstance(document, MappingNode)
     return document
 

@@ -25,6 +25,7 @@ from gitops_secrets.kinds.rows import REASONS
 from gitops_secrets.kinds.table import default_table
 from gitops_secrets.model.facts import Confidence, Effect, Facts, Healing, KindNeed, ObjectNeed, Release, Resource, When
 from gitops_secrets.model.ids import ResourceId
+from gitops_secrets.model.limits import DEFAULT_LIMITS
 from gitops_secrets.model.nodes import EMPTY_MAPPING, MappingNode, Place
 from gitops_secrets.syntax.yaml import parse
 
@@ -34,7 +35,7 @@ ID = ResourceId("helm.toolkit.fluxcd.io", "HelmRelease", "flux-system", "it")
 
 
 def facts(chart: str, values: str = "{}", **fields: object) -> Facts:
-    node = parse(values, "release.yaml").documents[0]
+    node = parse(values, "release.yaml", DEFAULT_LIMITS).documents[0]
     assert isinstance(node, MappingNode)
     known = {"repository": "", "version": "", "name": "it", "namespace": "system", **fields}
     return release_facts(Release(ID, chart, values=node, place=Place("release.yaml", 1, 1), **known), CATALOGUE, TABLE)  # type: ignore[arg-type]
@@ -53,7 +54,7 @@ def needs(found: Facts) -> list[str]:
 
 
 def test_the_catalogue_is_clean_yaml_and_names_are_used_once() -> None:
-    assert parse(resources.files("gitops_secrets.kinds").joinpath("charts.yaml").read_bytes(), "charts.yaml").problems == ()
+    assert parse(resources.files("gitops_secrets.kinds").joinpath("charts.yaml").read_bytes(), "charts.yaml", DEFAULT_LIMITS).problems == ()
     names = [chart.name for chart in CATALOGUE.charts if not chart.generic]
 
     assert sorted(set(names)) == sorted(names)
@@ -376,13 +377,13 @@ def release(chart: str, name: str, values: MappingNode = EMPTY_MAPPING) -> Relea
 
 
 def custom_resource(group: str, kind: str) -> Resource:
-    data = parse(f"kind: {kind}\napiVersion: {group}/v1\n", "a.yaml").documents[0]
+    data = parse(f"kind: {kind}\napiVersion: {group}/v1\n", "a.yaml", DEFAULT_LIMITS).documents[0]
     assert isinstance(data, MappingNode)
     return Resource(ResourceId(group, kind, "apps", "one"), "v1", data, Place("a.yaml", 1, 1))
 
 
 def test_an_object_needs_the_webhook_of_its_operator_where_the_operator_is_known() -> None:
-    operators = operators_of([release("external-secrets", "eso", parse("{installCRDs: false}", "r.yaml").documents[0])], CATALOGUE)
+    operators = operators_of([release("external-secrets", "eso", parse("{installCRDs: false}", "r.yaml", DEFAULT_LIMITS).documents[0])], CATALOGUE)
     found = webhook_requirement(custom_resource("external-secrets.io", "ExternalSecret"), operators, TABLE)
 
     assert found is not None
@@ -394,12 +395,12 @@ def test_an_object_needs_the_webhook_of_its_operator_where_the_operator_is_known
 
 @pytest.mark.parametrize(("chart", "values"), [("external-secrets", "{webhook: {create: false}}"), ("keda", "{}"), ("kube-prometheus-stack", "{}")])
 def test_a_webhook_that_is_switched_off_or_refuses_nothing_admits_nothing(chart: str, values: str) -> None:
-    assert operators_of([release(chart, "it", parse(values, "r.yaml").documents[0])], CATALOGUE) == {}
+    assert operators_of([release(chart, "it", parse(values, "r.yaml", DEFAULT_LIMITS).documents[0])], CATALOGUE) == {}
     assert not any("WebhookConfiguration" in each for each in objects(facts(chart, values)))
 
 
 def test_an_object_is_of_use_only_with_the_release_that_runs_its_controller() -> None:
-    without = parse("{installCRDs: false}", "r.yaml").documents[0]
+    without = parse("{installCRDs: false}", "r.yaml", DEFAULT_LIMITS).documents[0]
     controllers = controllers_of([release("toolhive-operator", "hive"), release("external-secrets", "eso", without), release("cert-manager", "crt")], CATALOGUE)
     found = controller_requirement(custom_resource("toolhive.stacklok.dev", "MCPServer"), controllers)
 
@@ -470,7 +471,7 @@ def test_values_of_a_wrong_type_never_raise(chart: Chart, paths: dict[str, objec
     ],
 )
 def test_the_pod_network_is_there_before_the_engine(chart: str, values: str, expected: bool) -> None:
-    node = parse(values, "release.yaml").documents[0]
+    node = parse(values, "release.yaml", DEFAULT_LIMITS).documents[0]
     release = Release(ID, chart, "", "", "it", "system", node, Place("release.yaml", 1, 1))
     found = list(network_definitions([release], CATALOGUE, TABLE))
 

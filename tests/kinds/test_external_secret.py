@@ -8,6 +8,7 @@ from gitops_secrets.kinds.extract import LabelledNamespace, expand_cluster_exter
 from gitops_secrets.kinds.table import default_table
 from gitops_secrets.model.facts import ObjectNeed, Resource
 from gitops_secrets.model.ids import ResourceId
+from gitops_secrets.model.limits import DEFAULT_LIMITS
 from gitops_secrets.model.nodes import MappingNode, Place
 from gitops_secrets.syntax.yaml import parse
 
@@ -20,7 +21,7 @@ NAMESPACES = (
 
 def cluster_external_secret(spec: str) -> Resource:
     text = f"kind: ClusterExternalSecret\napiVersion: external-secrets.io/v1\nmetadata:\n  name: registry\nspec:\n{spec}"
-    data = parse(text, "ces.yaml").documents[0]
+    data = parse(text, "ces.yaml", DEFAULT_LIMITS).documents[0]
     assert isinstance(data, MappingNode)
     return Resource(ResourceId("external-secrets.io", "ClusterExternalSecret", "", "registry"), "v1", data, data["metadata"].place("name"))
 

@@ -18,7 +18,7 @@ from gitops_secrets.kinds.table import default_table
 from gitops_secrets.manifests.load import parse_documents
 from gitops_secrets.model.facts import Confidence, Effect, Facts, Healing, KindNeed, ObjectNeed, Provision, Requirement, Resource, When
 from gitops_secrets.model.ids import ResourceId, split_api_version
-from gitops_secrets.model.limits import Limits
+from gitops_secrets.model.limits import DEFAULT_LIMITS, Limits
 from gitops_secrets.model.nodes import MappingNode, Place, SequenceNode, as_mapping, as_text
 from gitops_secrets.syntax.yaml import parse
 
@@ -35,7 +35,7 @@ def resource_of(data: MappingNode) -> Resource:
 
 
 def resource(text: str) -> Resource:
-    data = parse_documents(text, FILE).documents[0]
+    data = parse_documents(text, FILE, DEFAULT_LIMITS).documents[0]
     assert isinstance(data, MappingNode)
     return resource_of(data)
 
@@ -46,7 +46,7 @@ def facts(text: str) -> Facts:
 
 def cases() -> Iterator[Any]:
     for path in sorted(CASES.glob("*.yaml")):
-        for case in parse(path.read_bytes(), path.name).documents[0]:
+        for case in parse(path.read_bytes(), path.name, DEFAULT_LIMITS).documents[0]:
             yield pytest.param(case["manifest"], case["facts"], id=f"{path.stem}: {case['name']}")
 
 
@@ -156,7 +156,7 @@ def test_an_unknown_custom_resource_may_make_things_in_its_namespace_only() -> N
 
 def test_a_secret_value_is_in_no_fact() -> None:
     text = "{kind: Secret, apiVersion: v1, metadata: {name: a, namespace: b}, stringData: {password: hunter2}, data: {token: aHVudGVyMg==}}"
-    found = facts_of(resource_of(parse(text, FILE).documents[0]), TABLE)
+    found = facts_of(resource_of(parse(text, FILE, DEFAULT_LIMITS).documents[0]), TABLE)
 
     assert "hunter2" not in repr(found)
     assert "aHVudGVyMg==" not in repr(found)
@@ -259,9 +259,9 @@ def test_every_credential_of_a_store_follows_its_rule_for_a_missing_namespace(ki
 
 def all_manifests() -> list[MappingNode]:
     return [
-        parse_documents(case["manifest"], FILE).documents[0]
+        parse_documents(case["manifest"], FILE, DEFAULT_LIMITS).documents[0]
         for path in sorted(CASES.glob("*.yaml"))
-        for case in parse(path.read_bytes(), path.name).documents[0]
+        for case in parse(path.read_bytes(), path.name, DEFAULT_LIMITS).documents[0]
     ]
 
 

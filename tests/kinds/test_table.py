@@ -15,6 +15,7 @@ from gitops_secrets.kinds.extractors import EXTRACTORS
 from gitops_secrets.kinds.table import FAMILIES, default_table, table_with
 from gitops_secrets.model.facts import Healing, ObjectNeed, Resource
 from gitops_secrets.model.ids import ResourceId
+from gitops_secrets.model.limits import DEFAULT_LIMITS
 from gitops_secrets.model.nodes import MappingNode
 from gitops_secrets.syntax.yaml import parse
 
@@ -29,7 +30,7 @@ def test_the_families_are_the_files_that_are_there() -> None:
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_the_files_of_the_table_are_clean_yaml(family: str) -> None:
-    assert parse(resources.files("gitops_secrets.kinds").joinpath(family).read_bytes(), family).problems == ()
+    assert parse(resources.files("gitops_secrets.kinds").joinpath(family).read_bytes(), family, DEFAULT_LIMITS).problems == ()
 
 
 def test_the_names_of_extractors_are_those_that_are_there() -> None:
@@ -113,7 +114,7 @@ def test_no_rows_of_users_are_the_default_table() -> None:
 
 
 def thing(text: str, group: str = "a.example.com") -> Resource:
-    data = parse(text, "a.yaml").documents[0]
+    data = parse(text, "a.yaml", DEFAULT_LIMITS).documents[0]
     assert isinstance(data, MappingNode)
     return Resource(ResourceId(group, data["kind"], "apps", "one"), "v1", data, data.place("kind"))
 

@@ -18,7 +18,7 @@ TEXTS = TextReader(ResourceId("helm.toolkit.fluxcd.io", "HelmRelease", "apps", "
 
 
 def said(text: str) -> list[str]:
-    values = parse(text, "values.yaml").documents[0]
+    values = parse(text, "values.yaml", DEFAULT_LIMITS).documents[0]
     assert isinstance(values, MappingNode)
     return [
         " ".join(

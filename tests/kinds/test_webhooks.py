@@ -6,6 +6,7 @@ import pytest
 
 from gitops_secrets.kinds.webhooks import served_webhooks
 from gitops_secrets.model.facts import Resource, When
+from gitops_secrets.model.limits import DEFAULT_LIMITS
 from gitops_secrets.model.scopes import is_namespaced
 from gitops_secrets.rendering.objects import to_resource
 from gitops_secrets.syntax.yaml import parse
@@ -33,7 +34,7 @@ spec: {template: {metadata: {labels: {app: webhook, part-of: cert-manager}}}}
 
 
 def resources(text: str) -> list[Resource]:
-    found = [to_resource(document, is_namespaced, "default") for document in parse(text, "webhook.yaml").documents]
+    found = [to_resource(document, is_namespaced, "default") for document in parse(text, "webhook.yaml", DEFAULT_LIMITS).documents]
     return [resource for resource in found if resource is not None]
 
 

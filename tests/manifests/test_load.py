@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from gitops_secrets.manifests.load import Loader, parse_documents
+from gitops_secrets.model.limits import DEFAULT_LIMITS
 from gitops_secrets.repository.tree import MemoryTree
 
 DEFINITION = """\
@@ -92,7 +93,7 @@ def test_all_of_a_definition_is_kept_for_who_asks_for_it() -> None:
 def test_a_definition_with_wrong_types_is_kept_as_it_is(spec: str) -> None:
     text = f"kind: CustomResourceDefinition\n{spec}\n"
 
-    assert Loader(MemoryTree({"crd.yaml": text})).load("crd.yaml").documents == parse_documents(text, "crd.yaml").documents
+    assert Loader(MemoryTree({"crd.yaml": text})).load("crd.yaml").documents == parse_documents(text, "crd.yaml", DEFAULT_LIMITS).documents
 
 
 def test_a_narrowed_loader_shares_documents_and_knows_fewer_files() -> None:
@@ -104,7 +105,7 @@ def test_a_narrowed_loader_shares_documents_and_knows_fewer_files() -> None:
 
 
 def test_a_text_inside_of_another_file_has_the_places_of_that_file() -> None:
-    loaded = parse_documents("a: 1\na: 2\n", "kustomization.yaml")
+    loaded = parse_documents("a: 1\na: 2\n", "kustomization.yaml", DEFAULT_LIMITS)
 
     assert [str(problem.place) for problem in loaded.problems] == ["kustomization.yaml:2"]
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from gitops_secrets.manifests.load import parse_documents
 from gitops_secrets.manifests.secrets import LAST_APPLIED, REDACTED
+from gitops_secrets.model.limits import DEFAULT_LIMITS
 
 VALUE = "hunter2"
 SECRET = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "a"}, "data": {"key": VALUE}, "stringData": {"other": VALUE}}
@@ -18,7 +19,7 @@ CUT = {**SECRET, "data": {"key": REDACTED}, "stringData": {"other": REDACTED}}
 
 
 def loaded(document: Any) -> Any:
-    (found,) = parse_documents(json.dumps(document, ensure_ascii=False), "a.yaml").documents
+    (found,) = parse_documents(json.dumps(document, ensure_ascii=False), "a.yaml", DEFAULT_LIMITS).documents
     return found
 
 
@@ -78,7 +79,7 @@ def test_what_kubectl_applied_last_is_cut() -> None:
 def test_an_alias_to_a_value_of_a_secret_is_cut_where_it_is_a_value_of_one() -> None:
     text = f"apiVersion: v1\nkind: Secret\nmetadata: {{name: a}}\ndata: &values {{key: {VALUE}}}\nstringData: *values\n"
 
-    assert VALUE not in repr(parse_documents(text, "a.yaml").documents)
+    assert VALUE not in repr(parse_documents(text, "a.yaml", DEFAULT_LIMITS).documents)
 
 
 @pytest.mark.parametrize("kind", ["ConfigMap", "ExternalSecret", "SealedSecret"])
@@ -100,7 +101,7 @@ def test_an_encrypted_secret_keeps_its_keys_alone() -> None:
 
 
 def test_keys_and_their_places_stay() -> None:
-    (document,) = parse_documents(f"kind: Secret\napiVersion: v1\nstringData:\n  user: {VALUE}\n  password: {VALUE}\n", "a.yaml").documents
+    (document,) = parse_documents(f"kind: Secret\napiVersion: v1\nstringData:\n  user: {VALUE}\n  password: {VALUE}\n", "a.yaml", DEFAULT_LIMITS).documents
 
     assert [(key, document["stringData"].place(key).line) for key in document["stringData"]] == [("user", 4), ("password", 5)]  # type: ignore[index]
 
@@ -114,7 +115,7 @@ def test_no_problem_quotes_a_value() -> None:
         f'kind: Secret\nstringData:\n  a: "\\q{VALUE}"\n',
         f"kind: Secret\nstringData:\n  {VALUE}\n",
     ]
-    loads = [parse_documents(text, "a.yaml") for text in texts]
+    loads = [parse_documents(text, "a.yaml", DEFAULT_LIMITS) for text in texts]
 
     assert [problem.message for load in loads for problem in load.problems if VALUE in problem.message] == []
 
@@ -131,7 +132,7 @@ JSON = st.recursive(
 @settings(max_examples=100, deadline=None)
 @given(JSON)
 def test_any_document_can_be_looked_through(document: object) -> None:
-    assert parse_documents(json.dumps(document, ensure_ascii=False), "a.yaml").problems == ()
+    assert parse_documents(json.dumps(document, ensure_ascii=False), "a.yaml", DEFAULT_LIMITS).problems == ()
 
 
 @settings(max_examples=100, deadline=None)

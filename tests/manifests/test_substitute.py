@@ -3,12 +3,13 @@ from __future__ import annotations
 import pytest
 
 from gitops_secrets.manifests.substitute import is_substituted, substitute
+from gitops_secrets.model.limits import DEFAULT_LIMITS
 from gitops_secrets.model.nodes import MappingNode, Place
 from gitops_secrets.syntax.yaml import parse
 
 
 def read(text: str) -> MappingNode:
-    document = parse(text, "a.yaml").documents[0]
+    document = parse(text, "a.yaml", DEFAULT_LIMITS).documents[0]
     assert isinstance(document, MappingNode)
     return document
 

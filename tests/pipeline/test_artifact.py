@@ -14,6 +14,7 @@ import pytest
 
 from gitops_secrets.errors import OutsideError, UsageError
 from gitops_secrets.model.ids import ResourceId
+from gitops_secrets.model.limits import DEFAULT_LIMITS, Limits
 from gitops_secrets.pipeline.artifact import open_artifact, source_called
 
 SOURCE = source_called("GitRepository/flux-system/flux-system")
@@ -72,30 +73,40 @@ def serve() -> Iterator[Any]:
 
 
 def test_the_files_of_an_artifact_are_the_repository_at_its_commit(serve: Any) -> None:
-    repository, wanted, _ = open_artifact(serve(archive({"./clusters/a.yaml": "a: 1", "b.yaml": ""})), SOURCE, "./clusters/")
+    repository, wanted, _ = open_artifact(serve(archive({"./clusters/a.yaml": "a: 1", "b.yaml": ""})), SOURCE, "./clusters/", DEFAULT_LIMITS)
 
     assert (repository.tree.files, repository.scope, repository.revision, wanted.commit) == (("b.yaml", "clusters/a.yaml"), "clusters", "1f2e", "1f2e")
 
 
+def test_an_artifact_is_looked_at_as_far_as_is_allowed(serve: Any) -> None:
+    deep = "[" * 300 + "]" * 300
+    problems = [
+        open_artifact(serve(archive({"a.yaml": deep})), SOURCE, ".", limits)[0].loader.load("a.yaml").problems
+        for limits in (DEFAULT_LIMITS, Limits(yaml_depth=400))
+    ]
+
+    assert [len(each) for each in problems] == [1, 0]
+
+
 def test_what_leaves_an_archive_is_not_read(serve: Any) -> None:
-    repository, _, _ = open_artifact(serve(archive({"../out.yaml": "a: 1", "in.yaml": "a: 1"}, link="link.yaml")), SOURCE, ".")
+    repository, _, _ = open_artifact(serve(archive({"../out.yaml": "a: 1", "in.yaml": "a: 1"}, link="link.yaml")), SOURCE, ".", DEFAULT_LIMITS)
 
     assert repository.tree.files == ("in.yaml",)
 
 
 def test_an_artifact_that_is_not_what_its_digest_says_is_refused(serve: Any) -> None:
     with pytest.raises(OutsideError, match="not what its digest says"):
-        open_artifact(serve(archive({"a.yaml": ""}), "sha256:" + "0" * 64), SOURCE, ".")
+        open_artifact(serve(archive({"a.yaml": ""}), "sha256:" + "0" * 64), SOURCE, ".", DEFAULT_LIMITS)
 
 
 def test_a_digest_of_an_unknown_kind_is_refused(serve: Any) -> None:
     with pytest.raises(OutsideError, match="none that is known"):
-        open_artifact(serve(b"", "md5:00"), SOURCE, ".")
+        open_artifact(serve(b"", "md5:00"), SOURCE, ".", DEFAULT_LIMITS)
 
 
 def test_what_is_no_archive_is_an_error(serve: Any) -> None:
     with pytest.raises(OutsideError, match="no archive"):
-        open_artifact(serve(b"text"), SOURCE, ".")
+        open_artifact(serve(b"text"), SOURCE, ".", DEFAULT_LIMITS)
 
 
 @pytest.mark.parametrize("source", ["flux-system", "HelmRelease/a/b", "GitRepository//b", "GitRepository/a/b/c"])
@@ -105,13 +116,15 @@ def test_what_names_no_source_is_wrong_usage(source: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("source", "says"), [(source_called("GitRepository/a/b"), "is not in the cluster"), (SOURCE, "has fetched nothing yet")], ids=["not there", "nothing yet"]
+    ("source", "says"),
+    [(source_called("GitRepository/a/b"), "is not in the cluster"), (SOURCE, "has fetched nothing yet")],
+    ids=["not there", "nothing yet"],
 )
 def test_a_source_that_has_no_artifact_is_wrong_usage(source: ResourceId, says: str) -> None:
     with pytest.raises(UsageError, match=says):
-        open_artifact(Cluster(None), source, ".")  # type: ignore[arg-type]
+        open_artifact(Cluster(None), source, ".", DEFAULT_LIMITS)  # type: ignore[arg-type]
 
 
 def test_an_artifact_at_no_web_address_is_refused() -> None:
     with pytest.raises(OutsideError, match="neither http nor https"):
-        open_artifact(Cluster({"url": "file:///etc/passwd", "digest": "sha256:00", "revision": ""}), SOURCE, ".")  # type: ignore[arg-type]
+        open_artifact(Cluster({"url": "file:///etc/passwd", "digest": "sha256:00", "revision": ""}), SOURCE, ".", DEFAULT_LIMITS)  # type: ignore[arg-type]

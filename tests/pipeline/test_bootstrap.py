@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import pytest
 
 from gitops_secrets.config import load_configuration
+from gitops_secrets.model.limits import DEFAULT_LIMITS
 from gitops_secrets.pipeline.scan import analyse, repository_of
 from gitops_secrets.repository.tree import MemoryTree
 
@@ -62,7 +63,7 @@ def test_what_a_script_makes_flux_build_is_no_bootstrap_if_it_starts_the_whole_c
 
 def test_objects_that_the_configuration_names_are_there() -> None:
     files = {"clusters/east/flux-system/gotk-sync.yaml": SYNC}
-    configuration = load_configuration(b"bootstrap: {objects: [Secret/es/token, Namespace//es, StorageClass//fast]}\n", ".gitops-secrets.yaml")
+    configuration = load_configuration(b"bootstrap: {objects: [Secret/es/token, Namespace//es, StorageClass//fast]}\n", ".gitops-secrets.yaml", DEFAULT_LIMITS)
     (cluster,) = analyse(repository_of(MemoryTree(files), configuration)).clusters
 
     assert [str(provision.provides) for provision in cluster.before] == ["Secret/es/token", "Namespace//es", "StorageClass//fast"]

@@ -11,7 +11,7 @@ import pytest
 from gitops_secrets.config import load_configuration
 from gitops_secrets.errors import UsageError
 from gitops_secrets.model.facts import Confidence
-from gitops_secrets.model.limits import Limits
+from gitops_secrets.model.limits import DEFAULT_LIMITS, Limits
 from gitops_secrets.model.results import CheckResult, Severity
 from gitops_secrets.pipeline.check import check
 from gitops_secrets.pipeline.scan import analyse, open_repository, repository_of
@@ -51,7 +51,7 @@ FILES = {**cluster("east"), **cluster("west"), "apps/settings.yaml": SETTINGS}
 
 
 def checked(files: Mapping[str, str], configuration: str = "") -> CheckResult:
-    repository = repository_of(MemoryTree(files), load_configuration(configuration.encode(), ".gitops-secrets.yaml"))
+    repository = repository_of(MemoryTree(files), load_configuration(configuration.encode(), ".gitops-secrets.yaml", DEFAULT_LIMITS))
     return check(repository, analyse(repository))
 
 
@@ -231,7 +231,7 @@ def test_what_is_missing_may_lie_in_a_directory_that_somebody_applies_first() ->
 
 
 def test_what_suppresses_nothing_is_not_told_where_something_does_not_build() -> None:
-    configuration = load_configuration(b"ignore: [{rule: missing-store, reason: none}]", ".gitops-secrets.yaml")
+    configuration = load_configuration(b"ignore: [{rule: missing-store, reason: none}]", ".gitops-secrets.yaml", DEFAULT_LIMITS)
     repository = repository_of(MemoryTree({**FILES, "apps/other.yaml": b"spec: {"}), configuration)
     result = check(repository, analyse(repository))
 
@@ -239,7 +239,7 @@ def test_what_suppresses_nothing_is_not_told_where_something_does_not_build() ->
 
 
 def test_what_suppresses_nothing_is_told_only_where_all_is_looked_at() -> None:
-    configuration = load_configuration(b"ignore: [{rule: missing-store, reason: none}]", ".gitops-secrets.yaml")
+    configuration = load_configuration(b"ignore: [{rule: missing-store, reason: none}]", ".gitops-secrets.yaml", DEFAULT_LIMITS)
     repository = repository_of(MemoryTree(FILES), configuration)
     whole, part = (check(repository, analyse(repository, cluster=name)) for name in (None, "east"))
 

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from gitops_secrets.checks import RULES
 from gitops_secrets.errors import UsageError
 from gitops_secrets.generate.changes import FileChange, diff_of
+from gitops_secrets.model.limits import DEFAULT_LIMITS
 from gitops_secrets.model.results import Edit, Finding
 from gitops_secrets.pipeline.check import check
 from gitops_secrets.pipeline.fix import Fixed, fix
@@ -176,7 +177,7 @@ def dependents() -> list[tuple[str, int, str]]:
         (path, index, field)
         for path, text in whole("platform").items()
         if path.endswith(".yaml")
-        for index, document in enumerate(parse(text, path).documents)
+        for index, document in enumerate(parse(text, path, DEFAULT_LIMITS).documents)
         for field in ("dependsOn", "wait", "healthChecks", "healthCheckExprs")
         if document.get("kind") == "Kustomization" and field in document.get("spec", {})
     ]
@@ -185,7 +186,7 @@ def dependents() -> list[tuple[str, int, str]]:
 @pytest.mark.parametrize(("path", "index", "field"), dependents())
 def test_what_orders_or_gates_is_written_again_where_it_was_taken_away(path: str, index: int, field: str) -> None:
     files = whole("platform")
-    files[path] = apply_edits(files[path], remove_key(files[path], path, index, ("spec", field)))
+    files[path] = apply_edits(files[path], remove_key(files[path], path, index, ("spec", field), limits=DEFAULT_LIMITS))
     result = fixed(files)
 
     assert serious(written(files, result)) == []
@@ -304,7 +305,7 @@ def test_a_split_moves_what_is_refused_and_orders_it() -> None:
     assert after["platform/kustomization.yaml"] == PLATFORM.replace("  - store.yaml # needs the one above\n", "")
     assert after["platform-config/store.yaml"] == files["platform/store.yaml"]
     assert "platform/store.yaml" not in after
-    assert parse(after["platform-config/kustomization.yaml"], "").documents == (
+    assert parse(after["platform-config/kustomization.yaml"], "", DEFAULT_LIMITS).documents == (
         {
             "apiVersion": "kustomize.config.k8s.io/v1beta1",
             "kind": "Kustomization",
@@ -313,7 +314,7 @@ def test_a_split_moves_what_is_refused_and_orders_it() -> None:
             "resources": ["store.yaml"],
         },
     )
-    first, second = parse(after["clusters/test/platform.yaml"], "").documents
+    first, second = parse(after["clusters/test/platform.yaml"], "", DEFAULT_LIMITS).documents
     assert first["spec"]["wait"] is True
     assert second["metadata"] == {"name": "platform-config", "namespace": "flux-system"}
     assert (second["spec"]["path"], second["spec"]["dependsOn"]) == ("./platform-config", [{"name": "platform"}])
@@ -326,7 +327,10 @@ def test_a_directory_that_two_clusters_build_is_split_for_both() -> None:
 
     assert serious(after) == []
     for name in ("test", "other"):
-        assert [document["metadata"]["name"] for document in parse(after[f"clusters/{name}/platform.yaml"], "").documents] == ["platform", "platform-config"]
+        assert [document["metadata"]["name"] for document in parse(after[f"clusters/{name}/platform.yaml"], "", DEFAULT_LIMITS).documents] == [
+            "platform",
+            "platform-config",
+        ]
 
 
 def test_a_split_is_only_made_on_request() -> None:
@@ -406,7 +410,7 @@ def test_a_name_that_labels_refer_to_by_an_alias_is_spelled_out_in_the_second_un
     files = platform()
     unit = files["clusters/test/platform.yaml"].replace("name: platform,", "name: &app platform,") + "  commonMetadata:\n    labels: {app: *app}\n"
     after = written(files, fixed(files | {"clusters/test/platform.yaml": unit}, splits=True))
-    _, second = parse(after["clusters/test/platform.yaml"], "").documents
+    _, second = parse(after["clusters/test/platform.yaml"], "", DEFAULT_LIMITS).documents
 
     assert (second["metadata"]["name"], second["spec"]["commonMetadata"]) == ("platform-config", {"labels": {"app": "platform"}})
 

@@ -11,6 +11,7 @@ import pytest
 
 from gitops_secrets.errors import BrokenError, UsageError
 from gitops_secrets.generate.changes import FileChange
+from gitops_secrets.model.limits import DEFAULT_LIMITS
 from gitops_secrets.model.results import Severity
 from gitops_secrets.pipeline.changes import write
 from gitops_secrets.pipeline.check import check
@@ -68,7 +69,7 @@ def generate(root: Path, overlay: str, source: str = "flux-system/flux-system") 
 def manifests(root: Path, overlay: str) -> dict[str, dict[str, object]]:
     """What the files of the flux folder say, by their names."""
     files = sorted((root / overlay / "flux").glob("*.yaml"))
-    return {file.stem: parse(file.read_bytes(), file.name).documents[0]["spec"] for file in files if file.name != "kustomization.yaml"}
+    return {file.stem: parse(file.read_bytes(), file.name, DEFAULT_LIMITS).documents[0]["spec"] for file in files if file.name != "kustomization.yaml"}
 
 
 def order(root: Path, overlay: str) -> dict[str, list[str]]:
@@ -158,7 +159,7 @@ def test_the_real_kustomize_builds_the_flux_folder(sample: Path, kustomize_binar
     folder = sample / "overlays/production/flux"
     result = subprocess.run([kustomize_binary, "build", str(folder)], capture_output=True, text=True, check=True)
 
-    assert sorted(document["metadata"]["name"] for document in parse(result.stdout, "flux").documents) == sorted(ORDER_OF_PRODUCTION)
+    assert sorted(document["metadata"]["name"] for document in parse(result.stdout, "flux", DEFAULT_LIMITS).documents) == sorted(ORDER_OF_PRODUCTION)
 
 
 def test_a_bootstrapped_cluster_that_syncs_the_flux_folder_has_no_fault(sample: Path) -> None:
@@ -194,7 +195,7 @@ def test_a_lost_depends_on_is_stale_and_comes_back(sample: Path) -> None:
     replaced(file, ("  dependsOn:\n  - name: secret-stores\n", ""))
 
     assert [change.path for change in generate(sample, "overlays/production").stale] == ["overlays/production/flux/weather.yaml"]
-    assert parse(file.read_text(), "").documents == parse(before, "").documents
+    assert parse(file.read_text(), "", DEFAULT_LIMITS).documents == parse(before, "", DEFAULT_LIMITS).documents
 
 
 def test_a_lost_entry_of_the_list_comes_back_and_entries_of_others_stay(sample: Path) -> None:
@@ -411,7 +412,7 @@ def test_components_of_one_name_are_called_after_their_parents_too(tmp_path: Pat
 def test_the_source_is_the_one_asked_for_and_its_namespace_that_of_all(sample: Path, source: str, namespace: str, reference: dict[str, str]) -> None:
     generate(sample, "overlays/gke")
     generate(sample, "overlays/gke", source)
-    documents = [parse(file.read_bytes(), file.name).documents[0] for file in (sample / "overlays/gke/flux").glob("*.yaml")]
+    documents = [parse(file.read_bytes(), file.name, DEFAULT_LIMITS).documents[0] for file in (sample / "overlays/gke/flux").glob("*.yaml")]
 
     assert {document["metadata"]["namespace"] for document in documents if "metadata" in document} == {namespace}
     assert [document["spec"]["sourceRef"] for document in documents if "spec" in document] == [reference] * 6

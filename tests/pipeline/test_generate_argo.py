@@ -7,6 +7,7 @@ import pytest
 
 from gitops_secrets.errors import BrokenError, UsageError
 from gitops_secrets.generate.argo import ArgoOptions
+from gitops_secrets.model.limits import DEFAULT_LIMITS
 from gitops_secrets.pipeline.changes import write
 from gitops_secrets.pipeline.check import check
 from gitops_secrets.pipeline.generate import Generated
@@ -92,7 +93,7 @@ def generated(root: Path, url: str = URL) -> Generated:
 def waves(root: Path) -> dict[str, str]:
     found = {}
     for path in sorted((root / "overlay" / "argocd").glob("*.yaml")):
-        (manifest,) = parse(path.read_text(), path.name).documents
+        (manifest,) = parse(path.read_text(), path.name, DEFAULT_LIMITS).documents
         if manifest["kind"] == "Application":
             found[path.stem] = manifest["metadata"]["annotations"]["argocd.argoproj.io/sync-wave"]
     return found
@@ -131,8 +132,8 @@ def test_objects_of_one_component_get_waves_of_their_own_and_the_component_stays
     (root / "overlay/shop/kustomization.yaml").write_text("resources: [namespace.yaml, secret.yaml, store.yaml]\n")
     (root / "overlay/shop/store.yaml").write_text(STORE)
     write(root, generated(root).stale)
-    (application,) = parse((root / "overlay/argocd/shop.yaml").read_text(), "").documents
-    (layer,) = parse((root / "overlay/argocd/waves/shop/kustomization.yaml").read_text(), "").documents
+    (application,) = parse((root / "overlay/argocd/shop.yaml").read_text(), "", DEFAULT_LIMITS).documents
+    (layer,) = parse((root / "overlay/argocd/waves/shop/kustomization.yaml").read_text(), "", DEFAULT_LIMITS).documents
 
     assert application["spec"]["source"]["path"] == "overlay/argocd/waves/shop"
     assert layer["resources"] == ["../../../shop"]

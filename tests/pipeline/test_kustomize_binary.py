@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from gitops_secrets.errors import OutsideError
-from gitops_secrets.model.limits import Limits
+from gitops_secrets.model.limits import DEFAULT_LIMITS, Limits
 from gitops_secrets.pipeline.kustomize import KustomizeRefused, build_from_tree, build_with_binary
 from gitops_secrets.repository.tree import MemoryTree
 
@@ -19,7 +19,7 @@ FILES = {
 
 
 def test_the_binary_builds_a_tree_that_is_not_on_disk_and_no_value_is_kept(kustomize_binary: str) -> None:
-    documents = build_from_tree(kustomize_binary, MemoryTree(FILES), "overlay", network=False)
+    documents = build_from_tree(kustomize_binary, MemoryTree(FILES), "overlay", DEFAULT_LIMITS, network=False)
 
     assert [document["kind"] for document in documents] == ["ConfigMap", "Secret"]  # type: ignore[index]
     assert "canary" not in repr(documents)
@@ -28,19 +28,19 @@ def test_the_binary_builds_a_tree_that_is_not_on_disk_and_no_value_is_kept(kusto
 
 def test_without_the_network_a_remote_base_is_refused_at_once(kustomize_binary: str) -> None:
     with pytest.raises(KustomizeRefused):
-        build_from_tree(kustomize_binary, MemoryTree(FILES), "remote", network=False)
+        build_from_tree(kustomize_binary, MemoryTree(FILES), "remote", DEFAULT_LIMITS, network=False)
 
 
 def test_what_the_binary_prints_about_a_secret_is_not_kept(kustomize_binary: str) -> None:
     with pytest.raises(KustomizeRefused) as refused:
-        build_from_tree(kustomize_binary, MemoryTree(FILES), "broken", network=False)
+        build_from_tree(kustomize_binary, MemoryTree(FILES), "broken", DEFAULT_LIMITS, network=False)
 
     assert "canary" not in repr(refused.value)
 
 
 def test_a_binary_that_cannot_be_run_is_a_failure_outside(tmp_path: Path) -> None:
     with pytest.raises(OutsideError, match="can't run"):
-        build_with_binary(str(tmp_path / "none"), tmp_path, "", network=False)
+        build_with_binary(str(tmp_path / "none"), tmp_path, "", DEFAULT_LIMITS, network=False)
 
 
 def test_a_binary_that_comes_to_no_end_is_ended_and_the_option_named(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from gitops_secrets.errors import BrokenError, UsageError
 from gitops_secrets.generate.changes import FileChange
+from gitops_secrets.model.limits import DEFAULT_LIMITS
 from gitops_secrets.model.results import Severity
 from gitops_secrets.pipeline.changes import write
 from gitops_secrets.pipeline.check import check
@@ -59,7 +60,7 @@ def build(sample: Path, kustomize_binary: str) -> Build:
 
     def run(directory: str) -> Objects:
         result = subprocess.run([kustomize_binary, "build", str(sample / directory)], capture_output=True, check=True)
-        documents: Iterable[Any] = parse(result.stdout, "").documents
+        documents: Iterable[Any] = parse(result.stdout, "", DEFAULT_LIMITS).documents
         return {f"{document['kind']}/{document['metadata']['name']}": document for document in documents}
 
     return run
@@ -110,7 +111,7 @@ def test_check_passes_on_it_and_flux_is_told_the_order(sample: Path) -> None:
     result = generate(sample, FULL)
     repository = open_repository(sample / "overlays/qa")
     analysis = analyse(repository)
-    flux = {file.stem: parse(file.read_bytes(), file.name).documents[0] for file in (sample / "overlays/qa/flux").glob("*.yaml")}
+    flux = {file.stem: parse(file.read_bytes(), file.name, DEFAULT_LIMITS).documents[0] for file in (sample / "overlays/qa/flux").glob("*.yaml")}
 
     assert [finding for finding in check(repository, analysis).findings if finding.severity is not Severity.NOTE] == []
     assert [entry["name"] for entry in flux["weather"]["spec"]["dependsOn"]] == ["secret-stores"]

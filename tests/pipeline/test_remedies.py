@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from gitops_secrets.model.limits import DEFAULT_LIMITS
 from gitops_secrets.model.nodes import Place
 from gitops_secrets.model.results import AddItems, Edit, Remedy, RemoveAt, SetKey
 from gitops_secrets.pipeline.remedies import Remedies
@@ -15,7 +16,7 @@ STYLED = UNIT.format(name="first") + "    dependsOn:\n    - name: other\n"
 
 
 def edits(text: str, *steps: SetKey | AddItems | RemoveAt) -> tuple[Edit, ...]:
-    fix = Remedies(MemoryTree({"units.yaml": text})).fix(Remedy("", steps))
+    fix = Remedies(MemoryTree({"units.yaml": text}), DEFAULT_LIMITS).fix(Remedy("", steps))
     return () if fix is None else fix.edits
 
 
@@ -29,7 +30,7 @@ def test_an_edit_of_a_document_is_that_of_the_whole_file(between: str, start: st
     text = start + between.join([STYLED, *(UNIT.format(name=name) for name in ("second", "third"))])
     line = text[: text.index("name: third")].count("\n") + 1
 
-    assert edits(text, added(line)) == add_sequence_items(text, "units.yaml", 2, ("spec", "dependsOn"), [{"name": "stores"}])
+    assert edits(text, added(line)) == add_sequence_items(text, "units.yaml", 2, ("spec", "dependsOn"), [{"name": "stores"}], limits=DEFAULT_LIMITS)
 
 
 def test_a_document_that_shows_no_style_takes_that_of_the_file() -> None:

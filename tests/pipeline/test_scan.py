@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from gitops_secrets.errors import UsageError
 from gitops_secrets.manifests.load import parse_documents
+from gitops_secrets.model.limits import DEFAULT_LIMITS
 from gitops_secrets.pipeline.check import check
 from gitops_secrets.pipeline.scan import Analysis, analyse, open_repository, repository_of
 from gitops_secrets.report.documents import check_document, plan_document, scan_document
@@ -32,7 +33,9 @@ JUNK = st.sampled_from(
 def documents_of(name: str) -> Mapping[str, str]:
     """Each file of a repository as JSON: a list of its documents."""
     files = sorted(path for path in (REPOSITORIES / name).rglob("*.yaml") if path.is_file())
-    return {path.relative_to(REPOSITORIES / name).as_posix(): json.dumps(parse_documents(path.read_bytes(), path.name).documents) for path in files}
+    return {
+        path.relative_to(REPOSITORIES / name).as_posix(): json.dumps(parse_documents(path.read_bytes(), path.name, DEFAULT_LIMITS).documents) for path in files
+    }
 
 
 def spoil(node: Any, data: st.DataObject) -> None:

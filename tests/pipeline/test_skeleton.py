@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from gitops_secrets.model.limits import DEFAULT_LIMITS
 from gitops_secrets.ordering.order import Plan
 from gitops_secrets.pipeline.check import check
 from gitops_secrets.pipeline.scan import analyse, repository_of
@@ -119,7 +120,7 @@ def test_what_nothing_rests_on_is_left_out(text: str, before: str, after: str) -
     changed = text.replace(before, after, 1)
 
     assert changed != text
-    assert skeleton(changed.encode()).content == skeleton(text.encode()).content
+    assert skeleton(changed.encode(), DEFAULT_LIMITS).content == skeleton(text.encode(), DEFAULT_LIMITS).content
 
 
 @pytest.mark.parametrize(
@@ -158,7 +159,7 @@ def test_what_may_matter_is_kept(text: str, before: str, after: str) -> None:
     changed = text.replace(before, after, 1)
 
     assert changed != text
-    assert skeleton(changed.encode()).content != skeleton(text.encode()).content
+    assert skeleton(changed.encode(), DEFAULT_LIMITS).content != skeleton(text.encode(), DEFAULT_LIMITS).content
 
 
 @pytest.mark.parametrize(
@@ -170,34 +171,34 @@ def test_what_may_matter_is_kept(text: str, before: str, after: str) -> None:
     ],
 )
 def test_what_the_engine_or_kustomize_reads_is_kept(text: str, before: str, after: str) -> None:
-    assert skeleton(text.replace(before, after).encode()).content != skeleton(text.encode()).content
+    assert skeleton(text.replace(before, after).encode(), DEFAULT_LIMITS).content != skeleton(text.encode(), DEFAULT_LIMITS).content
 
 
 def test_a_word_that_files_are_looked_through_for_counts_wherever_it_stands() -> None:
     text, changed = DEPLOYMENT.encode(), DEPLOYMENT.encode() + b"# argoproj.io/\n"
 
-    assert skeleton(changed).content == skeleton(text).content
-    assert skeleton(changed, {b"argoproj.io/"}).content != skeleton(text, {b"argoproj.io/"}).content
+    assert skeleton(changed, DEFAULT_LIMITS).content == skeleton(text, DEFAULT_LIMITS).content
+    assert skeleton(changed, DEFAULT_LIMITS, {b"argoproj.io/"}).content != skeleton(text, DEFAULT_LIMITS, {b"argoproj.io/"}).content
 
 
 def test_where_it_is_said_is_told_apart() -> None:
-    text, lower, further = (skeleton(each.encode()) for each in (DEPLOYMENT, "# a word\n" + DEPLOYMENT, DEPLOYMENT.replace("{a", "{  a")))
+    text, lower, further = (skeleton(each.encode(), DEFAULT_LIMITS) for each in (DEPLOYMENT, "# a word\n" + DEPLOYMENT, DEPLOYMENT.replace("{a", "{  a")))
 
     assert lower.content == further.content == text.content
     assert len({text.places, lower.places, further.places}) == 3
-    assert skeleton(DEPLOYMENT.encode() + b"# a word\n") == text
+    assert skeleton(DEPLOYMENT.encode() + b"# a word\n", DEFAULT_LIMITS) == text
 
 
 def test_an_alias_is_left_out_only_where_nothing_rests_on_it() -> None:
     text = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web, generation: &a 2}\nspec: {replicas: *a}\n"
 
-    assert skeleton(text.replace("2", "3").encode()).content != skeleton(text.encode()).content
+    assert skeleton(text.replace("2", "3").encode(), DEFAULT_LIMITS).content != skeleton(text.encode(), DEFAULT_LIMITS).content
 
 
 def test_aliases_of_aliases_are_read_once() -> None:
     lines = ["a0: &a0 [x]"] + [f"a{number}: &a{number} [*a{number - 1}, *a{number - 1}]" for number in range(1, 60)]
 
-    assert skeleton("\n".join(lines).encode()).content
+    assert skeleton("\n".join(lines).encode(), DEFAULT_LIMITS).content
 
 
 @pytest.mark.parametrize("name", sorted(repositories()))
@@ -214,12 +215,12 @@ def test_no_answer_rests_on_what_is_left_out(name: str) -> None:
 
 def other(text: str, words: set[bytes]) -> str:
     """The same with other digits, words and ends of lines wherever that is left out, on the same lines."""
-    known = skeleton(text.encode(), words)
+    known = skeleton(text.encode(), DEFAULT_LIMITS, words)
     lines = text.split("\n")
     for number, line in enumerate(lines):
         for change in (_with_other_digits, _with_other_words, _with_a_comment):
             lines[number] = change(line)
-            if lines[number] != line and skeleton("\n".join(lines).encode(), words) == known:
+            if lines[number] != line and skeleton("\n".join(lines).encode(), DEFAULT_LIMITS, words) == known:
                 break
             lines[number] = line
     return "\n".join(lines)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from gitops_secrets.config import load_configuration
 from gitops_secrets.kinds.table import default_table
 from gitops_secrets.manifests.load import Loader
+from gitops_secrets.model.limits import DEFAULT_LIMITS
 from gitops_secrets.model.results import Cluster, Destination, Unit
 from gitops_secrets.pipeline.scan import analyse, repository_of
 from gitops_secrets.rendering.entry_points import find_clusters
@@ -239,7 +240,7 @@ def test_what_goes_to_another_cluster_is_a_cluster_of_its_own() -> None:
 
 
 def test_a_configured_file_is_where_a_cluster_starts() -> None:
-    configuration = load_configuration(b"clusters:\n  main: {path: roots/app.yaml, engine: argo}\n", ".gitops-secrets.yaml")
+    configuration = load_configuration(b"clusters:\n  main: {path: roots/app.yaml, engine: argo}\n", ".gitops-secrets.yaml", DEFAULT_LIMITS)
     files = {"roots/app.yaml": dump(application("app")), "roots/other.yaml": dump(application("other")), "app/settings.yaml": config_map()}
     (found,) = analyse(repository_of(MemoryTree(files), configuration)).clusters
 
@@ -247,7 +248,7 @@ def test_a_configured_file_is_where_a_cluster_starts() -> None:
 
 
 def test_a_checkout_stands_for_a_repository_by_its_url() -> None:
-    configuration = load_configuration(f"sources:\n  {URL}-shared.git: {{path: shared}}\n".encode(), ".gitops-secrets.yaml")
+    configuration = load_configuration(f"sources:\n  {URL}-shared.git: {{path: shared}}\n".encode(), ".gitops-secrets.yaml", DEFAULT_LIMITS)
     files = {"roots/app.yaml": dump(application("app", {"repoURL": f"{URL}-shared", "path": "base"})), "shared/base/settings.yaml": config_map()}
     (found,) = analyse(repository_of(MemoryTree(files), configuration)).clusters
 

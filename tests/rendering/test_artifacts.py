@@ -8,6 +8,7 @@ import pytest
 from gitops_secrets.kinds.table import default_table
 from gitops_secrets.manifests.load import Loader
 from gitops_secrets.model.ids import ResourceId
+from gitops_secrets.model.limits import DEFAULT_LIMITS
 from gitops_secrets.model.results import Cluster
 from gitops_secrets.rendering.artifacts import artifact_loader
 from gitops_secrets.rendering.entry_points import find_clusters
@@ -31,7 +32,7 @@ def generator(copy: Sequence[Mapping[str, Any]], name: str = "apps", source: str
 
 def files_of(manifest: Mapping[str, Any]) -> dict[str, str] | None:
     """Where each file of the artifact stands in the repository; None if nothing makes it of this repository."""
-    resource = to_resource(parse(dump(manifest), "generator.yaml").documents[0], SCOPE_OF, "flux-system")
+    resource = to_resource(parse(dump(manifest), "generator.yaml", DEFAULT_LIMITS).documents[0], SCOPE_OF, "flux-system")
     assert resource is not None
     loader = artifact_loader(ARTIFACT, {resource.id: resource}, Sources(REPOSITORY, frozenset()), Loader(MemoryTree(FILES)))
     return {path: loader.origin_of(path) for path in loader.tree.files} if loader is not None else None

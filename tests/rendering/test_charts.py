@@ -9,6 +9,7 @@ from gitops_secrets.kinds.table import default_table
 from gitops_secrets.manifests.load import Loader
 from gitops_secrets.model.facts import Release
 from gitops_secrets.model.ids import ResourceId
+from gitops_secrets.model.limits import DEFAULT_LIMITS
 from gitops_secrets.model.nodes import Place
 from gitops_secrets.rendering.charts import flux_release
 from gitops_secrets.rendering.kustomize import Builder
@@ -35,7 +36,7 @@ def release(
     spec: Mapping[str, Any], *, beside: Sequence[Mapping[str, Any]] = (), files: Mapping[str, str] | None = None, here: ResourceId = REPOSITORY
 ) -> Release:
     manifest = {"apiVersion": "helm.toolkit.fluxcd.io/v2", "kind": "HelmRelease", "metadata": {"name": "web", "namespace": "apps"}, "spec": dict(spec)}
-    resources = [to_resource(parse(dump(node), "release.yaml").documents[0], SCOPE_OF, "flux-system") for node in (manifest, *beside)]
+    resources = [to_resource(parse(dump(node), "release.yaml", DEFAULT_LIMITS).documents[0], SCOPE_OF, "flux-system") for node in (manifest, *beside)]
     known = {resource.id: resource for resource in resources if resource is not None}
     return flux_release(next(iter(known.values())), known, Loader(MemoryTree(files or {})), SCOPE_OF, frozenset({here}))
 

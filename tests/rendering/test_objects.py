@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gitops_secrets.kinds.table import default_table
+from gitops_secrets.model.limits import DEFAULT_LIMITS
 from gitops_secrets.model.nodes import MappingNode
 from gitops_secrets.rendering.objects import place_of_field, reference, seconds, to_resource
 from gitops_secrets.syntax.emit import dump
@@ -14,7 +15,7 @@ from gitops_secrets.syntax.yaml import parse
 
 
 def node(text: str) -> MappingNode:
-    found: MappingNode = parse(text, "a.yaml").documents[0]
+    found: MappingNode = parse(text, "a.yaml", DEFAULT_LIMITS).documents[0]
     return found
 
 

@@ -11,6 +11,7 @@ from gitops_secrets.kinds.table import default_table
 from gitops_secrets.manifests.load import parse_documents
 from gitops_secrets.model.facts import Resource
 from gitops_secrets.model.ids import ResourceId
+from gitops_secrets.model.limits import DEFAULT_LIMITS
 from gitops_secrets.model.nodes import MappingNode
 from gitops_secrets.rendering.objects import to_resource
 from gitops_secrets.rendering.resource_set import ResourceSetObjects, expand_resource_set, lacks_inputs
@@ -19,7 +20,9 @@ from gitops_secrets.syntax.emit import dump
 
 def resources(text: str, file: str = "set.yaml") -> dict[ResourceId, Resource]:
     found = (
-        to_resource(document, default_table().is_namespaced, "default") for document in parse_documents(text, file).documents if isinstance(document, dict)
+        to_resource(document, default_table().is_namespaced, "default")
+        for document in parse_documents(text, file, DEFAULT_LIMITS).documents
+        if isinstance(document, dict)
     )
     return {resource.id: resource for resource in found if resource is not None}
 

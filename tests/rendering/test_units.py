@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from gitops_secrets.kinds.table import default_table
+from gitops_secrets.model.limits import DEFAULT_LIMITS
 from gitops_secrets.model.results import Unit
 from gitops_secrets.rendering.objects import to_resource
 from gitops_secrets.rendering.units import is_kustomization, is_unit, to_unit
@@ -20,7 +21,7 @@ KINDS = {
 
 def unit(kind: str = "Kustomization", **spec: Any) -> Unit:
     manifest = {"apiVersion": KINDS[kind], "kind": kind, "metadata": {"name": "web", "namespace": "apps"}, "spec": spec}
-    resource = to_resource(parse(dump(manifest), "web.yaml").documents[0], default_table().is_namespaced, "flux-system")
+    resource = to_resource(parse(dump(manifest), "web.yaml", DEFAULT_LIMITS).documents[0], default_table().is_namespaced, "flux-system")
     assert resource is not None
     return to_unit(resource, None)
 
@@ -37,7 +38,7 @@ def unit(kind: str = "Kustomization", **spec: Any) -> Unit:
     ],
 )
 def test_units_are_told_by_group_and_kind(api_version: str, kind: str, expected: tuple[bool, bool]) -> None:
-    node = parse(dump({"apiVersion": api_version, "kind": kind, "metadata": {"name": "a"}}), "a.yaml").documents[0]
+    node = parse(dump({"apiVersion": api_version, "kind": kind, "metadata": {"name": "a"}}), "a.yaml", DEFAULT_LIMITS).documents[0]
     resource = to_resource(node, default_table().is_namespaced, "flux-system")
 
     assert resource is not None

@@ -12,7 +12,7 @@ from gitops_secrets.syntax.yaml import Parsed, parse, parse_scalar
 
 
 def only(text: str | bytes) -> MappingNode:
-    parsed = parse(text, "a.yaml")
+    parsed = parse(text, "a.yaml", DEFAULT_LIMITS)
     assert parsed.problems == ()
     document = parsed.documents[0]
     assert isinstance(document, MappingNode)
@@ -177,7 +177,7 @@ def test_an_alias_used_twice_is_one_node() -> None:
 
 
 def test_anchors_end_with_their_document() -> None:
-    parsed = parse("a: &x 1\n---\nb: *x\n", "a.yaml")
+    parsed = parse("a: &x 1\n---\nb: *x\n", "a.yaml", DEFAULT_LIMITS)
 
     assert parsed.documents == ({"a": 1},)
     assert problems(parsed) == [("alias of an anchor that is not there", 3, 4)]
@@ -203,7 +203,7 @@ def test_merges_in_merges() -> None:
 
 
 def test_a_merge_key_written_twice_is_a_duplicate_and_outer_ones_still_merge() -> None:
-    parsed = parse("a: &a {x: 1}\nb:\n  <<: *a\n  c:\n    <<: *a\n    <<: *a\n", "a.yaml")
+    parsed = parse("a: &a {x: 1}\nb:\n  <<: *a\n  c:\n    <<: *a\n    <<: *a\n", "a.yaml", DEFAULT_LIMITS)
 
     assert parsed.documents[0]["b"] == {"c": {"x": 1}, "x": 1}
     assert problems(parsed) == [("duplicate key '<<'", 6, 5)]
@@ -211,11 +211,11 @@ def test_a_merge_key_written_twice_is_a_duplicate_and_outer_ones_still_merge() -
 
 @pytest.mark.parametrize("text", ["<<: 5", "<<:", "<<: [{a: 1}, 5]", "<<: text"])
 def test_a_merge_of_something_else_is_a_problem(text: str) -> None:
-    assert problems(parse(f"a: 1\n{text}\n", "a.yaml")) == [("a merge key needs a mapping", 2, 1)]
+    assert problems(parse(f"a: 1\n{text}\n", "a.yaml", DEFAULT_LIMITS)) == [("a merge key needs a mapping", 2, 1)]
 
 
 def test_duplicate_keys_are_told_with_their_line_and_the_last_wins() -> None:
-    parsed = parse("a: 1\nb: {c: 1, c: 2}\na: 3\n1: x\n'1': y\n", "a.yaml")
+    parsed = parse("a: 1\nb: {c: 1, c: 2}\na: 3\n1: x\n'1': y\n", "a.yaml", DEFAULT_LIMITS)
 
     assert parsed.documents[0] == {"a": 3, "b": {"c": 2}, "1": "y"}
     assert parsed.documents[0].place("a").line == 3
@@ -225,38 +225,40 @@ def test_duplicate_keys_are_told_with_their_line_and_the_last_wins() -> None:
 
 @pytest.mark.parametrize("text", ["", "\n\n", "# only a comment\n", "---\n", "---\n---\n# c\n", "---\n...\n", "~\n", "\ufeff"])
 def test_empty_documents_are_left_out(text: str) -> None:
-    assert parse(text, "a.yaml") == Parsed((), ())
+    assert parse(text, "a.yaml", DEFAULT_LIMITS) == Parsed((), ())
 
 
 def test_documents_before_an_error_stay() -> None:
-    parsed = parse("a: 1\n---\nb: 2\n---\nc: [\n---\nd: 4\n", "a.yaml")
+    parsed = parse("a: 1\n---\nb: 2\n---\nc: [\n---\nd: 4\n", "a.yaml", DEFAULT_LIMITS)
 
     assert parsed.documents == ({"a": 1}, {"b": 2})
     assert [problem.line for problem in parsed.problems] == [6]
 
 
 def test_a_merge_conflict_is_named_as_one_at_its_first_line() -> None:
-    parsed = parse("a: 1\n<<<<<<< HEAD\nb: 2\n=======\nb: 3\n>>>>>>> other\n", "a.yaml")
+    parsed = parse("a: 1\n<<<<<<< HEAD\nb: 2\n=======\nb: 3\n>>>>>>> other\n", "a.yaml", DEFAULT_LIMITS)
 
     assert [(problem.message, problem.line) for problem in parsed.problems] == [("a merge conflict that nobody has resolved", 2)]
 
 
 def test_a_tab_as_indentation_is_a_problem_at_its_line() -> None:
-    assert [(line, column) for _, line, column in problems(parse("a:\n  b: 1\n\tc: 2\n", "a.yaml"))] == [(3, 1)]
+    assert [(line, column) for _, line, column in problems(parse("a:\n  b: 1\n\tc: 2\n", "a.yaml", DEFAULT_LIMITS))] == [(3, 1)]
 
 
 @pytest.mark.parametrize("text", ["? {a: 1}\n: x\n", "? [a]\n: x\n", "{[a]: 1}", "a: &x [1]\n*x : 1\n"])
 def test_a_container_as_a_key_is_a_problem(text: str) -> None:
-    assert [message for message, _, _ in problems(parse(text, "a.yaml"))] == ["a mapping or list can't be a key"]
+    assert [message for message, _, _ in problems(parse(text, "a.yaml", DEFAULT_LIMITS))] == ["a mapping or list can't be a key"]
 
 
 @pytest.mark.parametrize("text", ["[" * 30_000, "{a: " * 30_000, "- " * 30_000 + "x", "".join(f"{' ' * depth}a:\n" for depth in range(300))])
 def test_deep_nesting_is_a_problem_not_a_crash(text: str) -> None:
-    assert [message for message, _, _ in problems(parse(text, "a.yaml"))] == ["nested too deeply; --limit yaml-depth=NUMBER allows more than 200"]
+    assert [message for message, _, _ in problems(parse(text, "a.yaml", DEFAULT_LIMITS))] == [
+        "nested too deeply; --limit yaml-depth=NUMBER allows more than 200"
+    ]
 
 
 def test_the_deepest_allowed_nesting_is_read() -> None:
-    assert parse("[" * DEFAULT_LIMITS.yaml_depth + "]" * DEFAULT_LIMITS.yaml_depth, "a.yaml").problems == ()
+    assert parse("[" * DEFAULT_LIMITS.yaml_depth + "]" * DEFAULT_LIMITS.yaml_depth, "a.yaml", DEFAULT_LIMITS).problems == ()
 
 
 def test_depth_counts_through_aliases() -> None:
@@ -270,14 +272,14 @@ def test_depth_counts_through_aliases() -> None:
 def test_an_alias_bomb_is_a_problem() -> None:
     text = "a0: &a0 [x, x]\n" + "".join(f"a{level}: &a{level} [{', '.join([f'*a{level - 1}'] * 9)}]\n" for level in range(1, 12))
 
-    assert [message for message, _, _ in problems(parse(text, "a.yaml"))] == [
+    assert [message for message, _, _ in problems(parse(text, "a.yaml", DEFAULT_LIMITS))] == [
         "aliases stand for too many values; --limit yaml-aliases=NUMBER allows more than 10000"
     ]
 
 
 @pytest.mark.parametrize("text", ["a: &a [*a]", "a: &a {b: {c: *a}}", "&a {<<: *a}"])
 def test_an_alias_inside_of_its_anchor_is_a_problem(text: str) -> None:
-    assert [message for message, _, _ in problems(parse(text, "a.yaml"))] == ["an alias contains itself"]
+    assert [message for message, _, _ in problems(parse(text, "a.yaml", DEFAULT_LIMITS))] == ["an alias contains itself"]
 
 
 @pytest.mark.parametrize(
@@ -285,7 +287,7 @@ def test_an_alias_inside_of_its_anchor_is_a_problem(text: str) -> None:
     [(b"a: 1\nb: \xff\xfe\n", 2), ("a: 1\nb: é\nc: \x00\n", 3), ("a: \ud800", 1), (b"\xff", 1)],
 )
 def test_what_is_no_text_is_a_problem_at_its_line(text: str | bytes, line: int) -> None:
-    parsed = parse(text, "a.yaml")
+    parsed = parse(text, "a.yaml", DEFAULT_LIMITS)
 
     assert [problem.line for problem in parsed.problems] == [line]
 
@@ -296,7 +298,7 @@ secrets = st.text(alphabet="hunter2*&!%@`[]{}:,#'\"\\|>- \t\n", min_size=1, max_
 @given(secrets, st.sampled_from(["password: {}", "- {}", "{}", "a: &x 1\nb: {}", "{{a: {}", "x: '{}", 'x: "{}']))
 @settings(max_examples=150, deadline=None)
 def test_no_error_quotes_the_value_it_stumbles_over(secret: str, template: str) -> None:
-    parsed = parse(template.format(f"*hunter2{secret}"), "a.yaml")
+    parsed = parse(template.format(f"*hunter2{secret}"), "a.yaml", DEFAULT_LIMITS)
 
     assert not any("hunter2" in problem.message for problem in parsed.problems if not problem.duplicate_key)
 
@@ -304,6 +306,6 @@ def test_no_error_quotes_the_value_it_stumbles_over(secret: str, template: str) 
 @given(st.binary(max_size=40) | st.text(alphabet="ab:-[]{}&*!|>'\"%@#?, \n\t\r\ufeff<0_.", max_size=40))
 @settings(max_examples=200, deadline=None)
 def test_any_bytes_give_documents_or_problems(text: str | bytes) -> None:
-    parsed = parse(text, "a.yaml")
+    parsed = parse(text, "a.yaml", DEFAULT_LIMITS)
 
     assert all(problem.line >= 1 and problem.column >= 1 for problem in parsed.problems)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from gitops_secrets.manifests.load import Loader, parse_documents
+from gitops_secrets.model.limits import DEFAULT_LIMITS
 from gitops_secrets.model.nodes import MappingNode, Place, SequenceNode
 from gitops_secrets.rendering.kustomize import Build, Builder, find_kustomization
 from gitops_secrets.repository.tree import MemoryTree
@@ -50,7 +51,7 @@ def at(node: Any, *path: str | int) -> tuple[Any, str]:
 
 
 def fields(text: str, file: str = "cluster/apps.yaml") -> MappingNode:
-    document = parse_documents(dedent(text), file).documents[0]
+    document = parse_documents(dedent(text), file, DEFAULT_LIMITS).documents[0]
     assert isinstance(document, MappingNode)
     return document
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from gitops_secrets.manifests.load import Loader, parse_documents
+from gitops_secrets.model.limits import DEFAULT_LIMITS
 from gitops_secrets.rendering.kustomize import Build, Builder
 from gitops_secrets.repository.tree import MemoryTree
 from gitops_secrets.syntax.yaml import parse
@@ -20,7 +21,7 @@ DIRECTORY = "build"  # the key of a case that says which directory is built; the
 
 def cases() -> Iterator[Any]:
     for path in sorted(CASES.glob("*.yaml")):
-        parsed = parse(path.read_bytes(), path.name)
+        parsed = parse(path.read_bytes(), path.name, DEFAULT_LIMITS)
         assert not parsed.problems, parsed.problems
         for name, files in parsed.documents[0].items():
             yield pytest.param({key: str(value) for key, value in files.items()}, id=f"{path.stem}: {name}")
@@ -64,5 +65,5 @@ def test_the_evaluator_builds_what_kustomize_builds(files: dict[str, str], tmp_p
     assert ours.opaque == ()
     assert ours.failed == (real.returncode != 0), real.stderr.decode() or ours.problems
     if not ours.failed:
-        expected = [plain(without_values(document)) for document in parse_documents(real.stdout, "output").documents]
+        expected = [plain(without_values(document)) for document in parse_documents(real.stdout, "output", DEFAULT_LIMITS).documents]
         assert [plain(without_values(dict(resource))) for resource in ours.resources] == expected

@@ -8,6 +8,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gitops_secrets.model.limits import DEFAULT_LIMITS
 from gitops_secrets.model.nodes import MappingNode
 from gitops_secrets.rendering.kustomize.json_patch import apply_operations, read_operations
 from gitops_secrets.rendering.kustomize.merge import Walk, merge
@@ -24,7 +25,7 @@ SPECS = st.dictionaries(st.sampled_from("abc"), VALUES, max_size=3)
 
 
 def node(kind: str, spec: Any) -> MappingNode:
-    document = parse(json.dumps({"apiVersion": "example.com/v1", "kind": kind, "metadata": {"name": "a"}, "spec": spec}), "a.yaml").documents[0]
+    document = parse(json.dumps({"apiVersion": "example.com/v1", "kind": kind, "metadata": {"name": "a"}, "spec": spec}), "a.yaml", DEFAULT_LIMITS).documents[0]
     assert isinstance(document, MappingNode)
     return document
 
@@ -53,6 +54,8 @@ def test_an_empty_patch_changes_nothing_and_copies_nothing(spec: Any) -> None:
 @given(spec=SPECS, added=VALUES)
 def test_what_a_json_patch_adds_it_can_remove(spec: Any, added: Any) -> None:
     resource = node("Thing", spec)
-    patch = parse(json.dumps([{"op": "add", "path": "/spec/new", "value": added}, {"op": "remove", "path": "/spec/new"}]), "p.yaml").documents[0]
+    patch = parse(json.dumps([{"op": "add", "path": "/spec/new", "value": added}, {"op": "remove", "path": "/spec/new"}]), "p.yaml", DEFAULT_LIMITS).documents[
+        0
+    ]
 
     assert apply_operations(resource, read_operations(patch), Budget()) == resource

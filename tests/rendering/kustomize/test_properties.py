@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gitops_secrets.manifests.load import Loader
+from gitops_secrets.model.limits import DEFAULT_LIMITS
 from gitops_secrets.model.nodes import MappingNode, SequenceNode
 from gitops_secrets.rendering.kustomize import Builder
 from gitops_secrets.rendering.kustomize.kustomization import SHAPE
@@ -96,7 +97,7 @@ def test_nothing_in_a_repository_raises_and_every_failure_is_told(kustomization:
 @settings(max_examples=40, deadline=None)
 @given(extra=st.dictionaries(st.sampled_from(["namespace", "namePrefix", "images", "patches", "components"]), JUNK), resources=st.lists(RESOURCES, max_size=3))
 def test_nothing_in_the_fields_of_flux_raises(extra: Any, resources: list[Any]) -> None:
-    fields = parse(json.dumps(extra), "cluster/apps.yaml").documents[0]
+    fields = parse(json.dumps(extra), "cluster/apps.yaml", DEFAULT_LIMITS).documents[0]
     contents = files({"resources": ["a.yaml", "base"]}, resources)
 
     assert Builder(Loader(MemoryTree(contents))).build("", extra=fields).inputs
