@@ -8,6 +8,7 @@ from gitops_secrets.manifests.load import Loader
 from gitops_secrets.model.facts import Release, When
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import EMPTY_MAPPING, MappingNode, Place, as_mapping, as_text
+from gitops_secrets.rendering.chart_directory import is_chart
 from gitops_secrets.rendering.commands import Command, options_of, positionals_of, resolve
 from gitops_secrets.rendering.helmfile import is_helmfile_path, merge, read_helmfile
 from gitops_secrets.rendering.objects import placed
@@ -63,7 +64,7 @@ def _helm_releases(loader: Loader, command: Command, repositories: dict[str, str
         return
     alias, _, rest = chart.partition("/")
     local = resolve(loader.tree, chart, command.place.file) if not chart.startswith("oci://") else None
-    local = local if local is not None and loader.tree.is_file(f"{local}/Chart.yaml") else None
+    local = local if local and is_chart(loader.tree, local) else None
     repository = next(iter(options_of(command, ("--repo",))), "")
     if chart.startswith("oci://"):
         repository = chart.rstrip("/")

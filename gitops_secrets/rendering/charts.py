@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from gitops_secrets.manifests.load import YAML_SUFFIXES, Loader
+from gitops_secrets.manifests.load import Loader
 from gitops_secrets.model.facts import Release, Resource
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import MappingNode, as_mapping, as_text
+from gitops_secrets.rendering.chart_directory import definitions, is_chart, template_files
 from gitops_secrets.rendering.objects import ScopeOf, to_resource
 from gitops_secrets.rendering.release_values import release_values
 from gitops_secrets.repository.tree import join
@@ -49,10 +50,11 @@ def flux_release(
         version = _text(chart_spec.get("version"))
         found = resources.get(source)
         repository = as_text(as_mapping(found.data.get("spec")).get("url")) if found else ""
-        if source in this_repository or (source.kind != "HelmRepository" and found is None):
-            bundled = _bundled(join("", written), loader, scope_of)
-            makes_namespace = makes_namespace or _templates_namespace(join("", written), loader)
-            namespaces = _written_namespaces(join("", written), loader)
+        directory = join("", written)
+        if directory is not None and (source in this_repository or (source.kind != "HelmRepository" and found is None)):
+            bundled = _bundled(directory, loader, scope_of)
+            makes_namespace = makes_namespace or _templates_namespace(directory, loader)
+            namespaces = _written_namespaces(directory, loader)
     values, complete = release_values(resource, resources, loader)
     return Release(
         resource=resource.id,
@@ -98,39 +100,25 @@ def _text(value: object) -> str:
     return "" if value is None or isinstance(value, dict | list) else str(value)
 
 
-def _templates(directory: str | None, loader: Loader) -> Iterator[bytes]:
-    """The templates of a chart in this repository."""
-    if directory is not None:
-        prefix = f"{directory}/templates/".lstrip("/")
-        yield from (loader.text(path) for path in loader.tree.files if path.startswith(prefix))
-
-
-def _templates_namespace(directory: str | None, loader: Loader) -> bool:
+def _templates_namespace(directory: str, loader: Loader) -> bool:
     """Does a chart in this repository make a namespace? That of its release, since helm-controller keeps its own records beside the HelmRelease."""
-    return any(_NAMESPACE.search(text) is not None for text in _templates(directory, loader))
+    return any(_NAMESPACE.search(loader.text(path)) is not None for path in template_files(loader.tree, directory))
 
 
-def _written_namespaces(directory: str | None, loader: Loader) -> Mapping[str, str]:
+def _written_namespaces(directory: str, loader: Loader) -> Mapping[str, str]:
     """By the values (`repo.secretName`) that only objects of one namespace use which a chart's templates write out, that namespace."""
     used: dict[str, set[str]] = {}
-    for text in _templates(directory, loader):
-        for document in _DOCUMENT.split(text):
+    for path in template_files(loader.tree, directory):
+        for document in _DOCUMENT.split(loader.text(path)):
             written = _WRITTEN_NAMESPACE.search(document)
             for value in _VALUE.finditer(document):
                 used.setdefault(value[1].decode(), set()).add(written[1].decode() if written is not None else "")
     return {value: namespace for value, (namespace, *others) in used.items() if namespace and not others}
 
 
-def _bundled(directory: str | None, loader: Loader, scope_of: ScopeOf) -> tuple[Resource, ...]:
-    """The CustomResourceDefinitions that Helm installs from the `crds` folder of a chart in this repository."""
-    if directory is None or not loader.tree.is_file(f"{directory}/Chart.yaml".lstrip("/")):
+def _bundled(directory: str, loader: Loader, scope_of: ScopeOf) -> tuple[Resource, ...]:
+    """The CustomResourceDefinitions that come with a chart in this repository."""
+    if not is_chart(loader.tree, directory):
         return ()
-    prefix = f"{directory}/crds/".lstrip("/")
-    found = []
-    for path in loader.tree.files:
-        if path.startswith(prefix) and path.endswith(YAML_SUFFIXES):
-            for document in loader.load(path).documents:
-                resource = to_resource(document, scope_of, "") if isinstance(document, MappingNode) else None
-                if resource is not None and resource.id.kind == "CustomResourceDefinition":
-                    found.append(resource)
-    return tuple(found)
+    found = (to_resource(node, scope_of, "") for node in definitions(loader, directory))
+    return tuple(resource for resource in found if resource is not None)

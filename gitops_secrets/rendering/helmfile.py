@@ -13,6 +13,7 @@ from gitops_secrets.manifests.load import Loader
 from gitops_secrets.model.facts import Problem, Release, When
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import EMPTY_MAPPING, MappingNode, Place, as_mapping, as_sequence, as_text
+from gitops_secrets.rendering.chart_directory import is_chart
 from gitops_secrets.rendering.commands import resolve
 from gitops_secrets.rendering.objects import too_deep
 from gitops_secrets.rendering.templated import UNKNOWN, known, read_templated, with_release
@@ -215,7 +216,7 @@ class _Reader:
             archive = _ARCHIVE.match(chart.rpartition("/")[2])
             return archive[1] if archive else "", chart.rpartition("/")[0], None
         local = join(state.directory, chart) if chart else None
-        if local is not None and self.tree.is_file(posixpath.join(local, "Chart.yaml")):
+        if local is not None and is_chart(self.tree, local):
             return local.rpartition("/")[2], "", local
         alias, _, name = chart.partition("/")
         url, oci = repositories.get(alias, ("", False))

@@ -9,6 +9,7 @@ from gitops_secrets.manifests.load import Loader
 from gitops_secrets.model.facts import Opaque, Problem
 from gitops_secrets.model.nodes import Place, as_mapping, as_text
 from gitops_secrets.model.results import AppliedResource, Cluster, Unit, overlay_id
+from gitops_secrets.rendering.chart_directory import is_chart
 from gitops_secrets.rendering.kustomize import Build, find_kustomization
 from gitops_secrets.rendering.objects import ScopeOf, to_resource, too_long
 from gitops_secrets.rendering.resource_set import is_resource_set
@@ -35,7 +36,7 @@ def add_overlays(survey: Survey, not_overlays: Set[str]) -> None:
             continue
         if build.resources or build.failed:
             # A template for others, with gaps that are not filled in yet; or for what somebody makes of the chart beside it first.
-            has_gaps = bool(TEMPLATE_FOLDERS.intersection(directory.split("/"))) or survey.tree.is_file(f"{directory}/Chart.yaml".lstrip("/"))
+            has_gaps = bool(TEMPLATE_FOLDERS.intersection(directory.split("/"))) or is_chart(survey.tree, directory)
             stray = build.failed and has_gaps
             entry = EntryPoint(directory or ".", directory, "none", bootstrapped=False, stray=stray)
             survey.clusters.append((entry, overlay(survey, directory, kustomization, build)))

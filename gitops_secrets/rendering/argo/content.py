@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -13,6 +13,7 @@ from gitops_secrets.model.nodes import MappingNode, SequenceNode, as_mapping, as
 from gitops_secrets.rendering.argo.applications import Source
 from gitops_secrets.rendering.argo.templates import argo_templates
 from gitops_secrets.rendering.argo.values import Values, chart_values
+from gitops_secrets.rendering.chart_directory import chart_file, definitions, is_chart, template_files
 from gitops_secrets.rendering.directories import closest_directory
 from gitops_secrets.rendering.inflation import inflated_release
 from gitops_secrets.rendering.kustomize import Build, Builder, find_kustomization
@@ -91,7 +92,7 @@ def missing_path(source: Source, reading: Reading, tree: Tree) -> Problem:
 
 
 def _detected(tree: Tree, path: str) -> str:
-    if tree.is_file(f"{path}/Chart.yaml".lstrip("/")):
+    if is_chart(tree, path):
         return "helm"
     return "kustomize" if find_kustomization(tree, path) is not None else "directory"
 
@@ -189,17 +190,15 @@ def _chart_in_repository(source: Source, reading: Reading, path: str, loader: Lo
     """A chart in the repository: its definitions and dependencies are known, its templates are not rendered."""
     content = Content(directory=path)
     helm = as_mapping(source.fields.get("helm"))
-    file = f"{path}/Chart.yaml".lstrip("/")
-    chart = as_mapping(next(iter(loader.load(file).documents), None)) if loader.tree.is_file(file) else MappingNode()
     values = chart_values(helm, path, loader, reading.references, reading.owner, reading.limits)
     content.problems += values.problems
     if helm.get("skipCrds") is not True:
-        content.nodes += _definitions(loader, f"{path}/crds/".lstrip("/"))
-    if not loader.tree.is_file(file):
+        content.nodes += definitions(loader, path)
+    if not is_chart(loader.tree, path):
         content.problems.append(Problem(f"{reading.owner} reads {path} as a chart, and it has no Chart.yaml", source.place, "build-failed", reading.owner))
         return content
-    dependencies = as_sequence(chart.get("dependencies"))
-    for entry in map(as_mapping, dependencies):
+    chart = as_mapping(next(iter(loader.load(chart_file(path)).documents), None))
+    for entry in map(as_mapping, as_sequence(chart.get("dependencies"))):
         release = _dependency(entry, source, reading, values)
         if release is not None:
             content.releases.append(release)
@@ -209,9 +208,8 @@ def _chart_in_repository(source: Source, reading: Reading, path: str, loader: Lo
     made = argo_templates(loader, path, data) if values.complete else None
     if made is not None:
         content.nodes += made.nodes
-    prefix = f"{path}/templates/".lstrip("/")
-    templates = [name for name in loader.tree.files if name.startswith(prefix) and name.endswith(YAML_SUFFIXES)]
-    if templates and (made is None or not made.is_complete):
+    has_templates = any(file.endswith(YAML_SUFFIXES) for file in template_files(loader.tree, path))
+    if has_templates and (made is None or not made.is_complete):
         why = f"the {'other ' if made is not None and made.nodes else ''}templates of the chart in {path} are not rendered"
         content.opaque.append(Opaque(reading.owner, why, source.fields.place("path"), applied_by=reading.application.id))
     return content
@@ -231,14 +229,6 @@ def _dependency(entry: MappingNode, source: Source, reading: Reading, values: Va
     own = as_mapping(values.values.get(alias or name))
     release = _release(source, reading, Values(own, values.complete, ()), name, as_text(entry.get("repository")), str(entry.get("version") or ""))
     return release if not release.repository.startswith(_LOCAL_REPOSITORY) else None
-
-
-def _definitions(loader: Loader, prefix: str) -> Iterator[MappingNode]:
-    for path in loader.tree.files:
-        if path.startswith(prefix) and path.endswith(YAML_SUFFIXES):
-            for document in loader.load(path).documents:
-                if isinstance(document, MappingNode) and document.get("kind") == "CustomResourceDefinition":
-                    yield document
 
 
 # Plain directories

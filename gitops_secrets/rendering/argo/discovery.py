@@ -14,6 +14,7 @@ from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import MappingNode, Place, as_mapping, as_sequence, as_text
 from gitops_secrets.model.results import ArgoSettings, Cluster, Destination
 from gitops_secrets.rendering.argo.applications import ARGO_GROUP, ARGO_NAMESPACE, is_application_set, is_argo_unit, sources_of
+from gitops_secrets.rendering.chart_directory import CHART_FILE, TEMPLATES
 from gitops_secrets.rendering.objects import ScopeOf, is_exported, to_resource
 from gitops_secrets.rendering.starts import EntryPoint, by_folder, common_folder, unreached
 from gitops_secrets.rendering.urls import is_placeholder, normalised_url
@@ -53,7 +54,7 @@ def find_objects(loader: Loader, scope_of: ScopeOf, files: Iterable[str]) -> Fou
     """
     found = Found()
     exported: dict[Place, tuple[str, Resource]] = {}
-    charts = {path.removesuffix("Chart.yaml") + "templates/" for path in loader.tree.files if path.rpartition("/")[2] == "Chart.yaml"}
+    charts = {f"{path.removesuffix(CHART_FILE)}{TEMPLATES}/" for path in loader.tree.files if path.rpartition("/")[2] == CHART_FILE}
     for path in files:
         if any(path.startswith(prefix) for prefix in _above(path, charts)):
             continue

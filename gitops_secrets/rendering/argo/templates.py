@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 from gitops_secrets.manifests.load import YAML_SUFFIXES, Loader, parse_documents
 from gitops_secrets.model.nodes import MappingNode, Place, as_mapping, as_text
 from gitops_secrets.rendering.argo.applications import ARGO_GROUP
+from gitops_secrets.rendering.chart_directory import template_files
 from gitops_secrets.rendering.objects import move
 
 _KIND: Final = re.compile(rb"^kind:[ \t]*(?:Application|ApplicationSet|AppProject)[ \t]*\r?$", re.MULTILINE)
@@ -26,12 +27,11 @@ def argo_templates(loader: Loader, directory: str, data: Mapping[str, Any]) -> C
 
     A template that takes more than is known here (other templates, files, the cluster) makes nothing, and neither does a document with a gap in it.
     """
-    prefix = f"{directory}/templates/".lstrip("/")
     nodes: list[MappingNode] = []
     is_complete = True
-    for path in loader.tree.files:
+    for path in template_files(loader.tree, directory):
         # Templates whose name begins with an underscore make no objects.
-        if not path.startswith(prefix) or not path.endswith(YAML_SUFFIXES) or path.rpartition("/")[2].startswith("_"):
+        if not path.endswith(YAML_SUFFIXES) or path.rpartition("/")[2].startswith("_"):
             continue
         rendered = list(_rendered(loader, path, data)) if _KIND.search(loader.text(path)) is not None else [None]
         nodes += [node for node in rendered if node is not None]
