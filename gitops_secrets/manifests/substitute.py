@@ -14,9 +14,9 @@ from typing import Any
 
 from gitops_secrets.manifests.expressions import Expansion, ExpressionError, expand
 from gitops_secrets.model.facts import Problem
-from gitops_secrets.model.nodes import MappingNode, Mark, Place, SequenceNode, as_mapping, unpack
+from gitops_secrets.model.nodes import MappingNode, Mark, Place, SequenceNode, as_mapping, placed, unpack
 from gitops_secrets.syntax.budget import Budget, BudgetError
-from gitops_secrets.syntax.yaml import parse, parse_scalar
+from gitops_secrets.syntax.yaml import OLD_BOOLEANS, parse, parse_scalar
 
 OPT_OUT = "kustomize.toolkit.fluxcd.io/substitute"
 
@@ -133,8 +133,8 @@ class _Substituter:
             # Nothing that was inserted can end the scalar. With an unknown part its type is not known either: text is the honest guess.
             return style.unescape(expansion.text)
         if style is _PLAIN and _SIMPLE.match(expansion.text):
-            return _resolve(expansion.text)
-        return self.read_back(lead + style.quote(expansion.text), place, file, mark)
+            return _old_boolean(parse_scalar(expansion.text))
+        return self.read_back(lead + style.quote(expansion.text), place)
 
     def key(self, text: str, place: Place) -> str:
         style = _style_of(text)
@@ -142,7 +142,7 @@ class _Substituter:
         if expansion.unknown or style.is_kept(expansion.text):
             return style.unescape(expansion.text)
         if style is _PLAIN and _SIMPLE.match(expansion.text):
-            value = _resolve(expansion.text)
+            value = _old_boolean(parse_scalar(expansion.text))
             if value is not None:
                 return value if isinstance(value, str) else _key_text(value)
             raise _RefusedError("a key is empty afterwards", place)
@@ -161,7 +161,7 @@ class _Substituter:
         self.unknown.extend((name, place) for name in expansion.unknown)
         return expansion
 
-    def read_back(self, written: str, place: Place, file: str, mark: Mark) -> Any:
+    def read_back(self, written: str, place: Place) -> Any:
         """The value that YAML reads; all of it stands where the expression stood."""
         parsed = parse(written, "", self.budget.limits)
         document = parsed.documents[0] if len(parsed.documents) == 1 and not parsed.problems else None
@@ -169,25 +169,7 @@ class _Substituter:
             hit = next((problem.message for problem in parsed.problems if problem.limit), None)
             raise _RefusedError(hit or "the text is no YAML afterwards", place)
         value = next(iter(document.values() if isinstance(document, MappingNode) else document))
-        return _placed(value, file, mark)
-
-
-def _placed(value: Any, file: str, mark: Mark) -> Any:
-    """`value` with everything in it standing at `mark`."""
-    own = mark if isinstance(mark, int) else 0
-    if isinstance(value, MappingNode):
-        mapping = MappingNode(file, own)
-        for key, item in value.items():
-            mapping.put(key, _placed(item, file, mark), mark)
-        return mapping
-    if isinstance(value, SequenceNode):
-        sequence = SequenceNode(file, own)
-        for item in value:
-            sequence.add(_placed(item, file, mark), mark)
-        return sequence
-    if isinstance(value, str):
-        return _BOOLEANS.get(value, value)
-    return value
+        return placed(value, place, _old_boolean)
 
 
 # How sigs.k8s.io/yaml writes a string, and what of an expansion could break out of that.
@@ -243,16 +225,10 @@ def _style_of(text: str) -> _Style:
 
 # Text that is one plain scalar on whatever line it stands.
 _SIMPLE = re.compile(r"(?:[A-Za-z0-9_./+~$(][A-Za-z0-9_./+~$()@=,;%*-]*(?::[A-Za-z0-9_./+~$()@=,;%*-]+)*)?\Z")
-# YAML 1.1 words that sigs.k8s.io/yaml reads as booleans, and kyaml does not.
-_BOOLEANS: Mapping[str, bool] = {
-    **dict.fromkeys(("y", "Y", "yes", "Yes", "YES", "on", "On", "ON"), True),
-    **dict.fromkeys(("n", "N", "no", "No", "NO", "off", "Off", "OFF"), False),
-}
 
 
-def _resolve(text: str) -> Any:
-    value = parse_scalar(text)
-    return _BOOLEANS.get(value, value) if isinstance(value, str) else value
+def _old_boolean(value: Any) -> Any:
+    return OLD_BOOLEANS.get(value, value) if isinstance(value, str) else value
 
 
 def _key_text(value: Any) -> str:

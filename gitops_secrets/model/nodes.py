@@ -7,6 +7,7 @@ mix nodes of several files, since a mark of another file is kept as a full `Plac
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 COLUMN_BITS = 16
@@ -110,6 +111,38 @@ def unpack(file: str, mark: Mark) -> Place:
     if isinstance(mark, Place):
         return mark
     return Place(file, mark >> COLUMN_BITS or 1, mark & COLUMN_MASK or 1)
+
+
+def placed(value: Any, place: Place, scalar: Callable[[Any], Any] = lambda value: value) -> Any:
+    """A copy of `value` with everything in it standing at `place`, and each of its scalars what `scalar` makes of it."""
+    mark = pack(place.line, place.column)
+    if isinstance(value, MappingNode):
+        mapping = MappingNode(place.file, mark)
+        for key, item in value.items():
+            mapping.put(key, placed(item, place, scalar), mark)
+        return mapping
+    if isinstance(value, SequenceNode):
+        sequence = SequenceNode(place.file, mark)
+        for item in value:
+            sequence.add(placed(item, place, scalar), mark)
+        return sequence
+    return scalar(value)
+
+
+def move(value: Any, origin_of: Callable[[Place], Place], seen: set[int] | None = None) -> None:
+    """Gives nodes that were just parsed, and that nobody else has yet, the places that they came from."""
+    seen = set() if seen is None else seen
+    if not isinstance(value, MappingNode | SequenceNode) or id(value) in seen:
+        return
+    seen.add(id(value))
+    own = origin_of(value.place())
+    if isinstance(value, MappingNode):
+        value.marks = {key: origin_of(value.place(key)) for key in value.marks}
+    else:
+        value.marks = [origin_of(value.place(index)) for index in range(len(value))]
+    value.file, value.mark = own.file, pack(own.line, own.column)
+    for item in value.values() if isinstance(value, MappingNode) else value:
+        move(item, origin_of, seen)
 
 
 def as_mapping(value: Any) -> MappingNode:

@@ -14,7 +14,7 @@ from typing import Final
 
 from gitops_secrets.manifests.load import Loader, parse_documents
 from gitops_secrets.model.limits import DEFAULT_LIMITS
-from gitops_secrets.model.nodes import MappingNode, Place, as_mapping, as_sequence, as_text
+from gitops_secrets.model.nodes import MappingNode, Place, as_mapping, as_sequence, as_text, placed
 from gitops_secrets.rendering.commands import (
     Command,
     commands_in,
@@ -28,7 +28,6 @@ from gitops_secrets.rendering.commands import (
 )
 from gitops_secrets.rendering.helmfile import DEFINITIONS_ONLY, is_helmfile_path, read_helmfile
 from gitops_secrets.rendering.kustomize.kustomization import FILE_NAMES
-from gitops_secrets.rendering.objects import placed
 from gitops_secrets.rendering.scripts import KUBECTL_FLAGS, PAGES, TEMPLATES, YAML, Scripts, applies
 from gitops_secrets.rendering.templated import UNKNOWN, neutralised, read_templated
 

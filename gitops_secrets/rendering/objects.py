@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from typing import Any
 
 from gitops_secrets.model.brief import LONGEST_NAME
 from gitops_secrets.model.facts import Problem, Provision, Resource
 from gitops_secrets.model.ids import ResourceId, split_api_version
 from gitops_secrets.model.limits import Limits
-from gitops_secrets.model.nodes import MappingNode, Place, SequenceNode, as_mapping, as_text, pack
+from gitops_secrets.model.nodes import MappingNode, Place, as_mapping, as_text
 
 # Is a kind namespaced? None: not known.
 ScopeOf = Callable[[str, str], bool | None]
@@ -106,38 +105,6 @@ def place_of_field(node: MappingNode, *path: str) -> Place:
         place = current.place(key)
         current = as_mapping(current[key])
     return place
-
-
-def placed(value: Any, place: Place) -> Any:
-    """A copy of `value` with everything in it standing at `place`."""
-    mark = pack(place.line, place.column)
-    if isinstance(value, MappingNode):
-        mapping = MappingNode(place.file, mark)
-        for key, item in value.items():
-            mapping.put(key, placed(item, place), mark)
-        return mapping
-    if isinstance(value, SequenceNode):
-        sequence = SequenceNode(place.file, mark)
-        for item in value:
-            sequence.add(placed(item, place), mark)
-        return sequence
-    return value
-
-
-def move(value: Any, origin_of: Callable[[Place], Place], seen: set[int] | None = None) -> None:
-    """Gives freshly parsed nodes the places that they came from, in place."""
-    seen = set() if seen is None else seen
-    if not isinstance(value, MappingNode | SequenceNode) or id(value) in seen:
-        return
-    seen.add(id(value))
-    own = origin_of(value.place())
-    if isinstance(value, MappingNode):
-        value.marks = {key: origin_of(value.place(key)) for key in value.marks}
-    else:
-        value.marks = [origin_of(value.place(index)) for index in range(len(value))]
-    value.file, value.mark = own.file, pack(own.line, own.column)
-    for item in value.values() if isinstance(value, MappingNode) else value:
-        move(item, origin_of, seen)
 
 
 def with_common_metadata(node: MappingNode, common: MappingNode) -> MappingNode:

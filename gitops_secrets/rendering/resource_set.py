@@ -18,8 +18,8 @@ from gitops_secrets.manifests.load import parse_documents
 from gitops_secrets.model.facts import Problem, Resource
 from gitops_secrets.model.ids import ResourceId, split_api_version
 from gitops_secrets.model.limits import Limits
-from gitops_secrets.model.nodes import MappingNode, Place, SequenceNode, as_mapping, as_sequence, as_text
-from gitops_secrets.rendering.objects import move, place_of_field, with_common_metadata
+from gitops_secrets.model.nodes import MappingNode, Place, SequenceNode, as_mapping, as_sequence, as_text, move
+from gitops_secrets.rendering.objects import place_of_field, with_common_metadata
 from gitops_secrets.rendering.selectors import is_selected
 from gitops_secrets.rendering.units import OPERATOR_GROUP
 from gitops_secrets.syntax.budget import CHARACTERS, Budget, BudgetError

@@ -9,9 +9,8 @@ from typing import Any
 import yaml
 
 from gitops_secrets.model.nodes import MappingNode, SequenceNode
-from gitops_secrets.syntax.yaml import parse_scalar
+from gitops_secrets.syntax.yaml import OLD_BOOLEANS, parse_scalar
 
-_YAML_11_BOOLEANS = frozenset(["y", "Y", "yes", "Yes", "YES", "n", "N", "no", "No", "NO", "on", "On", "ON", "off", "Off", "OFF"])
 # What GitHub Actions and Azure Pipelines take for a command on a line of its own: in quotes the text stays what it is, and no line starts with it.
 _COMMAND = re.compile(r"^[^\S\n]*::|##\w*\[", re.MULTILINE)
 
@@ -27,7 +26,7 @@ def _text(dumper: yaml.CSafeDumper, value: str) -> yaml.ScalarNode:
     if "\n" in value and not value.isspace():
         return dumper.represent_scalar("tag:yaml.org,2002:str", value, style="|")
     # PyYAML leaves `y` and `0o7` bare; the API server reads a boolean and a number.
-    quoted = value in _YAML_11_BOOLEANS or not isinstance(parse_scalar(value), str)
+    quoted = value in OLD_BOOLEANS or not isinstance(parse_scalar(value), str)
     return dumper.represent_scalar("tag:yaml.org,2002:str", value, style='"' if quoted else None)
 
 

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 
-from gitops_secrets.syntax.yaml import parse_scalar
+from gitops_secrets.syntax.yaml import OLD_BOOLEANS, parse_scalar
 
 Value = str | int | float | bool | None | Mapping[str, "Value"] | Sequence["Value"]
 
@@ -35,7 +35,7 @@ def write_scalar(value: str | int | float | bool | None, style: str = "") -> str
         return str(value)
     if style == "'" and value.isprintable():
         return "'" + value.replace("'", "''") + "'"
-    if style == '"' or not _PLAIN.match(value) or value.lower() in _BOOLEAN_WORDS or not isinstance(parse_scalar(value), str):
+    if style == '"' or not _PLAIN.match(value) or value.lower() in OLD_BOOLEANS or not isinstance(parse_scalar(value), str):
         return _quoted(value)
     return value
 
@@ -50,4 +50,3 @@ def _quoted(value: str) -> str:
 
 # A part of what may stand without quotes, in block and in flow style.
 _PLAIN = re.compile(r"[A-Za-z0-9_./$(](?:[\w./+~$()@;%=-]|:(?=[\w/.])|(?<=[\w.,;)]) (?=[\w(]))*\Z", re.ASCII)
-_BOOLEAN_WORDS = frozenset({"y", "n", "yes", "no", "on", "off"})

@@ -48,6 +48,11 @@ _CONSTANTS: dict[str, Any] = {
     ".NaN": float("nan"),
     ".NAN": float("nan"),
 }
+# What sigs.k8s.io/yaml, by which the API server reads, takes for a boolean as YAML 1.1 does, and kyaml for text.
+OLD_BOOLEANS: dict[str, bool] = {
+    **dict.fromkeys(("y", "Y", "yes", "Yes", "YES", "on", "On", "ON"), True),
+    **dict.fromkeys(("n", "N", "no", "No", "NO", "off", "Off", "OFF"), False),
+}
 _MOST_DIGITS = 128  # of 64 bits, with room for leading zeros
 _NUMERIC_START = frozenset("0123456789+-.")
 _CONSTANT_START = frozenset("~nNtTfF.+-")

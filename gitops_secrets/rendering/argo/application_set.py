@@ -10,11 +10,10 @@ from typing import Any, Final
 from gitops_secrets.manifests.load import Loader, parse_documents
 from gitops_secrets.model.facts import Problem, Resource
 from gitops_secrets.model.ids import ResourceId
-from gitops_secrets.model.nodes import MappingNode, Place, SequenceNode, as_mapping, as_sequence, as_text
+from gitops_secrets.model.nodes import MappingNode, Place, SequenceNode, as_mapping, as_sequence, as_text, placed
 from gitops_secrets.rendering.argo.applications import ARGO_GROUP
 from gitops_secrets.rendering.argo.generators import Generated, Generation, NotKnown, Parameters, Refused
 from gitops_secrets.rendering.argo.repositories import Repositories
-from gitops_secrets.rendering.objects import placed
 from gitops_secrets.rendering.selectors import is_selected
 from gitops_secrets.syntax.budget import ENTRY, Budget, BudgetError
 from gitops_secrets.syntax.go_template import ARGO_CD, ARGO_CD_LENIENT, Dialect, TemplateError, render

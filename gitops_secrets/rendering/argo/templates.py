@@ -7,10 +7,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from gitops_secrets.manifests.load import YAML_SUFFIXES, Loader, parse_documents
-from gitops_secrets.model.nodes import MappingNode, Place, as_mapping, as_text
+from gitops_secrets.model.nodes import MappingNode, Place, as_mapping, as_text, move
 from gitops_secrets.rendering.argo.applications import ARGO_GROUP
 from gitops_secrets.rendering.chart_directory import template_files
-from gitops_secrets.rendering.objects import move
 
 _KIND: Final = re.compile(rb"^kind:[ \t]*(?:Application|ApplicationSet|AppProject)[ \t]*\r?$", re.MULTILINE)
 

@@ -7,18 +7,13 @@ from typing import Any, NamedTuple
 
 from gitops_secrets.manifests.load import Documents, Loader, parse_documents
 from gitops_secrets.model.facts import Problem
-from gitops_secrets.model.nodes import COLUMN_BITS, MappingNode, Place, SequenceNode
+from gitops_secrets.model.nodes import MappingNode, Place, SequenceNode, move
 from gitops_secrets.rendering.kustomize.draft import scalar_text
-from gitops_secrets.syntax.yaml import parse, parse_scalar
+from gitops_secrets.syntax.yaml import OLD_BOOLEANS, parse, parse_scalar
 
 _KEY = re.compile(r"""(?:"(?:[^"\\]|\\.)*"|'(?:[^']|'')*'|[^\s"'][^:]*?(?::[^\s:][^:]*?)*)\s*:(?:\s+|\Z)""")
 _PROPERTIES = re.compile(r"(?:[&!]\S*\s+)*")
 _VALUE = re.compile(r"(?:[&!]\S*\s*)*([^\s,}\]#]*)")
-
-
-# What sigs.k8s.io/yaml, by which kustomize reads kustomizations and JSON patches, takes for a boolean and kyaml for text.
-_OLD_BOOLEANS = {word: value for words, value in (("y yes on", True), ("n no off", False)) for word in words.split()}
-_OLD_BOOLEANS |= {spelling: value for word, value in tuple(_OLD_BOOLEANS.items()) for spelling in (word.capitalize(), word.upper())}
 
 
 class _Shift(NamedTuple):
@@ -27,6 +22,10 @@ class _Shift(NamedTuple):
     lines: int
     columns: int
     fixed: Place | None = None
+
+    def origin_of(self, place: Place) -> Place:
+        """Where in the file a place in the text is."""
+        return self.fixed or Place(place.file, place.line + self.lines, place.column + self.columns)
 
 
 class Texts:
@@ -82,9 +81,7 @@ class Texts:
     def old_boolean(self, node: MappingNode | SequenceNode, key: str | int) -> bool | None:
         """The boolean that YAML 1.1 reads in the text at `key`, if that is written without quotes: true for `yes`."""
         value = node[key]  # type: ignore[index]
-        if value.__class__ is not str or value not in _OLD_BOOLEANS or not self.is_plain(node, key, value):
-            return None
-        return _OLD_BOOLEANS[value]
+        return OLD_BOOLEANS[value] if value.__class__ is str and value in OLD_BOOLEANS and self.is_plain(node, key, value) else None
 
     def is_written(self, node: MappingNode, key: str) -> bool:
         """Is the null at `key` written out, not just left empty?"""
@@ -103,11 +100,10 @@ class Texts:
 
     def _parse(self, text: str, place: Place) -> Documents:
         documents = parse_documents(text, place.file, self._loader.limits)
-        shift = self._shift(text, place)
-        seen: set[int] = set()
+        origin_of = self._shift(text, place).origin_of
         for document in documents.documents:
-            _move(document, shift, seen)
-        return Documents(documents.documents, tuple(_moved(problem, shift) for problem in documents.problems))
+            move(document, origin_of)
+        return Documents(documents.documents, tuple(Problem(problem.message, origin_of(problem.place), problem.rule) for problem in documents.problems))
 
     def _shift(self, text: str, place: Place) -> _Shift:
         written = self.lines(place.file)[place.line :]
@@ -123,27 +119,3 @@ class Texts:
 
 def _is_same(one: Any, other: Any) -> bool:
     return isinstance(one, bool) == isinstance(other, bool) and bool(one == other)
-
-
-def _move(node: Any, shift: _Shift, seen: set[int]) -> None:
-    """Moves the marks of nodes that were just parsed, and that nobody else has yet."""
-    if not isinstance(node, MappingNode | SequenceNode) or id(node) in seen:
-        return
-    seen.add(id(node))
-    if shift.fixed is not None:
-        mark = shift.fixed.line << COLUMN_BITS | shift.fixed.column
-        node.mark = mark
-        node.marks = dict.fromkeys(node, mark) if isinstance(node, MappingNode) else [mark] * len(node)
-    else:
-        offset = (shift.lines << COLUMN_BITS) + shift.columns
-        node.mark += offset
-        marks = node.marks
-        for key in marks if isinstance(marks, dict) else range(len(marks)):
-            marks[key] += offset  # type: ignore[index,operator]
-    for child in node.values() if isinstance(node, MappingNode) else node:
-        _move(child, shift, seen)
-
-
-def _moved(problem: Problem, shift: _Shift) -> Problem:
-    place = shift.fixed or Place(problem.place.file, problem.place.line + shift.lines, problem.place.column + shift.columns)
-    return Problem(problem.message, place, problem.rule)
