@@ -336,7 +336,7 @@ class Diagnosis:
             return Words(
                 f"{kind} is not served as {api_version}, only as {group}/{there}",
                 "the definition is there, in another version: the message reads as if it were missing",
-                f"write apiVersion: {group}/{there}; `gitops-secrets migrate api-versions` does",
+                f"write apiVersion: {group}/{there}",
             )
         if there is not None:
             return Words(

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from gitops_secrets.syntax.budget import Budget
 from gitops_secrets.syntax.glob import compile_glob
 
-_VARIABLE = re.compile(r"[_A-Za-z][_A-Za-z0-9]*\Z")
-
 
 @dataclass(frozen=True, slots=True)
 class Expansion:
@@ -23,11 +21,6 @@ class Expansion:
 
 class ExpressionError(ValueError):
     """The text holds a `${` that envsubst refuses. The message never quotes the text."""
-
-
-def invalid_names(variables: Iterable[str]) -> tuple[str, ...]:
-    """Names that Flux refuses, sorted: with one of them it builds nothing of the unit."""
-    return tuple(sorted(name for name in variables if not _VARIABLE.match(name)))
 
 
 def expand(text: str, variables: Mapping[str, str | None], *, complete: bool = True, budget: Budget | None = None) -> Expansion:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gitops_secrets.manifests.expressions import Expansion, ExpressionError, expand, invalid_names
+from gitops_secrets.manifests.expressions import Expansion, ExpressionError, expand
 
 VARIABLES: dict[str, str | None] = {"app": "weather", "empty": "", "path": "a.b.c/d", "umlaut": "über", "lines": "one\ntwo\n", "secret": None}
 
@@ -104,7 +104,3 @@ def test_any_text_expands_or_is_refused(text: str) -> None:
 
     if "$" not in text:
         assert expansion == Expansion(text)
-
-
-def test_names_that_flux_refuses() -> None:
-    assert invalid_names(["ok", "_a1", "1a", "a-b", "", "é"]) == ("", "1a", "a-b", "é")
