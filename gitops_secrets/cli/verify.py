@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gitops_secrets.cluster.port import ControlPlane
-    from gitops_secrets.cluster.reconciliation import Wanted
+    from gitops_secrets.cluster.run import Wanted
     from gitops_secrets.model.verdicts import RunSummary, Verification
     from gitops_secrets.pipeline.scan import ClusterAnalysis, Repository
 

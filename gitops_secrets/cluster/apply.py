@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from gitops_secrets.cluster import argo, flux
 from gitops_secrets.cluster.live import Live, annotation, items, mapping, text
+from gitops_secrets.cluster.run import FORCE_SYNC
 from gitops_secrets.model.ids import ResourceId
 
 FLUX_FIELD_MANAGER: Final = "kustomize-controller"
 
 # Written by the API server and by controllers, never by who applies.
 _OF_THE_SERVER: Final = frozenset({"creationTimestamp", "generation", "managedFields", "resourceVersion", "selfLink", "uid", "deletionTimestamp"})
-_REQUESTS: Final = frozenset({"reconcile.fluxcd.io/requestedAt", "force-sync", "gitops-secrets/requested-at", "argocd.argoproj.io/refresh"})
+_REQUESTS: Final = frozenset({flux.REQUESTED_AT, argo.REQUESTED_AT, argo.REFRESH, FORCE_SYNC})
 
 
 def as_applied(manifest: Mapping[str, Any], namespace: str) -> dict[str, Any]:
@@ -35,7 +37,7 @@ def comparable(live: Live | None) -> dict[str, Any] | None:
 
 def as_flux_applies(manifest: Mapping[str, Any], unit: ResourceId) -> dict[str, Any]:
     """A manifest with the labels that kustomize-controller gives to all that a Kustomization applies."""
-    labels = {"kustomize.toolkit.fluxcd.io/name": unit.name, "kustomize.toolkit.fluxcd.io/namespace": unit.namespace}
+    labels = {flux.NAME_LABEL: unit.name, flux.NAMESPACE_LABEL: unit.namespace}
     metadata = mapping(manifest, "metadata")
     return {**manifest, "metadata": {**metadata, "labels": {**mapping(metadata, "labels"), **labels}}}
 

@@ -20,7 +20,7 @@ APPLICATION: Final = (GROUP, "Application")
 APPLICATION_SET: Final = (GROUP, "ApplicationSet")
 # Our request among those of others: it is still there when the controller has taken the annotation of a refresh off.
 REQUESTED_AT: Final = "gitops-secrets/requested-at"
-_REFRESH: Final = "argocd.argoproj.io/refresh"
+REFRESH: Final = "argocd.argoproj.io/refresh"
 _REFRESH_SET: Final = "argocd.argoproj.io/application-set-refresh"
 _TRACKING: Final = "argocd.argoproj.io/tracking-id"
 _COMMIT: Final = re.compile(r"[0-9a-f]{40}")
@@ -44,7 +44,7 @@ def is_applied_by_argo(live: Live) -> bool:
 
 def is_working(live: Live) -> bool:
     """Is its controller at it, or about to be: a refresh that is asked for, an operation that is wanted or runs?"""
-    return bool(annotation(live, _REFRESH)) or at(live, "operation") is not None or text(live, "status", "operationState", "phase") in _RUNNING
+    return bool(annotation(live, REFRESH)) or at(live, "operation") is not None or text(live, "status", "operationState", "phase") in _RUNNING
 
 
 def has_failed(live: Live) -> bool:
@@ -78,7 +78,7 @@ def is_behind(live: Live, behind: Set[str]) -> str | None:
 
 def is_handled(live: Live, token: str) -> bool:
     """Has the controller refreshed it since we asked?"""
-    return annotation(live, REQUESTED_AT) == token and not annotation(live, _REFRESH)
+    return annotation(live, REQUESTED_AT) == token and not annotation(live, REFRESH)
 
 
 def wants_sync(live: Live) -> bool:
@@ -103,7 +103,7 @@ def syncs_itself(live: Live) -> bool:
 
 def refresh_request(id: ResourceId, token: str) -> Mapping[str, str]:
     """The annotations that ask for a refresh: new revisions are looked for, and what is there is compared with them."""
-    return {REQUESTED_AT: token, **({_REFRESH: "normal"} if is_application(id) else {_REFRESH_SET: "true"})}
+    return {REQUESTED_AT: token, **({REFRESH: "normal"} if is_application(id) else {_REFRESH_SET: "true"})}
 
 
 def sync_request(live: Live, token: str) -> Mapping[str, Any]:

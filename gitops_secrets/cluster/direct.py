@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from gitops_secrets.cluster.reconciliation import Nudge, Target
+from gitops_secrets.cluster.run import Nudge, Target
 from gitops_secrets.graph.graph import Graph, ResourceEdge, shortest_cycles
 from gitops_secrets.kinds.table import KindTable
 from gitops_secrets.model.facts import Effect, KindNeed, ObjectNeed

@@ -9,22 +9,20 @@ no thread in here: time comes with the events.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import Enum
 from typing import Any, Final
 
-from gitops_secrets.cluster import argo
+from gitops_secrets.cluster import argo, flux
 from gitops_secrets.cluster.argo import is_application
-from gitops_secrets.cluster.live import Live, annotation, at, commit_of, condition, is_true, live_id, text
+from gitops_secrets.cluster.live import Live, at, commit_of, condition, live_id
+from gitops_secrets.cluster.run import Action, Event, Nudge, Phase, Refused, Seen, Target, Tick, View, Wanted
 from gitops_secrets.cluster.status import MISSING, Health, Status, is_about, status_of
 from gitops_secrets.cluster.windows import denial
-from gitops_secrets.kinds.rows import KindRow
 from gitops_secrets.model.ids import ResourceId
 
-REQUESTED_AT: Final = "reconcile.fluxcd.io/requestedAt"
 # What Flux does by itself gets this long before it is asked: a new object or artifact starts a reconciliation anyhow, and a second one costs as much again.
-GRACE: Final = 10.0
+_GRACE: Final = 10.0
 # A sync to an older commit may still end by itself.
 _OLD_OPERATION: Final = 20.0
 # kustomize-controller may look at its cache before the readiness that we saw has arrived there.
@@ -32,109 +30,8 @@ _CACHE_LAG: Final = 0.3
 _FIRST_RETRY: Final = 5.0
 _LONGEST_RETRY: Final = 60.0
 _DEPENDENCY: Final = "DependencyNotReady"
-_APPLIED_BY_FLUX: Final = "kustomize.toolkit.fluxcd.io/name"
-_CHECKING: Final = "Running health checks for revision "
 # What the status of an Application comes to where it was tried.
 _TROUBLE: Final = frozenset({"SyncFailed", "SyncError", "ComparisonError", "UnknownError", "Degraded"})
-
-
-class Nudge(Enum):
-    """How a target is made to look again."""
-
-    APPLY = "apply"  # its manifest is applied: nobody else applies it
-    REQUEST = "request"  # a request to its engine to look at it now
-    REFRESH = "refresh"  # a changed annotation, which External Secrets Operator takes as one
-    SYNC = "sync"  # an operation of an Application; before it is asked for one, Argo CD is requested to compare it
-    END = "end"  # of an operation on an older commit, or one that waits for its next try
-    NONE = "none"  # it is watched, no more
-
-
-class Phase(Enum):
-    """How far a target is."""
-
-    UNKNOWN = "unknown"  # not looked at yet
-    MISSING = "missing"
-    BLOCKED = "blocked"  # something that it needs is not ready
-    PROGRESSING = "progressing"
-    FAILING = "failing"  # it was tried, and refused or unhealthy
-    SUSPENDED = "suspended"
-    READY = "ready"
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """Something that has to become ready, and what has to be ready before it."""
-
-    id: ResourceId
-    nudge: Nudge
-    needs: frozenset[ResourceId] = frozenset()
-    row: KindRow | None = None
-    source: ResourceId | None = None  # whose artifact it has to be at
-    parent: ResourceId | None = None  # the unit that applies it
-    project: ResourceId | None = None  # whose windows say when it may be synced
-    is_source: bool = False
-    fresh_only: bool = False  # a refresh of one that was in sync before would make a new password
-    brought: bool = True  # False: nothing in the repository brings it
-    creatable: bool = False  # applied where it is not there; what is there is only asked
-    goal: bool = True  # False: only watched because something needs it
-    refresh: bool = False  # refreshed once in any case, once it can be (`--force-sync`)
-    hopes: frozenset[ResourceId] = frozenset()  # tried without, and once more when one turns ready: perhaps that was what was missing
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """An object as it is now."""
-
-    live: Live
-    now: float
-
-
-@dataclass(frozen=True, slots=True)
-class Gone:
-    """An object is not there, or not there any more."""
-
-    id: ResourceId
-    now: float
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """The API server did not take what was to be applied."""
-
-    id: ResourceId
-    message: str
-    now: float
-
-
-@dataclass(frozen=True, slots=True)
-class Tick:
-    """Time has passed."""
-
-    now: float
-
-
-Event = Seen | Gone | Refused | Tick
-
-
-@dataclass(frozen=True, slots=True)
-class Action:
-    """Nudge `id`. `token` tells this request from every other one."""
-
-    id: ResourceId
-    nudge: Nudge
-    token: str
-    patch: Mapping[str, Any] = field(default_factory=dict)  # that starts or ends a sync
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """What is known of a target, for people."""
-
-    id: ResourceId
-    phase: Phase
-    words: str
-    waits_for: tuple[ResourceId, ...]
-    goal: bool
 
 
 @dataclass(slots=True)
@@ -161,15 +58,6 @@ class _Node:
         if self.live is None:
             return self.known and (self.target.creatable or self.target.nudge is Nudge.APPLY)
         return self.target.nudge is Nudge.APPLY and not is_applied_by_engine(self.live)
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """The commit that sources have to be at; `behind` are its ancestors, which are not it yet. Anything else is newer."""
-
-    commit: str | None = None
-    behind: Set[str] = field(default_factory=frozenset)
-    made: datetime | None = None
 
 
 class Reconciliation:
@@ -362,11 +250,11 @@ class Reconciliation:
             return since + _backoff(node.nudges, _FIRST_RETRY)
         if not argo.wants_sync(node.live):
             # Its health may be that of a moment that has passed: Argo CD looks again after two minutes.
-            return max(since, node.seen_at) + _backoff(node.nudges, GRACE)
+            return max(since, node.seen_at) + _backoff(node.nudges, _GRACE)
         if argo.is_in_vain(node.live) or self._denial(node) is not None:
             return None
         if argo.syncs_itself(node.live):
-            return max(since, node.seen_at) + GRACE
+            return max(since, node.seen_at) + _GRACE
         return since + _backoff(node.syncs, _FIRST_RETRY) if node.syncs else met
 
     def _is_superseded(self, live: Live) -> bool:
@@ -396,7 +284,7 @@ class Reconciliation:
             # Flux takes up what is new by itself; an operator looks at a new object at once.
             if node.target.nudge is Nudge.REFRESH or _is_working(node.live):
                 return None
-            return max(met, node.seen_at, node.nudged_at or 0.0) + _backoff(node.nudges + 1, GRACE)
+            return max(met, node.seen_at, node.nudged_at or 0.0) + _backoff(node.nudges + 1, _GRACE)
         first = _CACHE_LAG if node.status.reason == _DEPENDENCY else _FIRST_RETRY
         if node.nudges == 0:
             # What failed before it could succeed is asked at once, what failed all the same is given time.
@@ -426,20 +314,20 @@ class Reconciliation:
             return self._is_at_commit(node, node.live)
         source = self._nodes.get(target.source) if target.source is not None else None
         if source is not None:
-            return source.ready and text(node.live, "status", "lastAppliedRevision") == _artifact(source)
+            return source.ready and flux.applied_revision(node.live) == flux.artifact_of(source.live)
         parent = self._nodes.get(target.parent) if target.parent is not None else None
         return parent is None or parent.target.source is None or self._has_applied(parent)
 
     def _has_arrived(self, node: _Node) -> bool:
         """Is the artifact of a source that of the wanted commit, or a newer one?"""
-        revision = _artifact(node)
+        revision = flux.artifact_of(node.live)
         if not revision:
             return False
         commit = commit_of(revision)
         if commit == self._wanted.commit:
             return True
         # Who only watches has not asked for a newer one, and takes what there is.
-        asked = node.target.nudge is Nudge.NONE or (not node.first and _is_handled(node))
+        asked = node.target.nudge is Nudge.NONE or (not node.first and node.live is not None and flux.is_handled(node.live, node.token))
         return asked and commit not in self._wanted.behind
 
     def _has_applied(self, node: _Node) -> bool:
@@ -449,8 +337,7 @@ class Reconciliation:
             return node.ready
         if not source.ready:
             return False
-        revision = _artifact(source)
-        return revision in (text(node.live, "status", "lastAppliedRevision"), _checked_revision(node.live))
+        return flux.artifact_of(source.live) in (flux.applied_revision(node.live), flux.checked_revision(node.live))
 
     def _open(self, node: _Node) -> Iterator[ResourceId]:
         for need in node.target.needs:
@@ -508,12 +395,12 @@ class Reconciliation:
             return True
         if node.status.health is Health.FAILED:
             return node.nudges > 0 or node.target.nudge is Nudge.NONE
-        return node.nudges > 1 and _is_final(node.status)
+        return node.nudges > 1 and flux.is_final(node.status)
 
 
 def is_applied_by_engine(live: Live) -> bool:
     """Does kustomize-controller or Argo CD apply this object from git?"""
-    return bool(at(live, "metadata", "labels", _APPLIED_BY_FLUX)) or argo.is_applied_by_argo(live)
+    return flux.is_applied_by_flux(live) or argo.is_applied_by_argo(live)
 
 
 def _patch(nudge: Nudge, live: Live | None, token: str) -> Mapping[str, Any]:
@@ -526,27 +413,13 @@ def _backoff(attempts: int, first: float) -> float:
     return min(first * 2.0 ** max(attempts - 1, 0), _LONGEST_RETRY)
 
 
-def _artifact(node: _Node) -> str:
-    return text(node.live, "status", "artifact", "revision")
-
-
-def _is_handled(node: _Node) -> bool:
-    """Has the controller taken up our request, or one that came after it?"""
-    assert node.live is not None
-    handled = text(node.live, "status", "lastHandledReconcileAt")
-    return bool(handled) and (handled == node.token or (annotation(node.live, REQUESTED_AT) != node.token and handled == annotation(node.live, REQUESTED_AT)))
-
-
 def _settled(node: _Node) -> bool:
     return node.live is not None and not _is_working(node.live)
 
 
 def _is_working(live: Live) -> bool:
-    """Is its controller at it right now? Waiting for a dependency, or for the next try, is not."""
-    if live_id(live).group == argo.GROUP:
-        return argo.is_working(live)
-    reconciling = condition(live, "Reconciling")
-    return reconciling is not None and reconciling.status == "True" and reconciling.reason != "ProgressingWithRetry"
+    """Is its controller at it right now? Those of External Secrets Operator and of workloads don't say so."""
+    return argo.is_working(live) if live_id(live).group == argo.GROUP else flux.is_working(live)
 
 
 def _is_failing(node: _Node) -> bool:
@@ -562,24 +435,3 @@ def _is_failing(node: _Node) -> bool:
         type_ = node.target.row.readiness.condition or type_
     found = condition(node.live, type_)
     return found is not None and found.status == "False" and is_about(found, node.live)
-
-
-def _checked_revision(live: Live) -> str:
-    """The revision whose objects a unit has applied and is waiting for, by the message of kustomize-controller."""
-    if not is_true(live, "Reconciling"):
-        return ""
-    found = condition(live, "Reconciling")
-    message = found.message if found is not None else ""
-    return message.removeprefix(_CHECKING).split(" ", 1)[0] if message.startswith(_CHECKING) else ""
-
-
-def _is_final(status: Status) -> bool:
-    """Will the same commit give the same failure again?"""
-    if status.reason == "InvalidCELExpression":
-        return True
-    if status.reason == "ArtifactFailed":
-        return "path not found" in status.message
-    if status.reason == "BuildFailed":
-        # Variables may still come from a Secret or ConfigMap that somebody makes.
-        return "substitute from" not in status.message and "decrypt" not in status.message
-    return status.reason == "ReconciliationFailed" and ("failed to create typed patch" in status.message or "(Invalid)" in status.message)

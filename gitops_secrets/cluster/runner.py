@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
 
-from gitops_secrets.cluster import argo
+from gitops_secrets.cluster import argo, flux
 from gitops_secrets.cluster.port import Appeared, ClusterError, ControlPlane, ForbiddenError, Listed, Lost, Notice, RefusedError, Sink, Vanished, Watches
-from gitops_secrets.cluster.reconciliation import REQUESTED_AT, Action, Event, Gone, Nudge, Reconciliation, Refused, Seen, Tick, View
+from gitops_secrets.cluster.reconciliation import Reconciliation
+from gitops_secrets.cluster.run import FORCE_SYNC, Action, Event, Gone, Nudge, Refused, Seen, Tick, View
 from gitops_secrets.cluster.targets import kinds_of
 from gitops_secrets.model.ids import ResourceId
 
-FORCE_SYNC: Final = "force-sync"
 _SECRET: Final = ("", "Secret")
 _WORKERS: Final = 16
 # Whether a run can go on at all is a question about the whole graph: it is asked when nothing happens.
@@ -247,4 +247,4 @@ def _request(action: Action) -> Mapping[str, str]:
     """The annotations that make its controller look at an object."""
     if action.id.group == argo.GROUP:
         return argo.refresh_request(action.id, action.token)
-    return {FORCE_SYNC if action.nudge is Nudge.REFRESH else REQUESTED_AT: action.token}
+    return {FORCE_SYNC if action.nudge is Nudge.REFRESH else flux.REQUESTED_AT: action.token}

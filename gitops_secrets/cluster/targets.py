@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Final
 
 from gitops_secrets.cluster.argo import project_of
-from gitops_secrets.cluster.reconciliation import Nudge, Target
+from gitops_secrets.cluster.run import Nudge, Target
 from gitops_secrets.graph.graph import Graph, ResourceEdge
 from gitops_secrets.kinds.paths import find, parse_path
 from gitops_secrets.kinds.table import KindTable

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from gitops_secrets.cluster import argo
+from gitops_secrets.cluster import argo, flux
 from gitops_secrets.cluster.argo import project_of
 from gitops_secrets.cluster.live import Live, at, commit_of, condition, is_true, items, mapping, moment, text
 from gitops_secrets.cluster.port import SecretFacts
-from gitops_secrets.cluster.reconciliation import Wanted
+from gitops_secrets.cluster.run import Wanted
 from gitops_secrets.cluster.status import Health, Status, status_of
 from gitops_secrets.cluster.windows import denial
 from gitops_secrets.graph.graph import Graph
@@ -198,13 +198,13 @@ class Judge:
 
     def _source(self, id: ResourceId) -> Iterator[Complaint]:
         yield from self._ready(id)
-        revision = text(self.observed.live.get(id), "status", "artifact", "revision")
+        revision = flux.artifact_of(self.observed.live.get(id))
         if revision and commit_of(revision) in self.wanted.behind:
             yield Complaint("old-revision", f"it is at {_short(revision)}, not yet at {(self.wanted.commit or '')[:12]}")
 
     def _superseded(self, id: ResourceId) -> Iterator[str]:
         """Is a source of what was read at a newer commit?"""
-        revision = text(self.observed.live.get(id), "status", "artifact", "revision")
+        revision = flux.artifact_of(self.observed.live.get(id))
         is_ours = any(unit.source == id and unit.path is not None for unit in self.graph.units.values())
         if revision and is_ours and self.wanted.commit is not None and commit_of(revision) not in {self.wanted.commit, *self.wanted.behind}:
             yield f"{self.wanted.commit[:12]} is superseded by {_short(revision)}"
@@ -214,8 +214,8 @@ class Judge:
         yield from self._ready(id)
         if live is None or source is None:
             return
-        artifact = text(self.observed.live.get(source), "status", "artifact", "revision")
-        applied = text(live, "status", "lastAppliedRevision")
+        artifact = flux.artifact_of(self.observed.live.get(source))
+        applied = flux.applied_revision(live)
         if artifact and applied != artifact:
             yield Complaint("old-revision", f"it has applied {_short(applied) or 'nothing'}; {source.name} is at {_short(artifact)}")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Final
 
-from gitops_secrets.cluster.reconciliation import Phase, View
+from gitops_secrets.cluster.run import Phase, View
 from gitops_secrets.cluster.runner import End
 from gitops_secrets.model.ids import ResourceId
 

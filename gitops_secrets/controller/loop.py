@@ -11,10 +11,11 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final, NoReturn
 
+from gitops_secrets.cluster.flux import artifact_of, requested_at
 from gitops_secrets.cluster.informers import Informers
 from gitops_secrets.cluster.live import Live, at, live_id, mapping, text
 from gitops_secrets.cluster.port import Appeared, ClusterError, ControlPlane, ForbiddenError, Listed, Lost, Notice, Vanished
-from gitops_secrets.cluster.reconciliation import Phase, View
+from gitops_secrets.cluster.run import Phase, View
 from gitops_secrets.cluster.runner import Changed, Did, End, Interrupt, Reached, Step, Withheld
 from gitops_secrets.controller.attention import Attention
 from gitops_secrets.controller.election import Election
@@ -22,7 +23,7 @@ from gitops_secrets.controller.events import tidings
 from gitops_secrets.controller.metrics import Metrics
 from gitops_secrets.controller.recorder import Recorder
 from gitops_secrets.controller.settings import GROUP, KIND, Settings
-from gitops_secrets.controller.standing import Standing, Told, Trouble, is_told, requested_at, status_manifest, status_of
+from gitops_secrets.controller.standing import Standing, Told, Trouble, is_told, status_manifest, status_of
 from gitops_secrets.errors import GitopsSecretsError, OutsideError, UsageError
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.verdicts import Verification
@@ -197,7 +198,7 @@ class Controller:
             self._say(reason, logging.INFO)
             self.stop()
             return
-        revision, now = text(source, "status", "artifact", "revision"), time.monotonic()
+        revision, now = artifact_of(source), time.monotonic()
         run = self._run
         asked = requested_at(resource), at(resource, "metadata", "generation")
         is_old = run is None or revision not in (run.revision, run.came_for) or asked != (run.request, run.generation)
@@ -222,7 +223,7 @@ class Controller:
             return f"{self._settings.resource} is suspended"
         if source is None:
             return f"waits for {self._settings.source}, which is not in the cluster"
-        if not text(source, "status", "artifact", "revision"):
+        if not artifact_of(source):
             return f"waits for {self._settings.source}, which has fetched nothing yet"
         return ""
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from gitops_secrets.cluster.flux import requested_at
 from gitops_secrets.cluster.live import Live, condition, conditions, generation, items, mapping, number, text
 from gitops_secrets.cluster.runner import End
 from gitops_secrets.controller.settings import API_VERSION, KIND
@@ -132,11 +133,6 @@ def status_of(resource: Live, standing: Standing, source: ResourceId, now: datet
         status["objects"] = {"total": len(standing.verification.verdicts), "notReady": unwell}
         status["causes"] = [_cause(told, standing.revision) for told in standing.causes[:_MOST_CAUSES]]
     return {field: value for field, value in status.items() if value not in ("", [])}
-
-
-def requested_at(resource: Live) -> str:
-    """The last request to look anew, as `flux reconcile` writes it."""
-    return text(mapping(resource, "metadata", "annotations"), "reconcile.fluxcd.io/requestedAt")
 
 
 def is_told(resource: Live, revision: str) -> bool:

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from gitops_secrets.cluster.live import commit_of, text
 from gitops_secrets.cluster.port import ControlPlane
-from gitops_secrets.cluster.reconciliation import Wanted
+from gitops_secrets.cluster.run import Wanted
 from gitops_secrets.errors import OutsideError, UsageError
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.limits import Limits

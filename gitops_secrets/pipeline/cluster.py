@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from gitops_secrets.cluster.reconciliation import Wanted
+from gitops_secrets.cluster.run import Wanted
 from gitops_secrets.errors import UsageError
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.pipeline.scan import Analysis, ClusterAnalysis, Repository

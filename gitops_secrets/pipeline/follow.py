@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from gitops_secrets.cluster.port import ControlPlane
-from gitops_secrets.cluster.reconciliation import Reconciliation, Target, Wanted
+from gitops_secrets.cluster.reconciliation import Reconciliation
+from gitops_secrets.cluster.run import Target, Wanted
 from gitops_secrets.cluster.runner import Interrupt, Runner
 from gitops_secrets.cluster.targets import only_asked
 from gitops_secrets.graph.graph import Graph

@@ -12,7 +12,8 @@ from gitops_secrets.cluster.apply import FLUX_FIELD_MANAGER, as_applied, as_flux
 from gitops_secrets.cluster.direct import direct_targets
 from gitops_secrets.cluster.live import Live, at, mapping
 from gitops_secrets.cluster.port import FIELD_MANAGER, ControlPlane, ForbiddenError, RefusedError
-from gitops_secrets.cluster.reconciliation import Nudge, is_applied_by_engine
+from gitops_secrets.cluster.reconciliation import is_applied_by_engine
+from gitops_secrets.cluster.run import Nudge
 from gitops_secrets.generate.changes import FileChange
 from gitops_secrets.graph.graph import Graph
 from gitops_secrets.manifests.load import Loader

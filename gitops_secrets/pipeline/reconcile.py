@@ -16,7 +16,8 @@ from gitops_secrets.cluster.apply import as_applied
 from gitops_secrets.cluster.direct import direct_targets, refusals
 from gitops_secrets.cluster.port import ControlPlane
 from gitops_secrets.cluster.prune import Levels, labelled, stale
-from gitops_secrets.cluster.reconciliation import Nudge, Reconciliation, Target, Wanted
+from gitops_secrets.cluster.reconciliation import Reconciliation
+from gitops_secrets.cluster.run import Nudge, Target, Wanted
 from gitops_secrets.cluster.runner import Did, End, Interrupt, Report, Runner, Step, Withheld
 from gitops_secrets.cluster.targets import only_watched, targets_of
 from gitops_secrets.cluster.verify import names_made_for_all

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from gitops_secrets.cluster.live import LiveEvent
 from gitops_secrets.cluster.observe import observe
 from gitops_secrets.cluster.port import ControlPlane, ForbiddenError
-from gitops_secrets.cluster.reconciliation import Wanted
+from gitops_secrets.cluster.run import Wanted
 from gitops_secrets.cluster.verify import Judge, Observed, is_only_looked_at
 from gitops_secrets.kinds.table import KindTable
 from gitops_secrets.model.ids import ResourceId

@@ -10,7 +10,7 @@ import pytest
 
 from gitops_secrets.cli.options import Call
 from gitops_secrets.cli.run_progress import interruptible, progress_of
-from gitops_secrets.cluster.reconciliation import Action, Nudge, Phase, View
+from gitops_secrets.cluster.run import Action, Nudge, Phase, View
 from gitops_secrets.cluster.runner import Changed, Did, Interrupt, Withheld
 from gitops_secrets.model.ids import ResourceId
 

@@ -11,7 +11,7 @@ from typing import Any
 from gitops_secrets.cluster.diagnose import Diagnosis, Evidence
 from gitops_secrets.cluster.live import Live, LiveEvent, live_id
 from gitops_secrets.cluster.port import SecretFacts
-from gitops_secrets.cluster.reconciliation import Wanted
+from gitops_secrets.cluster.run import Wanted
 from gitops_secrets.cluster.verify import Judge, Observed
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.verdicts import Cause, Verdict

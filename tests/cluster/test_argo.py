@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from gitops_secrets.cluster import argo
 from gitops_secrets.cluster.diagnose import Diagnosis, Evidence
 from gitops_secrets.cluster.live import Live
-from gitops_secrets.cluster.reconciliation import Action, Nudge, Phase, Reconciliation, Seen, Target, Tick, Wanted
+from gitops_secrets.cluster.reconciliation import Reconciliation
+from gitops_secrets.cluster.run import Action, Nudge, Phase, Seen, Target, Tick, Wanted
 from gitops_secrets.cluster.status import Health, status_of
 from gitops_secrets.cluster.targets import targets_of
 from gitops_secrets.cluster.verify import Judge, Observed

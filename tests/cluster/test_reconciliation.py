@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gitops_secrets.cluster.live import Live
-from gitops_secrets.cluster.reconciliation import Action, Gone, Nudge, Phase, Reconciliation, Seen, Target, Tick, Wanted
+from gitops_secrets.cluster.reconciliation import Reconciliation
+from gitops_secrets.cluster.run import Action, Gone, Nudge, Phase, Seen, Target, Tick, Wanted
 from gitops_secrets.kinds.table import default_table
 from gitops_secrets.model.ids import ResourceId
 

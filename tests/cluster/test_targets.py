@@ -7,7 +7,7 @@ import pytest
 from gitops_secrets.cluster.apply import as_applied, comparable, inventory, is_left_alone
 from gitops_secrets.cluster.direct import direct_targets, refusals
 from gitops_secrets.cluster.prune import label_value, removal_order
-from gitops_secrets.cluster.reconciliation import Nudge, Target
+from gitops_secrets.cluster.run import Nudge, Target
 from gitops_secrets.cluster.targets import targets_of
 from gitops_secrets.model.ids import ResourceId, crd_id
 from gitops_secrets.pipeline.scan import ClusterAnalysis, analyse, repository_of

@@ -7,7 +7,7 @@ import math
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gitops_secrets.cluster.reconciliation import Phase, View
+from gitops_secrets.cluster.run import Phase, View
 from gitops_secrets.cluster.runner import End
 from gitops_secrets.controller.attention import PATIENCE, Attention
 from tests.controller.sample import STORE, STORES
