@@ -14,6 +14,7 @@ from gitops_secrets.kinds.table import KindTable
 from gitops_secrets.model.facts import Confidence, Opaque, Resource
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import Place
+from gitops_secrets.model.reach import reachable
 from gitops_secrets.model.results import Cluster, Finding, Related, Remedy, Severity, Unit
 from gitops_secrets.ordering.order import Plan
 from gitops_secrets.syntax.nearest import Names, share
@@ -157,10 +158,4 @@ def namesakes(graph: Graph, target: ResourceId) -> list[ResourceId]:
 
 def reached(unit: ResourceId, graph: Graph) -> frozenset[ResourceId]:
     """All units that the written order puts before one."""
-    pending, seen = list(graph.dependencies.get(unit, ())), set[ResourceId]()
-    while pending:
-        found = pending.pop()
-        if found not in seen:
-            seen.add(found)
-            pending.extend(graph.dependencies.get(found, ()))
-    return frozenset(seen)
+    return frozenset(reachable(graph.dependencies.get(unit, ()), lambda each: graph.dependencies.get(each, ())))

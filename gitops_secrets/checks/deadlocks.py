@@ -13,6 +13,7 @@ from gitops_secrets.graph.graph import Graph, ResourceEdge
 from gitops_secrets.model.facts import Confidence, Effect, KindNeed
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import Place
+from gitops_secrets.model.reach import reachable
 from gitops_secrets.model.results import Finding, Related, Severity
 from gitops_secrets.ordering.order import Cycle, OrderedEdge, Split
 
@@ -279,15 +280,9 @@ class KustomizationContainsItself(Rule):
                 yield self.finding(message, place, unit.id, other=id, related=[Related(f"{unit.id} is written here", unit.place)])
 
 
-def _needed_ready(target: ResourceId, graph: Graph) -> frozenset[ResourceId]:
+def _needed_ready(target: ResourceId, graph: Graph) -> set[ResourceId]:
     """What must be Ready before `target` can be, itself included: what it depends on, and what those that apply it depend on, and so on."""
-    pending, seen = [target], set[ResourceId]()
-    while pending:
-        found = pending.pop()
-        if found not in seen:
-            seen.add(found)
-            pending.extend(other for unit in (found, *graph.ancestors(found)) for other in graph.dependencies.get(unit, ()))
-    return frozenset(seen)
+    return reachable([target], lambda found: (other for unit in (found, *graph.ancestors(found)) for other in graph.dependencies.get(unit, ())))
 
 
 def _waits_on(ancestor: ResourceId, unit: ResourceId, context: Context) -> bool:

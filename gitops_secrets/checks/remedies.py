@@ -16,6 +16,7 @@ from gitops_secrets.model.brief import LONGEST_NAME
 from gitops_secrets.model.facts import Requirement, Resource
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import Place, as_mapping
+from gitops_secrets.model.reach import reachable
 from gitops_secrets.model.results import AddItems, Dependency, Remedy, RemoveAt, SetField, SetKey, SetValue, Unit
 from gitops_secrets.ordering.gates import Gate, GateKind, health_check
 from gitops_secrets.ordering.order import Cycle, OrderedEdge
@@ -98,7 +99,7 @@ def add_dependency(unit: Unit, target: ResourceId) -> Remedy | None:
 
 def redirect_dependency(unit: Unit, dependency: Dependency, meant: ResourceId | None, graph: Graph) -> Remedy | None:
     """Makes an entry of `dependsOn` that leads nowhere name what was meant. Not, if that would close a cycle."""
-    if meant is None or meant == unit.id or _leads(graph, meant, unit.id) or _lies_nowhere(meant, graph) or _lies_nowhere(unit.id, graph):
+    if meant is None or meant == unit.id or unit.id in _awaited(meant, graph) or _lies_nowhere(meant, graph) or _lies_nowhere(unit.id, graph):
         return None
     if len(graph.dependents.get(dependency.target, ())) > 1 and meant not in graph.dependents:
         # Several agree on that name, and nobody says the other: then that one is wrong.
@@ -113,18 +114,9 @@ def redirect_dependency(unit: Unit, dependency: Dependency, meant: ResourceId | 
     return Remedy(f"depend on {meant}", tuple(steps)) if steps else None
 
 
-def _leads(graph: Graph, start: ResourceId, goal: ResourceId) -> bool:
-    """Do the written dependencies, or being applied by it, lead from a unit to another one?"""
-    pending, seen = [start], {start}
-    while pending:
-        unit = pending.pop()
-        if unit == goal:
-            return True
-        for target in (*graph.dependencies.get(unit, ()), *graph.ancestors(unit)):
-            if target not in seen:
-                seen.add(target)
-                pending.append(target)
-    return False
+def _awaited(unit: ResourceId, graph: Graph) -> set[ResourceId]:
+    """What the written dependencies, or being applied by it, lead to from a unit, itself included."""
+    return reachable([unit], lambda each: (*graph.dependencies.get(each, ()), *graph.ancestors(each)))
 
 
 def cut(cycle: Cycle) -> Remedy | None:

@@ -134,4 +134,4 @@ def is_generated(text: str, form: Form) -> bool:
 
 
 def _first(text: str, path: str, limits: Limits) -> MappingNode:
-    return as_mapping(next(iter(parse(text, path, limits).documents), None))
+    return as_mapping(parse(text, path, limits).first)

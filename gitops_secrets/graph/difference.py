@@ -19,6 +19,7 @@ from gitops_secrets.graph.unseen import Files, Unseen, orphans, unseen
 from gitops_secrets.model.facts import KindNeed, ObjectNeed, Opaque, RemoteNeed, Requirement, Resource, When
 from gitops_secrets.model.ids import ResourceId, crd_id
 from gitops_secrets.model.nodes import Place, as_mapping
+from gitops_secrets.model.reach import reachable
 from gitops_secrets.model.results import Cluster, Unit
 
 
@@ -410,14 +411,7 @@ class _Difference:
 
     def _waiting(self, touched: Collection[ResourceId]) -> tuple[ResourceId, ...]:
         """Units that are held up while what they depend on reconciles."""
-        found: set[ResourceId] = set()
-        pending = list(touched)
-        while pending:
-            for unit in self.after.dependents.get(pending.pop(), ()):
-                if unit not in found and unit not in touched:
-                    found.add(unit)
-                    pending.append(unit)
-        return tuple(sorted(found))
+        return tuple(sorted(reachable(touched, lambda unit: self.after.dependents.get(unit, ())) - set(touched)))
 
     def _impacts(self, objects: Mapping[ResourceId, ObjectChange], contents: Mapping[ResourceId, str]) -> Iterator[Impact]:
         for id, resource in self.after.resources.items():

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from gitops_secrets.graph.graph import Graph
 from gitops_secrets.model.facts import Provision
 from gitops_secrets.model.ids import ResourceId
+from gitops_secrets.model.reach import reachable
 
 _NONE: frozenset[str] = frozenset()
 
@@ -72,11 +73,7 @@ def _hidden(graph: Graph, other: Graph, unread: Collection[str], known: Collecti
         return frozenset()
     units = {id for id in graph.units if id in other.broken}
     units |= {id for id, unit in graph.units.items() if id not in other.units and unit.place.file in unread}
-    pending = list(units)
-    while pending:
-        below = {id for id in graph.children.get(pending.pop(), ()) if id not in units and id not in other.units and graph.units[id].place.file not in known}
-        units |= below
-        pending.extend(below)
+    units = reachable(units, lambda unit: (id for id in graph.children.get(unit, ()) if id not in other.units and graph.units[id].place.file not in known))
     applied = ((each.resource, each.unit in units) for each in graph.cluster.resources if each.resource.id not in other.unit_of)
     there = {*other.unit_of, *(given.id for given in other.cluster.given)}
     beside = ((given, False) for given in graph.cluster.given if given.id not in there)

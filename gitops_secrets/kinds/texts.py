@@ -27,4 +27,4 @@ class TextReader:
         wrong = next((problem for problem in parsed.problems if not problem.duplicate_key), None)
         if wrong is not None:
             self.problems.append(Problem(f"{field_text(at.way)} of {self.resource} can't be read: {wrong.message}", at.place, subject=str(self.resource)))
-        return next(iter(parsed.documents), None)
+        return parsed.first

@@ -36,6 +36,11 @@ class Documents:
     may_be_respelt: bool = True
     may_suppress: bool = False  # may a comment in it suppress findings?
 
+    @property
+    def first(self) -> object:
+        """The first document; None where there is none."""
+        return next(iter(self.documents), None)
+
 
 class _Reading:
     """What a piece of work reads, and what it takes."""

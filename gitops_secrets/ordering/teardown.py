@@ -16,6 +16,7 @@ from gitops_secrets.kinds.table import KindTable
 from gitops_secrets.model.facts import KindNeed, Resource, When
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import MappingNode, as_mapping, as_sequence, as_text
+from gitops_secrets.model.reach import reachable
 from gitops_secrets.model.results import Unit
 from gitops_secrets.ordering.order import Plan
 from gitops_secrets.ordering.sync import RELEASE, position
@@ -100,7 +101,7 @@ def _levels(plan: Plan, further: Iterable[tuple[ResourceId, ResourceId]]) -> lis
         if unit.parent in units and unit.parent is not None:
             waits[unit.id].add(unit.parent)
     for consumer, provider in further:
-        if consumer != provider and not _reaches(waits, provider, consumer):
+        if consumer != provider and consumer not in reachable([provider], waits.__getitem__):
             waits[consumer].add(provider)
     levels = []
     while waits:
@@ -110,17 +111,6 @@ def _levels(plan: Plan, further: Iterable[tuple[ResourceId, ResourceId]]) -> lis
         for id in level:
             del waits[id]
     return levels
-
-
-def _reaches(waits: Mapping[ResourceId, set[ResourceId]], start: ResourceId, goal: ResourceId) -> bool:
-    pending, seen = [start], {start}
-    while pending:
-        unit = pending.pop()
-        if unit == goal:
-            return True
-        pending += waits[unit] - seen
-        seen |= waits[unit]
-    return False
 
 
 def _goes_with_parent(unit: Unit) -> bool:

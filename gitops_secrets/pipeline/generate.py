@@ -163,7 +163,7 @@ def _listed_directories(repository: Repository, directory: str) -> list[str] | N
     path = find_kustomization(repository.tree, directory)
     if path is None:
         return None
-    node = as_mapping(next(iter(repository.loader.load(path).documents), None))
+    node = as_mapping(repository.loader.load(path).first)
     if set(node) - _LISTING_FIELDS:
         return None
     found = []

@@ -403,7 +403,7 @@ def _texts(value: Any) -> dict[str, str]:
 
 
 def _first(text: str, path: str, limits: Limits) -> Mapping[str, Any]:
-    return as_mapping(next(iter(parse(text, path, limits).documents), None))
+    return as_mapping(parse(text, path, limits).first)
 
 
 def _checksum(text: str) -> str:

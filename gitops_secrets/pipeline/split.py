@@ -153,7 +153,7 @@ class _Splitter:
         file = find_kustomization(self.tree, path)
         if file is None:
             return generated_kustomization(self.tree, path, MappingNode(path, 0), place_line=1)
-        return as_mapping(next(iter(self.repository.loader.load(file).documents), None))
+        return as_mapping(self.repository.loader.load(file).first)
 
     def _places(self, target: str, places: Iterable[Place]) -> set[Place]:
         """Where the objects of a file or directory are named."""
@@ -189,7 +189,7 @@ class _Splitter:
     def _without(self, file: str, entries: Collection[str]) -> str:
         text = self.tree.read(file).decode()
         for field in ("resources", "bases"):
-            values = as_sequence(as_mapping(next(iter(parse(text, file, self.limits).documents), None)).get(field))
+            values = as_sequence(as_mapping(parse(text, file, self.limits).first).get(field))
             for index in reversed([index for index, value in enumerate(values) if value in entries]):
                 text = apply_edits(text, remove_item(text, file, 0, (field, index), limits=self.limits))
         return text

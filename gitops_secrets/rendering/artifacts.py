@@ -26,17 +26,18 @@ class MappedTree(Index):
 
     def read(self, path: str) -> bytes:
         """The content of the file below. Raises `FileNotFoundError`."""
-        origin = self.origins.get(path)
-        if origin is None:
-            raise FileNotFoundError(path)
-        return self._below.read(origin)
+        return self._below.read(self.origin(path))
 
     def identity(self, path: str) -> str:
         """The id of the content of the file below. Raises `FileNotFoundError`."""
+        return self._below.identity(self.origin(path))
+
+    def origin(self, path: str) -> str:
+        """Where a file stands below. Raises `FileNotFoundError`."""
         origin = self.origins.get(path)
         if origin is None:
             raise FileNotFoundError(path)
-        return self._below.identity(origin)
+        return origin
 
 
 class MappedLoader(Loader):
@@ -45,24 +46,21 @@ class MappedLoader(Loader):
     def __init__(self, below: Loader, tree: MappedTree) -> None:
         super().__init__(tree, whole=below.whole, budget=below.budget)
         self._below = below
-        self._origins = tree.origins
+        self._mapped = tree
         self.taken, self.words = below.taken, below.words
 
     def load(self, path: str) -> Documents:
         """The documents of the file that stands at `path` in the artifact."""
-        origin = self._origins.get(path)
-        if origin is None:
-            raise FileNotFoundError(path)
-        return self._below.load(origin)
+        return self._below.load(self._mapped.origin(path))
 
     def origin_of(self, path: str) -> str:
         """A directory stands where its first file does, less what is below it in the artifact."""
-        if path in self._origins:
-            return self._origins[path]
+        if path in self._mapped.origins:
+            return self._mapped.origins[path]
         prefix = f"{path}/" if path else ""
-        for known in sorted(self._origins):
+        for known in sorted(self._mapped.origins):
             if known.startswith(prefix):
-                return self._origins[known].removesuffix(known[len(prefix) :]).rstrip("/")
+                return self._mapped.origins[known].removesuffix(known[len(prefix) :]).rstrip("/")
         return path
 
     def origins_of(self, inputs: frozenset[str]) -> frozenset[str]:

@@ -126,7 +126,7 @@ def _k3s_releases(loader: Loader, path: str) -> Iterator[Release]:
         if node.get("kind") != "HelmChart" or not name or not chart:
             continue
         content = neutralised(as_text(spec.get("valuesContent")))
-        values = as_mapping(next(iter(loader.parse(content, path, spec.place("valuesContent")).documents), None))
+        values = as_mapping(loader.parse(content, path, spec.place("valuesContent")).first)
         repository = chart if chart.startswith("oci://") else known(spec.get("repo"))
         yield Release(
             resource=ResourceId("helm.cattle.io", "HelmChart", known(metadata.get("namespace")) or "kube-system", name),

@@ -9,6 +9,7 @@ from gitops_secrets.manifests.load import YAML_SUFFIXES
 from gitops_secrets.model.facts import Resource
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import MappingNode, Place, as_mapping, as_text
+from gitops_secrets.model.reach import reachable
 from gitops_secrets.rendering.artifacts import EXTENSIONS_GROUP
 from gitops_secrets.rendering.flux import build_directory
 from gitops_secrets.rendering.kustomize.kustomization import FILE_NAMES
@@ -19,7 +20,6 @@ from gitops_secrets.rendering.starts import (
     common_folder,
     entry_point_of,
     entry_points_of,
-    reachable,
     superseded,
     switched_off,
     unreached,
@@ -103,7 +103,7 @@ class FluxRoots:
         built = {}
         for root in roots:
             # The root folder is what foreign sources are built from, so it says nothing.
-            paths = (self.survey.directory_of(found[place][1]) for place in reachable(root, reaches))
+            paths = (self.survey.directory_of(found[place][1]) for place in reachable([root], reaches.__getitem__))
             built[root] = {path for path in paths if path}
         return switched_off({root: found[root][0] for root in roots}, built)
 

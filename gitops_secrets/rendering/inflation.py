@@ -43,4 +43,4 @@ def inflated_release(chart: InflatedChart, owner: ResourceId, namespace: str, lo
 def _values_file(path: str | None, loader: Loader) -> MappingNode | None:
     if path is None or not loader.tree.is_file(path):
         return None
-    return as_mapping(next(iter(loader.load(path).documents), None))
+    return as_mapping(loader.load(path).first)

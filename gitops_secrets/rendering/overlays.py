@@ -26,7 +26,7 @@ def add_overlays(survey: Survey, not_overlays: Set[str]) -> None:
         if directory in reached or directory in not_overlays or f"{directory}/".startswith(not_below):
             continue
         kustomization = find_kustomization(survey.tree, directory)
-        first = next(iter(survey.loader.load(kustomization).documents), None) if kustomization else None
+        first = survey.loader.load(kustomization).first if kustomization else None
         if kustomization is None or as_mapping(first).get("kind") == "Component":
             continue
         if "kustomize.config.k8s.io" not in as_text(as_mapping(first).get("apiVersion")) and as_mapping(first).get("kind") not in (None, "Kustomization"):

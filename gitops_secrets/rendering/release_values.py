@@ -75,7 +75,7 @@ def _values(text: str, place: Place, loader: Loader) -> MappingNode | None:
         loaded = loader.parse_values(text, place.file)
     if loaded.problems:
         return None
-    values = as_mapping(next(iter(loaded.documents), None))
+    values = as_mapping(loaded.first)
     return values if file is not None or block_indent is not None else as_mapping(placed(values, place))
 
 

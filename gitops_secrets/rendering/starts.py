@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from gitops_secrets.model.facts import Resource
 from gitops_secrets.model.ids import ResourceId, split_api_version
 from gitops_secrets.model.nodes import MappingNode, Place, as_mapping, as_text
+from gitops_secrets.model.reach import reachable
 from gitops_secrets.rendering.flux_version import instance_version
 from gitops_secrets.rendering.objects import FLUX_NAMESPACE, ScopeOf, to_resource
 from gitops_secrets.rendering.units import KUSTOMIZE_GROUP, OPERATOR_GROUP, SOURCE_GROUP, is_kustomization, source_of, to_unit, written_path
@@ -207,16 +208,6 @@ def entry_point_of(path: str, documents: Iterable[object], scope_of: ScopeOf) ->
     return replace(entry_points_of(path, [(path, root) for root in roots])[0], path=path, given=given)
 
 
-def reachable(start: Place, reaches: Mapping[Place, Set[Place]]) -> set[Place]:
-    """Everything that one reaches over any number of steps, itself included."""
-    pending, seen = [start], {start}
-    while pending:
-        new = reaches[pending.pop()] - seen
-        seen |= new
-        pending.extend(new)
-    return seen
-
-
 def superseded(ids: Mapping[Place, ResourceId], reaches: Mapping[Place, Set[Place]]) -> set[Place]:
     """Places of objects that apply another one of their own id, which keeps applying itself: a template of it, or what was applied by hand once."""
     return {place for place, others in reaches.items() if any(other != place and ids[other] == ids[place] and other in reaches[other] for other in others)}
@@ -226,7 +217,7 @@ def unreached(reaches: Mapping[Place, Set[Place]]) -> set[Place]:
     """Places that no other one reaches; of those that only reach each other in a circle, the first."""
     reached_by: dict[Place, set[Place]] = {place: set() for place in reaches}
     for start in reaches:
-        for place in reachable(start, reaches) - {start}:
+        for place in reachable([start], reaches.__getitem__) - {start}:
             reached_by[place].add(start)
     roots = {place for place, others in reached_by.items() if not others}
     covered = set(roots)

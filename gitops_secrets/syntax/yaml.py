@@ -77,6 +77,11 @@ class Parsed:
     documents: tuple[Any, ...]
     problems: tuple[YamlProblem, ...]
 
+    @property
+    def first(self) -> Any:
+        """The first document; None where there is none."""
+        return next(iter(self.documents), None)
+
 
 def parse_scalar(text: str) -> Any:
     """The value of a plain scalar, as kyaml resolves it: `on` and `2024-01-02` are text, `0644` and `0o644` are octal.

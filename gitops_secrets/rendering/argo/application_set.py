@@ -116,7 +116,7 @@ class _Templates:
         documents = parse_documents(self._text(text, parameters, place), place.file, self.budget.limits)
         if documents.problems:
             raise Refused(f"its templatePatch makes what is no YAML: {documents.problems[0].message}", place)
-        return as_mapping(placed(as_mapping(next(iter(documents.documents), None)), place))
+        return as_mapping(placed(as_mapping(documents.first), place))
 
     def render(self, value: Any, parameters: Mapping[str, Any], place: Place | None = None) -> Any:
         """Every text in a value rendered, keys included; places stay those of the template."""

@@ -108,7 +108,7 @@ def _kustomized(source: Source, reading: Reading, path: str, loader: Loader, bui
     charts = {chart.place for chart in build.charts}
     content.opaque += [opaque for opaque in build.opaque if opaque.place not in charts]
     root = find_kustomization(loader.tree, path)
-    document = as_mapping(next(iter(loader.load(root).documents), None)) if root else MappingNode()
+    document = as_mapping(loader.load(root).first) if root else MappingNode()
     content.problems += [replace(problem, subject=reading.owner) for problem in build.outside]
     for chart in build.charts:
         message = "kustomize hands charts to Helm only with --enable-helm"
@@ -197,7 +197,7 @@ def _chart_in_repository(source: Source, reading: Reading, path: str, loader: Lo
     if not is_chart(loader.tree, path):
         content.problems.append(Problem(f"{reading.owner} reads {path} as a chart, and it has no Chart.yaml", source.place, "build-failed", reading.owner))
         return content
-    chart = as_mapping(next(iter(loader.load(chart_file(path)).documents), None))
+    chart = as_mapping(loader.load(chart_file(path)).first)
     for entry in map(as_mapping, as_sequence(chart.get("dependencies"))):
         release = _dependency(entry, source, reading, values)
         if release is not None:

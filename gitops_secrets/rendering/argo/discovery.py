@@ -12,6 +12,7 @@ from gitops_secrets.manifests.load import Loader
 from gitops_secrets.model.facts import Problem, Resource
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import MappingNode, Place, as_mapping, as_sequence, as_text
+from gitops_secrets.model.reach import reachable
 from gitops_secrets.model.results import ArgoSettings, Cluster, Destination
 from gitops_secrets.rendering.argo.applications import ARGO_GROUP, ARGO_NAMESPACE, is_application_set, is_argo_unit, sources_of
 from gitops_secrets.rendering.chart_directory import CHART_FILE, TEMPLATES
@@ -130,7 +131,8 @@ def root_groups(
     roots = unreached(below)
 
     def claims_of(group: Iterable[tuple[str, Resource]]) -> set[tuple[str, ResourceId]]:
-        return {claim for _, root in group for claim in _claims(root.place, reaches, below)} | {("", root.id) for _, root in group}
+        held = reachable([root.place for _, root in group], below.__getitem__)
+        return {claim for place in held for claim in reaches[place].claims} | {("", root.id) for _, root in group}
 
     groups = list(_apart([pair for place, pair in units.items() if place in roots], claims_of))
     merged: list[tuple[list[tuple[str, Resource]], set[tuple[str, ResourceId]]]] = []
@@ -161,17 +163,6 @@ def _is_another(claims: set[tuple[str, ResourceId]], others: set[tuple[str, Reso
     shared = claims & others
     fewer = min(len(claims), len(others))
     return any(id.group == ARGO_GROUP and id.kind != "AppProject" for _, id in shared) or (len(shared) * 2 > fewer >= _FEW)
-
-
-def _claims(root: Place, reaches: Mapping[Place, Reach], below: Mapping[Place, set[Place]]) -> set[tuple[str, ResourceId]]:
-    pending, seen = [root], {root}
-    claims: set[tuple[str, ResourceId]] = set()
-    while pending:
-        place = pending.pop()
-        claims |= reaches[place].claims
-        pending += below[place] - seen
-        seen |= below[place]
-    return claims
 
 
 def entry_point(folder: str, group: Sequence[tuple[str, Resource]], found: Found, *, alone: bool = False) -> EntryPoint:
@@ -223,7 +214,7 @@ def _listed(data: MappingNode, key: str, loader: Loader) -> tuple[MappingNode, .
     if not isinstance(text := data.get(key), str):
         return ()
     at = data.place(key)
-    return tuple(as_mapping(entry) for entry in as_sequence(next(iter(loader.parse_values(text, at.file, at).documents), None)))
+    return tuple(as_mapping(entry) for entry in as_sequence(loader.parse_values(text, at.file, at).first))
 
 
 def allowed(problems: Iterable[Problem], settings: ArgoSettings | None) -> tuple[Problem, ...]:

@@ -115,7 +115,7 @@ class Generation:
             parsed = parse(written["elementsYaml"], place.file, self.loader.limits)
             if parsed.problems:
                 raise Refused(f"its elementsYaml is no YAML: {parsed.problems[0].message}", place)
-            elements += as_sequence(next(iter(parsed.documents), None))
+            elements += as_sequence(parsed.first)
         for element in elements:
             if isinstance(element, MappingNode):
                 yield dict(element) if self.is_nested else flattened(element)

@@ -69,13 +69,13 @@ class _Reader:
             if problem.rule == "invalid-yaml":
                 self.complete = False
                 self.problems.append(Problem(f"{self.owner} has values that are no YAML: {problem.message}", place, "build-failed", self.owner))
-        self.add(as_mapping(placed(as_mapping(next(iter(loaded.documents), None)), place)))
+        self.add(as_mapping(placed(as_mapping(loaded.first), place)))
 
     def add_file(self, path: str, loader: Loader) -> bool:
         """Is the file there?"""
         if not loader.tree.is_file(path):
             return False
-        self.add(as_mapping(next(iter(loader.load(path).documents), None)))
+        self.add(as_mapping(loader.load(path).first))
         return True
 
     def add_named(self, written: str, place: Place, *, ignores: bool) -> None:
