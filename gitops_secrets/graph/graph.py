@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import cached_property
 from operator import attrgetter, itemgetter
@@ -324,32 +324,72 @@ def _grouped(items: Iterable[Item], key: Callable[[Item], Key]) -> dict[Key, tup
 
 
 def shortest_cycles(edges: Iterable[tuple[ResourceId, ResourceId]]) -> tuple[tuple[ResourceId, ...], ...]:
-    """One shortest loop for each set of nodes that reach each other, smallest node first: `(a, b)` stands for a → b → a."""
+    """One shortest loop for each set of nodes that reach each other, smallest node first: `(a, b)` stands for a → b → a.
+
+    Of several it is the one with the smallest node, and then with the smallest node after that.
+    """
     import networkx
 
     graph = networkx.DiGraph()
     graph.add_edges_from(sorted(edges))
     cycles = []
     for component in networkx.strongly_connected_components(graph):
-        nodes = sorted(component)
-        if len(nodes) > 1 or graph.has_edge(nodes[0], nodes[0]):
-            cycles.append(_shortest_cycle(graph.subgraph(nodes), nodes))
+        own = {node: sorted(component.intersection(graph[node])) for node in sorted(component)}
+        loop = next((node for node, targets in own.items() if node in targets), None)
+        if loop is not None:
+            cycles.append((loop,))
+        elif len(own) > 1:
+            cycles.append(_shortest_cycle(own))
     return tuple(sorted(cycles))
 
 
-def _shortest_cycle(graph: object, nodes: Sequence[ResourceId]) -> tuple[ResourceId, ...]:
+def _shortest_cycle(edges: Mapping[ResourceId, Sequence[ResourceId]]) -> tuple[ResourceId, ...]:
+    """That of nodes, sorted, which all reach each other, none of them itself in one step."""
     import networkx
 
-    best: list[ResourceId] | None = None
-    for node in nodes:
-        if graph.has_edge(node, node):  # type: ignore[attr-defined]
-            return (node,)
-        for successor in sorted(graph.successors(node)):  # type: ignore[attr-defined]
-            if best is not None and len(best) == 2:
-                break
-            path = networkx.shortest_path(graph, successor, node)
-            if best is None or len(path) < len(best):
-                best = path
-    assert best is not None  # every node of a strongly connected component lies on a cycle
-    start = best.index(min(best))
-    return tuple(best[start:] + best[:start])
+    numbers = {node: number for number, node in enumerate(edges)}
+    forth = [{numbers[target] for target in targets} for targets in edges.values()]
+    back: list[set[int]] = [set() for _ in forth]
+    for number, targets in enumerate(forth):
+        for target in targets:
+            back[target].add(number)
+    smallest, length = _start_of_shortest_cycle(forth, back)
+    to_start = _steps(smallest, back, length)
+    following = min(number for number in forth[smallest] if to_start.get(number) == length - 1)
+    nodes = list(edges)
+    path = networkx.shortest_path(networkx.DiGraph(edges), nodes[following], nodes[smallest])
+    return (path[-1], *path[:-1])
+
+
+def _start_of_shortest_cycle(forth: Sequence[Set[int]], back: Sequence[Set[int]]) -> tuple[int, int]:
+    """The smallest node on a shortest loop, and the length of that."""
+    mutual = next((number for number, targets in enumerate(forth) if not targets.isdisjoint(back[number])), None)
+    if mutual is not None:
+        return mutual, 2
+    # As seen from one node, each loop comes back to where it has been at some edge: it is enough to look at the ends of these, each without those before it.
+    levels = {**_steps(0, forth, len(forth)), 0: 0}
+    turns = sorted({target for number, targets in enumerate(forth) for target in targets if levels[target] <= levels[number]})
+    left_forth, left_back = list(map(set, forth)), list(map(set, back))
+    best = (len(forth) + 1, 0)
+    for turn in turns:
+        onward = _steps(turn, left_forth, best[0])
+        if (length := onward.get(turn)) is not None:
+            homeward = _steps(turn, left_back, length)
+            best = min(best, (length, min(number for number, steps in onward.items() if number == turn or steps + homeward.get(number, length) == length)))
+        for number in left_back[turn]:
+            left_forth[number].discard(turn)
+        for number in left_forth[turn]:
+            left_back[number].discard(turn)
+    return best[1], best[0]
+
+
+def _steps(start: int, edges: Sequence[Set[int]], most: int) -> dict[int, int]:
+    """How many steps lead to each node, at least one, of those that no more than `most` lead to."""
+    found: dict[int, int] = {}
+    level: Set[int] = {start}
+    for steps in range(1, most + 1):
+        level = set().union(*(edges[number] for number in level)).difference(found)
+        if not level:
+            break
+        found.update(dict.fromkeys(level, steps))
+    return found
