@@ -332,7 +332,7 @@ def shortest_cycles(edges: Iterable[tuple[ResourceId, ResourceId]]) -> tuple[tup
 
     graph = networkx.DiGraph()
     graph.add_edges_from(sorted(edges))
-    cycles = []
+    cycles: list[tuple[ResourceId, ...]] = []
     for component in networkx.strongly_connected_components(graph):
         own = {node: sorted(component.intersection(graph[node])) for node in sorted(component)}
         loop = next((node for node, targets in own.items() if node in targets), None)

@@ -52,4 +52,4 @@ def test_one_ring_is_one_loop() -> None:
 def test_of_rings_that_meet_the_shortest_is_told() -> None:
     whole = [(number, (number + 1) % 2_000) for number in range(2_000)]
 
-    assert shortest_cycles(edges([*whole, (1_500, 700), (900, 2_500), (2_500, 400)])) == (tuple(NODES[400:901]) + (NODES[2_500],),)
+    assert shortest_cycles(edges([*whole, (1_500, 700), (900, 2_500), (2_500, 400)])) == ((*NODES[400:901], NODES[2_500]),)
