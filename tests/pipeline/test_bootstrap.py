@@ -10,30 +10,14 @@ from gitops_secrets.config import load_configuration
 from gitops_secrets.model.limits import DEFAULT_LIMITS
 from gitops_secrets.pipeline.scan import analyse, repository_of
 from gitops_secrets.repository.tree import MemoryTree
+from tests.flux import UNIT, sync
 
-SYNC = """\
-apiVersion: source.toolkit.fluxcd.io/v1
-kind: GitRepository
-metadata: {name: flux-system, namespace: flux-system}
-spec: {interval: 1m, url: "https://example.org/platform.git"}
----
-apiVersion: kustomize.toolkit.fluxcd.io/v1
-kind: Kustomization
-metadata: {name: flux-system, namespace: flux-system}
-spec: {interval: 10m, path: ./clusters/east, prune: true, sourceRef: {kind: GitRepository, name: flux-system}}
-"""
 SECRET = "apiVersion: v1\nkind: Secret\nmetadata: {name: %s, namespace: flux-system}\n"
-UNIT = """\
-apiVersion: kustomize.toolkit.fluxcd.io/v1
-kind: Kustomization
-metadata: {name: apps, namespace: flux-system}
-spec: {interval: 10m, path: ./apps, prune: true, sourceRef: {kind: GitRepository, name: flux-system}}
-"""
 
 
 def before(files: Mapping[str, str]) -> list[str]:
     """What the bootstrap makes."""
-    (cluster,) = analyse(repository_of(MemoryTree({"clusters/east/flux-system/gotk-sync.yaml": SYNC, **files}))).clusters
+    (cluster,) = analyse(repository_of(MemoryTree({**sync("east"), **files}))).clusters
     return sorted(str(provision.provides) for provision in cluster.before)
 
 
@@ -54,7 +38,7 @@ def test_a_script_that_makes_flux_build_a_directory_brings_all_that_lies_in_it(p
 def test_what_a_script_makes_flux_build_is_no_bootstrap_if_it_starts_the_whole_cluster() -> None:
     files = {
         "scripts/start.sh": "flux create kustomization flux-system --path=./clusters/east\n",
-        "clusters/east/apps.yaml": UNIT,
+        "clusters/east/apps.yaml": UNIT.format(name="apps", path="apps"),
         "apps/secret.yaml": SECRET % "one",
     }
 
@@ -62,7 +46,7 @@ def test_what_a_script_makes_flux_build_is_no_bootstrap_if_it_starts_the_whole_c
 
 
 def test_objects_that_the_configuration_names_are_there() -> None:
-    files = {"clusters/east/flux-system/gotk-sync.yaml": SYNC}
+    files = sync("east")
     configuration = load_configuration(b"bootstrap: {objects: [Secret/es/token, Namespace//es, StorageClass//fast]}\n", ".gitops-secrets.yaml", DEFAULT_LIMITS)
     (cluster,) = analyse(repository_of(MemoryTree(files), configuration)).clusters
 

@@ -16,34 +16,15 @@ from gitops_secrets.model.results import CheckResult, Severity
 from gitops_secrets.pipeline.check import check
 from gitops_secrets.pipeline.scan import analyse, open_repository, repository_of
 from gitops_secrets.repository.tree import MemoryTree
+from tests.flux import UNIT, sync
 from tests.unbreakable.mutations import repositories
 
-SYNC = """\
-apiVersion: source.toolkit.fluxcd.io/v1
-kind: GitRepository
-metadata: {{name: flux-system, namespace: flux-system}}
-spec: {{interval: 1m, url: "https://example.org/platform.git"}}
----
-apiVersion: kustomize.toolkit.fluxcd.io/v1
-kind: Kustomization
-metadata: {{name: flux-system, namespace: flux-system}}
-spec: {{interval: 10m, path: ./clusters/{name}, prune: true, sourceRef: {{kind: GitRepository, name: flux-system}}}}
-"""
-APPS = """\
-apiVersion: kustomize.toolkit.fluxcd.io/v1
-kind: Kustomization
-metadata: {name: apps, namespace: flux-system}
-spec:
-  interval: 10m
-  path: ./apps
-  prune: true
-  sourceRef: {kind: GitRepository, name: flux-system}
-"""
+APPS = UNIT.format(name="apps", path="apps")
 SETTINGS = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: settings\n  namespace: web\n"
 
 
 def cluster(name: str) -> dict[str, str]:
-    return {f"clusters/{name}/flux-system/gotk-sync.yaml": SYNC.format(name=name), f"clusters/{name}/apps.yaml": APPS}
+    return {**sync(name), f"clusters/{name}/apps.yaml": APPS}
 
 
 # The namespace `web` is nowhere.

@@ -8,18 +8,9 @@ from gitops_secrets.kinds.table import default_table
 from gitops_secrets.manifests.load import Loader
 from gitops_secrets.rendering.entry_points import find_clusters
 from gitops_secrets.repository.tree import MemoryTree
+from tests import flux
 
-SYNC = """\
-apiVersion: source.toolkit.fluxcd.io/v1
-kind: GitRepository
-metadata: {name: flux-system, namespace: flux-system}
-spec: {interval: 1m, url: "https://example.org/platform.git"}
----
-apiVersion: kustomize.toolkit.fluxcd.io/v1
-kind: Kustomization
-metadata: {name: flux-system, namespace: flux-system}
-spec: {interval: 10m, path: ./cluster, prune: true, sourceRef: {kind: GitRepository, name: flux-system}}
-"""
+SYNC = flux.SOURCE + flux.UNIT.format(name="flux-system", path="cluster")
 COMPONENTS = """\
 apiVersion: v1
 kind: Namespace
