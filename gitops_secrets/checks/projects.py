@@ -64,7 +64,7 @@ class ProjectForbids(Rule):
         application = Resource(unit.id, "v1alpha1", unit.data, unit.place)
         allowed = [as_text(entry) for entry in as_sequence(rules.get("sourceRepos"))]
         for source in sources_of(application):
-            if source.repository and not _permits(allowed, source.repository, is_url=True):
+            if source.repository and not _permits(allowed, source.repository):
                 place = source.fields.place("repoURL")
                 yield self._finding(unit, project, f"repository {source.repository}", place, "sourceRepos", "the Application is refused")
         namespaces = [as_text(entry) for entry in as_sequence(rules.get("sourceNamespaces"))]
@@ -119,9 +119,9 @@ def _is_project(resource: Resource) -> bool:
     return (resource.id.group, resource.id.kind) == ("argoproj.io", "AppProject")
 
 
-def _permits(patterns: Iterable[str], url: str, *, is_url: bool) -> bool:
+def _permits(patterns: Iterable[str], url: str) -> bool:
     """Does one of the globs stand for an address, and none that begins with `!`?"""
-    written = normalised_url(url) if is_url else url
+    written = normalised_url(url)
     texts = (url, written)
     positive = [pattern for pattern in patterns if not pattern.startswith("!")]
     negative = [pattern[1:] for pattern in patterns if pattern.startswith("!")]

@@ -168,13 +168,9 @@ def _without_values(live: Live) -> Live:
 def _facts_of(secret: Live) -> SecretFacts:
     owners = sorted(items(secret, "metadata", "ownerReferences"), key=lambda owner: at(owner, "controller") is not True)
     return SecretFacts(
-        ResourceId(*_SECRET, text(secret, "metadata", "namespace"), text(secret, "metadata", "name")),
-        text(secret, "type"),
         frozenset(mapping(secret, "data")),
-        tuple((text(owner, "kind"), text(owner, "name"), text(owner, "uid")) for owner in owners),
-        any(at(owner, "controller") is True for owner in owners),
+        tuple((text(owner, "kind"), text(owner, "name")) for owner in owners),
         {key: value for key, value in mapping(secret, "metadata", "labels").items() if isinstance(value, str)},
-        frozenset(mapping(secret, "metadata", "annotations")),
         moment(text(secret, "metadata", "creationTimestamp")),
         _data_changed(secret),
     )

@@ -268,7 +268,7 @@ class Diagnosis:
         if held is not None:
             return Words("a sync window holds it back", held.message, "wait for the window, or let who owns the project change it")
         if status.reason == "NoStatus":
-            return self._unseen(root, live)
+            return self._unseen(root)
         if root.kind == "Kustomization" and not self._was_tried(root):
             return self._queued(root)
         return self._stuck(live)
@@ -298,7 +298,7 @@ class Diagnosis:
             return Words("it is not there", "nothing in the repository makes it", "create it, or correct the name where it is asked for")
         return Words("it is not there", "nothing has applied it", "apply the entry point: gitops-secrets reconcile does")
 
-    def _unseen(self, root: ResourceId, live: Live) -> Words:
+    def _unseen(self, root: ResourceId) -> Words:
         of_class = next((found for id in (root, *self._stores(root)) if (found := text(self.live.get(id), "spec", "controller"))), "")
         if of_class:
             return Words(

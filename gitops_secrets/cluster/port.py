@@ -59,13 +59,9 @@ class Served:
 class SecretFacts:
     """A Secret without its values, which nobody here gets to see."""
 
-    id: ResourceId
-    type: str
     keys: frozenset[str]
-    owners: tuple[tuple[str, str, str], ...]  # kind, name, uid of its owners; the one that controls it first
-    controlled: bool
+    owners: tuple[tuple[str, str], ...]  # kind and name; the one that controls it first
     labels: Mapping[str, str]
-    annotations: frozenset[str]  # names only
     created: datetime | None
     changed: datetime | None  # when its data was last written
 

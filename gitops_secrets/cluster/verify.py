@@ -278,8 +278,8 @@ class Judge:
         if facts is None:
             yield Complaint("secret-missing", f"{named} is not there")
             return
-        if maker is not None and policy in _OWNING and not any((kind, name) == (maker.kind, maker.name) for kind, name, _ in facts.owners):
-            owner = f"{facts.owners[0][0]} {facts.owners[0][1]}" if facts.owners else "nobody"
+        if maker is not None and policy in _OWNING and (maker.kind, maker.name) not in facts.owners:
+            owner = " ".join(facts.owners[0]) if facts.owners else "nobody"
             yield Complaint("secret-owner", f"{secret} is owned by {owner}, not by {maker.kind} {maker.name}")
         asked = self.wishes[secret].keys if secret in self.wishes else {}
         made = {key for provision in self.graph.provisions.get(secret, ()) if provision.resource == maker for key in provision.keys or ()}

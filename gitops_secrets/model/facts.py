@@ -184,9 +184,6 @@ class Facts:
     problems: tuple[Problem, ...] = ()  # texts of the resource that could not be read
 
 
-NO_FACTS = Facts()
-
-
 @dataclass(frozen=True, slots=True)
 class Resource:
     """A rendered object. `data` is shared: never change it."""

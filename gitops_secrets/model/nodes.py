@@ -103,9 +103,6 @@ class SequenceNode(list[Any]):
         return unpack(self.file, mark)
 
 
-Node = MappingNode | SequenceNode
-
-
 def unpack(file: str, mark: Mark) -> Place:
     """The place that `mark` stands for in a node of `file`."""
     if isinstance(mark, Place):

@@ -20,7 +20,6 @@ class Dependency:
 
     target: ResourceId
     place: Place
-    ready_expression: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +37,6 @@ class HealthExpression:
     group: str
     kind: str
     current: str
-    failed: str
-    in_progress: str
     place: Place
 
 

@@ -170,12 +170,12 @@ class _Run:
         if _checksum(before) == last:
             return FileChange(target, before, text)
         if listing is not None:
-            return self._listing_change(target, posixpath.dirname(path), before, listing)
+            return self._listing_change(target, posixpath.dirname(path), listing)
         if _checksum(text) != last:
             self.remarks.append(f"{target}: somebody edited it, so it stays as it is; without the edit it would be\n{_indented(text)}")
         return FileChange(target, before, before)
 
-    def _listing_change(self, target: str, group: str, before: str, listing: Listing) -> FileChange:
+    def _listing_change(self, target: str, group: str, listing: Listing) -> FileChange:
         """A kustomization that people edited, with the entries that come and go since the last run."""
         patches = self._last_patches(group)
         fresh = [entry for entry in listing.patches if entry["path"] not in patches]

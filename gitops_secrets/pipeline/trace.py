@@ -15,14 +15,13 @@ _CANDIDATES_SHOWN = 20
 
 
 class AmbiguousThing(UsageError):
-    """The name stands for several things, or for none: `candidates` are those that were meant perhaps."""
+    """The name stands for several things, or for none; the message lists those that were meant perhaps."""
 
     def __init__(self, message: str, candidates: tuple[str, ...]) -> None:
         shown = [f"  {candidate}" for candidate in candidates[:_CANDIDATES_SHOWN]]
         if len(candidates) > len(shown):
             shown.append(f"  … and {len(candidates) - len(shown)} more")
         super().__init__("\n".join([message, *shown]))
-        self.candidates = candidates
 
 
 def trace(analysis: Analysis, thing: str) -> Trace:

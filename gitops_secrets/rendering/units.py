@@ -102,7 +102,7 @@ def _dependencies(entries: object, unit: ResourceId) -> list[Dependency]:
             kind = as_text(entry.get("kind"))
             # Looked up as it is written: without a namespace it is an object of the cluster.
             namespace = as_text(entry.get("namespace"))
-        found.append(Dependency(ResourceId(group, kind, namespace, str(name)), sequence.place(index), bool(entry.get("readyExpr"))))
+        found.append(Dependency(ResourceId(group, kind, namespace, str(name)), sequence.place(index)))
     return found
 
 
@@ -123,6 +123,5 @@ def _health_expressions(entries: object) -> list[HealthExpression]:
     for index, entry in enumerate(sequence):
         if isinstance(entry, MappingNode):
             group, _ = split_api_version(as_text(entry.get("apiVersion")))
-            current, failed, progress = (as_text(entry.get(field)) for field in ("current", "failed", "inProgress"))
-            found.append(HealthExpression(group, as_text(entry.get("kind")), current, failed, progress, sequence.place(index)))
+            found.append(HealthExpression(group, as_text(entry.get("kind")), as_text(entry.get("current")), sequence.place(index)))
     return found

@@ -56,16 +56,16 @@ _MOST_DEEP_STARS = 4
 
 
 @lru_cache(maxsize=1024)
-def compile_path_glob(pattern: str, *, separated: bool = False) -> re.Pattern[str] | None:
+def compile_path_glob(pattern: str) -> re.Pattern[str] | None:
     """An expression whose `match` takes the whole of a path; None for a malformed pattern, or one that nobody writes, which matches nothing.
 
-    A star takes `/` as well, as gobwas/glob without separators does, unless they are `separated`.
+    A star takes `/` as well, as gobwas/glob without separators does.
 
-    >>> bool(compile_path_glob("{config.yaml,env-usw2/*}").match("env-usw2/a/b.yaml")), bool(compile_path_glob("apps/*", separated=True).match("apps/a/b"))
-    (True, False)
+    >>> bool(compile_path_glob("{config.yaml,env-usw2/*}").match("env-usw2/a/b.yaml"))
+    True
     """
     alternatives = _without_braces(pattern)
-    expressions = [_path_expression(each, "[^/]" if separated else ".") for each in alternatives]
+    expressions = [_path_expression(each) for each in alternatives]
     if len(alternatives) > _MOST_ALTERNATIVES or any(each is None for each in expressions):
         return None
     return re.compile("(?:" + "|".join(each or "" for each in expressions) + ")\\Z", re.DOTALL)
@@ -85,14 +85,14 @@ def _without_braces(pattern: str) -> list[str]:
     return done + pending
 
 
-def _path_expression(pattern: str, one: str) -> str | None:
+def _path_expression(pattern: str) -> str | None:
     expression, chunk, position, open_star, deep = "", "", 0, False, 0
     while position < len(pattern):
         character = pattern[position]
         position += 1
         if character == "*":
-            # Between two stars the leftmost match is as good as any, see above; not so where a star may take `/` and a later one may not.
-            expression += f"(?>{one}*?{chunk})" if open_star else chunk
+            # Between two stars the leftmost match is as good as any, see above.
+            expression += f"(?>.*?{chunk})" if open_star else chunk
             chunk, open_star = "", True
             if pattern[position : position + 1] == "*":
                 position += 1
@@ -102,7 +102,7 @@ def _path_expression(pattern: str, one: str) -> str | None:
                 expression += "(?:.*/)?" if slash else ".*"
                 open_star = False
         elif character == "?":
-            chunk += one
+            chunk += "."
         elif character == "[":
             closed = _class(pattern, position)
             if closed is None:
@@ -116,7 +116,7 @@ def _path_expression(pattern: str, one: str) -> str | None:
             chunk += re.escape(character)
     if deep > _MOST_DEEP_STARS:
         return None
-    return expression + (f"{one}*" if open_star else "") + chunk
+    return expression + (".*" if open_star else "") + chunk
 
 
 def _class(pattern: str, position: int) -> tuple[str, int] | None:

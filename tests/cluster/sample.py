@@ -158,7 +158,7 @@ def all_well() -> dict[ResourceId, Live]:
 
 def secret(**fields: Any) -> SecretFacts:
     made = datetime(2026, 11, 22, 11, 0, 0, tzinfo=UTC)
-    facts = SecretFacts(SECRET, "Opaque", frozenset({"apiKey"}), (("ExternalSecret", "api", "1"),), True, {}, frozenset(), made, made)
+    facts = SecretFacts(frozenset({"apiKey"}), (("ExternalSecret", "api"),), {}, made, made)
     return replace(facts, **fields)
 
 

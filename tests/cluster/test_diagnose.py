@@ -30,7 +30,6 @@ from tests.cluster.sample import (
 
 UNITS = "clusters/production/units.yaml"
 BEHIND_STORE = (EXTERNAL_SECRET, DEPLOYMENT)
-NO_STORES = 'no matches for kind "ClusterSecretStore" in version "external-secrets.io/v1"'
 CHECKING = "Running health checks for revision main@sha1:x with a timeout of 9m"
 WAITING = "dependency 'flux-system/stores' is not ready"
 
@@ -95,7 +94,7 @@ CASES = {
     )._replace(says="denies arn:aws:sts::1:assumed-role/eso/s the right to secretsmanager:GetSecretValue"),
     "the provider throttles": secret_event("ThrottlingException: Rate exceeded")._replace(says="the provider throttles the operator"),
     "another ExternalSecret owns the Secret": Broken(
-        observed(failing_secret("target is owned by another ExternalSecret"), secrets=sample.secret(owners=(("ExternalSecret", "b", "2"),))),
+        observed(failing_secret("target is owned by another ExternalSecret"), secrets=sample.secret(owners=(("ExternalSecret", "b"),))),
         EXTERNAL_SECRET,
         "another ExternalSecret owns its Secret",
     ),

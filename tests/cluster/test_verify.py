@@ -36,7 +36,7 @@ def test_everything_is_judged() -> None:
 CASES = {
     "the Secret is not there": (observed(secrets=None), {str(EXTERNAL_SECRET): ["secret-missing"]}),
     "the Secret lacks a key": (observed(secrets=secret(keys=frozenset({"other"}))), {str(EXTERNAL_SECRET): ["key-missing"]}),
-    "the Secret is another one's": (observed(secrets=secret(owners=(("ExternalSecret", "other", "2"),))), {str(EXTERNAL_SECRET): ["secret-owner"]}),
+    "the Secret is another one's": (observed(secrets=secret(owners=(("ExternalSecret", "other"),))), {str(EXTERNAL_SECRET): ["secret-owner"]}),
     "the Secret is nobody's": (observed(secrets=secret(owners=())), {str(EXTERNAL_SECRET): ["secret-owner"]}),
     "an orphan needs no owner": (observed(external_secret({"target": {"creationPolicy": "Orphan"}}), secrets=secret(owners=())), {}),
     "nothing is to be written": (observed(external_secret({"target": {"creationPolicy": "None"}}), secrets=None), {}),

@@ -233,10 +233,10 @@ def test_objects_of_flux_stand_in_its_namespace_unless_they_name_another_and_the
 
 def test_the_fields_that_order_and_gate_are_read() -> None:
     spec = {
-        "dependsOn": [{"name": "a"}, {"name": "b", "namespace": "other", "readyExpr": "true"}],
+        "dependsOn": [{"name": "a"}, {"name": "b", "namespace": "other"}],
         "wait": True,
         "healthChecks": [{"apiVersion": "apps/v1", "kind": "Deployment", "name": "app", "namespace": "apps"}],
-        "healthCheckExprs": [{"apiVersion": "external-secrets.io/v1", "kind": "ExternalSecret", "current": "true", "failed": "false"}],
+        "healthCheckExprs": [{"apiVersion": "external-secrets.io/v1", "kind": "ExternalSecret", "current": "true"}],
         "interval": "1h30m",
         "retryInterval": "90s",
         "timeout": "500ms",
@@ -244,15 +244,13 @@ def test_the_fields_that_order_and_gate_are_read() -> None:
     }
     found = unit(cluster({"apps/a.yaml": dump(config_map())}, kustomization("apps", **spec)), "apps")
 
-    assert [(str(entry.target), entry.ready_expression, str(entry.place)) for entry in found.depends_on] == [
-        ("Kustomization/flux-system/a", False, "clusters/test/apps.yaml:14"),
-        ("Kustomization/other/b", True, "clusters/test/apps.yaml:15"),
+    assert [(str(entry.target), str(entry.place)) for entry in found.depends_on] == [
+        ("Kustomization/flux-system/a", "clusters/test/apps.yaml:14"),
+        ("Kustomization/other/b", "clusters/test/apps.yaml:15"),
     ]
     assert (found.wait, found.suspended, found.interval, found.retry_interval, found.timeout) == (True, True, 5400, 90, 0.5)
     assert [str(check.target) for check in found.health_checks] == ["Deployment/apps/app"]
-    assert [(entry.group, entry.kind, entry.current, entry.failed) for entry in found.health_expressions] == [
-        ("external-secrets.io", "ExternalSecret", "true", "false")
-    ]
+    assert [(entry.group, entry.kind, entry.current) for entry in found.health_expressions] == [("external-secrets.io", "ExternalSecret", "true")]
 
 
 def test_a_suspended_kustomization_is_still_read() -> None:

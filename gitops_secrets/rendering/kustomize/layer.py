@@ -71,7 +71,7 @@ class Layer:
             self._note_outside(path, entry, place)
             return self._load_file(path, entry)
         if path is not None and tree.is_directory(path):
-            return self._load_base(path, entry, place)
+            return self._load_base(path, entry)
         if self.note_remote(entry, place):
             return []
         raise BuildError(self.missing(entry, path))
@@ -110,7 +110,7 @@ class Layer:
                 draft.origin = file_origin(self.origin, entry)
         return drafts
 
-    def _load_base(self, path: str, entry: str, place: Place) -> list[Draft]:
+    def _load_base(self, path: str, entry: str) -> list[Draft]:
         self.refuse_cycle(path, entry)
         origin = None if self.origin is None else append_path(self.origin, entry)
         base = self.session.accumulate(path, self.above, self.schema, origin)

@@ -57,7 +57,6 @@ KUSTOMIZATION = Kind("kustomize.toolkit.fluxcd.io/v1", "kustomizations")
 HELM_RELEASE = Kind("helm.toolkit.fluxcd.io/v2", "helmreleases")
 EXTERNAL_SECRET = Kind("external-secrets.io/v1", "externalsecrets")
 CLUSTER_SECRET_STORE = Kind("external-secrets.io/v1", "clustersecretstores", namespaced=False)
-SEALED_SECRET = Kind("bitnami.com/v1alpha1", "sealedsecrets")
 
 
 class Api:
@@ -146,10 +145,6 @@ class Api:
         request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"expirationSeconds": seconds}}
         token: str = self.request("POST", path, request)["status"]["token"]
         return token
-
-    def as_token(self, token: str) -> Api:
-        """The same server with another bearer token."""
-        return Api(self.server, token, self.certificate_authority)
 
     def kind_of(self, api_version: str, kind: str) -> Kind:
         """What the server serves for a kind, by discovery.

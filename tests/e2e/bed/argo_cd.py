@@ -21,7 +21,6 @@ from tests.e2e.bed.programs import ROOT
 
 NAMESPACE = "argocd"
 APPLICATION = Kind("argoproj.io/v1alpha1", "applications")
-APP_PROJECT = Kind("argoproj.io/v1alpha1", "appprojects")
 # Health for Applications, without which their waves wait for nothing; charts in kustomizations.
 SETTINGS: dict[str, str] = yaml.safe_load((ROOT / "overlays/argo/bootstrap/argocd-cm.yaml").read_text())["data"]
 

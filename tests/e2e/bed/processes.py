@@ -108,13 +108,6 @@ class Process:
         self._signal_group(signal.SIGKILL)
         self._child.wait()
 
-    def pause(self) -> None:
-        """Holds the program still (SIGSTOP): its connections stay open and nothing answers."""
-        self._signal_group(signal.SIGSTOP)
-
-    def resume(self) -> None:
-        self._signal_group(signal.SIGCONT)
-
     def wait_until_ready(self, ready: Callable[[], bool], timeout: float = 60.0) -> None:
         """Waits for `ready`.
 
