@@ -33,7 +33,7 @@ class Explanation:
 
     pattern: re.Pattern[str]
     words: Words
-    kinds: frozenset[str] | None = None  # None: any
+    kinds: frozenset[str] | None  # None: any
 
 
 def _says(pattern: str, title: str, meaning: str, advice: str, kinds: frozenset[str] | None = None, *, is_of_store: bool = False) -> Explanation:

@@ -28,7 +28,7 @@ class ResourceEdge:
     consumer_unit: ResourceId
     provider_unit: ResourceId | None
     # The same thing is also installed before the engine starts, so nothing waits for `provision` at bring-up.
-    before: Provision | None = None
+    before: Provision | None
     # Units that bring the same thing as well: being ordered after one of them is as good.
     alternatives: tuple[ResourceId, ...] = ()
     is_alternative: bool = False
@@ -67,7 +67,7 @@ class Graph:
     unit_edges: tuple[UnitEdge, ...]
     unmet: tuple[Unmet, ...]
     opaque: tuple[Opaque, ...]
-    remote_keys: tuple[Requirement, ...] = ()  # what stores are asked for: met at the provider, not in the cluster
+    remote_keys: tuple[Requirement, ...]  # what stores are asked for: met at the provider, not in the cluster
 
     def may_be_made_by(self, target: ResourceId, besides: str = "", unit: ResourceId | None = None) -> Opaque | None:
         """The opaque thing that may make an object there; `besides` is the id of one that can't, since it needs the object itself; `unit` who lacks it.

@@ -68,7 +68,7 @@ class BroughtKind:
 
     group: str
     kind: str
-    switch: Switch | None = None
+    switch: Switch | None
 
 
 @dataclass(frozen=True, slots=True)

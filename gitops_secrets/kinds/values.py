@@ -198,7 +198,7 @@ def with_defaults(text: str) -> str:
     return _DEFAULT.sub(r"\1", text) if "${" in text else text
 
 
-def monitors_in(values: MappingNode, way: Way = None) -> Iterator[tuple[str, Found]]:
+def monitors_in(values: MappingNode, way: Way) -> Iterator[tuple[str, Found]]:
     """Kinds of the Prometheus operator that a value switches on, under the names that nearly all charts have for it."""
     for key, value in values.items():
         if isinstance(value, MappingNode):

@@ -189,7 +189,7 @@ class SetValue(NamedTuple):
 
     place: Place
     value: str
-    before: str | None = None
+    before: str | None
 
 
 class SetKey(NamedTuple):

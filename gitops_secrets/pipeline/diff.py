@@ -41,7 +41,7 @@ def diff(base: Repository, before: Analysis, repository: Repository, after: Anal
 
 
 def diff_each(
-    repository: Repository, commits: Sequence[Commit], *, cluster: str | None = None, progress: Progress | None = None
+    repository: Repository, commits: Sequence[Commit], *, cluster: str | None, progress: Progress | None
 ) -> Iterator[tuple[Commit, RepositoryDifference]]:
     """What each of several commits does that follow one another, the oldest first. `repository`, which is analysed, says how all of them are read."""
     if not commits:

@@ -40,7 +40,7 @@ class Helmfile:
     """What one helmfile and those it includes install, in order."""
 
     releases: tuple[Release, ...]
-    hooks: tuple[Hook, ...] = ()
+    hooks: tuple[Hook, ...]
 
 
 def is_helmfile_path(path: str) -> bool:

@@ -68,7 +68,7 @@ class Terraform:
     objects: tuple[TerraformObject, ...]
     releases: tuple[Release, ...]
     commands: tuple[LocalCommand, ...]
-    texts: tuple[tuple[str, Place], ...] = ()  # manifests and machine configurations between markers (`<<EOT`)
+    texts: tuple[tuple[str, Place], ...]  # manifests and machine configurations between markers (`<<EOT`)
 
 
 def read_terraform(loader: Loader) -> Terraform:

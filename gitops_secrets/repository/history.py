@@ -38,7 +38,7 @@ def resolve(root: Path, revision: str) -> str:
         raise UsageError(_not_there(root, revision)) from error
 
 
-def base_commit(root: Path, revision: str, head: str | None = None, *, merge_base: bool = True) -> str:
+def base_commit(root: Path, revision: str, head: str | None, *, merge_base: bool) -> str:
     """The commit to compare `head` (None: what is checked out) with: where the histories of the two part, or without `merge_base` that of `revision`.
 
     Raises `UsageError` for a revision that is not there, for histories that share nothing, and with what to fetch for a clone that is too shallow to tell.
@@ -79,7 +79,7 @@ def commits_since(root: Path, base: str, head: str) -> tuple[Commit, ...]:
     return tuple(commits)
 
 
-def renames(root: Path, base: str, head: str | None = None) -> dict[str, str]:
+def renames(root: Path, base: str, head: str | None) -> dict[str, str]:
     """The new path of every file that was renamed between `base` and `head` (None: the working tree), as git sees it."""
     if top_level(root) is None:
         return {}
@@ -88,7 +88,7 @@ def renames(root: Path, base: str, head: str | None = None) -> dict[str, str]:
     return {fields[number + 1]: fields[number + 2] for number in range(0, len(fields) - 2, 3)}
 
 
-def shown_lines(root: Path, base: str, head: str | None = None) -> dict[str, list[range]]:
+def shown_lines(root: Path, base: str, head: str | None) -> dict[str, list[range]]:
     """The lines that a diff from `base` to `head` (None: the working tree) shows of each file as it is then, three lines around each change included."""
     options = ("--unified=3", "--no-color", "--no-ext-diff", "--no-textconv", "--find-renames", "--src-prefix=a/", "--dst-prefix=b/")
     listing = run(root, "-c", "core.quotePath=false", "diff", *options, base, *([head] if head else []), "--")

@@ -14,7 +14,7 @@ from gitops_secrets.rendering.urls import is_placeholder, normalised_url, owner_
 class Repositories:
     """What is known of the repositories and clusters of one Argo CD."""
 
-    own: frozenset[str] = frozenset()  # urls of this repository, normalised
+    own: frozenset[str]  # urls of this repository, normalised
     external: frozenset[str] = frozenset()  # urls that are elsewhere for certain, normalised
     checkouts: Mapping[str, Loader] = field(default_factory=dict)  # by normalised url
     destinations: Sequence[Destination] = ()  # registered clusters

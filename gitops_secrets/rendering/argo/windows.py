@@ -14,7 +14,7 @@ class Times(NamedTuple):
 
     schedule: str
     duration: str
-    zone: str = ""  # UTC if empty
+    zone: str  # UTC if empty
 
     def is_open(self, now: datetime) -> bool:
         """Did it begin less than its duration ago? Raises `ValueError`, with what is wrong, where that can't be told."""

@@ -206,7 +206,7 @@ class Layer:
             known.add(key)
             self.state.drafts.append(draft)
 
-    def absorb(self, draft: Draft, origin: str | None = None) -> None:
+    def absorb(self, draft: Draft, origin: str | None) -> None:
         """Adds what was generated, or lets it replace or merge with what is there. Raises `BuildError`."""
         draft.origin = draft.origin or origin
         matches = [one for one in self.state.drafts if one.answers_to(draft.identity)]
