@@ -110,7 +110,7 @@ _READING_OPTIONS = (
     click.option("--config", metavar="FILE", type=PathType(dir_okay=False), help="Configuration, instead of .gitops-secrets.yaml."),
     click.option("--rev", "revision", metavar="REV", help="Read this revision from git instead of the files on disk."),
     limit_option,
-    click.option("--no-cache", is_flag=True, help="Neither read nor write cached facts."),
+    click.option("--no-cache", is_flag=True, help="Neither read nor write the cache."),
     click.option("--renderer", type=click.Choice(["auto", "builtin", "kustomize"]), default="auto", show_default=True, help="What builds kustomizations."),
 )
 _CLUSTER_OPTION = click.option("--cluster", metavar="NAME", help="Only this entry point; all by default.")
