@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from graphlib import CycleError, TopologicalSorter
 
-from gitops_secrets.graph.difference import Difference, EdgeChange, Fate, difference
+from gitops_secrets.graph.changes import Difference, EdgeChange, Fate
+from gitops_secrets.graph.difference import difference
 from gitops_secrets.graph.unseen import Files
 from gitops_secrets.kinds.table import KindTable
 from gitops_secrets.model.ids import ResourceId

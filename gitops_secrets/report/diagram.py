@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from gitops_secrets.graph.difference import Fate
+from gitops_secrets.graph.changes import Fate
 from gitops_secrets.graph.graph import Graph, comes_with_platform
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.ordering.difference import PlanDifference

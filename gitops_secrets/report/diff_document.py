@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from gitops_secrets.graph.difference import EdgeChange, Impact, ObjectChange, Prune, RemoteKeyChange, SecretChange, Touched
+from gitops_secrets.graph.changes import EdgeChange, Impact, ObjectChange, Prune, RemoteKeyChange, SecretChange, Touched
 from gitops_secrets.graph.fields import FieldChange
 from gitops_secrets.model.facts import Problem
 from gitops_secrets.model.ids import ResourceId

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
-from gitops_secrets.graph.difference import Difference, EdgeChange, Fate, ObjectChange, SecretChange
+from gitops_secrets.graph.changes import Difference, EdgeChange, Fate, ObjectChange, SecretChange
 from gitops_secrets.graph.fields import FieldChange
 from gitops_secrets.graph.restarts import Effects
 from gitops_secrets.model.brief import brief

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from gitops_secrets.graph.difference import Fate
+from gitops_secrets.graph.changes import Fate
 from gitops_secrets.graph.graph import Graph, ResourceEdge, comes_with_platform
 from gitops_secrets.model.facts import Problem, RemoteNeed, Requirement
 from gitops_secrets.model.ids import ResourceId
