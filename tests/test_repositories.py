@@ -22,8 +22,10 @@ from gitops_secrets.model.limits import DEFAULT_LIMITS
 from gitops_secrets.model.results import CheckResult
 from gitops_secrets.pipeline.check import check
 from gitops_secrets.pipeline.scan import Analysis, Repository, analyse, open_repository, repository_of
-from gitops_secrets.report.documents import check_document, plan_document, scan_document
+from gitops_secrets.report.check_document import check_document
+from gitops_secrets.report.plan_document import plan_document
 from gitops_secrets.report.plan_text import plan_text
+from gitops_secrets.report.scan_document import scan_document
 from gitops_secrets.report.style import Style
 from gitops_secrets.report.text import check_text
 from gitops_secrets.report.tree import scan_tree

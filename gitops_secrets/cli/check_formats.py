@@ -44,7 +44,7 @@ def written(checked: Checked, format_: str, call: Call) -> str:
     result = checked.result
     match format_:
         case "json":
-            from gitops_secrets.report.documents import check_document
+            from gitops_secrets.report.check_document import check_document
 
             return check_document(result)
         case "sarif":

@@ -37,7 +37,7 @@ def plan(path: Path, format_: str, teardown: bool, call: Call) -> None:
 def _plan(_: Repository, analysis: Analysis, call: Call, *, as_json: bool) -> str:
     plans = plans_of(analysis)
     if as_json:
-        from gitops_secrets.report.documents import plan_document
+        from gitops_secrets.report.plan_document import plan_document
 
         return plan_document(plans, analysis.problems, analysis.revision)
     from gitops_secrets.report.plan_text import plan_text
@@ -50,7 +50,7 @@ def _teardown(repository: Repository, analysis: Analysis, call: Call, *, as_json
 
     plans = [teardown(plan, repository.table) for plan in plans_of(analysis)]
     if as_json:
-        from gitops_secrets.report.documents import teardown_document
+        from gitops_secrets.report.plan_document import teardown_document
 
         return teardown_document(plans, analysis.problems, analysis.revision)
     from gitops_secrets.report.teardown_text import teardown_text

@@ -44,7 +44,7 @@ def _written(analysis: Analysis, format_: str, call: Call, *, resources: bool) -
     plans = plans_of(analysis)
     match format_:
         case "json":
-            from gitops_secrets.report.documents import scan_document
+            from gitops_secrets.report.scan_document import scan_document
 
             return scan_document(plans, analysis.problems, analysis.revision, resources=resources)
         case "dot":

@@ -30,7 +30,7 @@ def trace(thing: str, path: Path, format_: str, call: Call) -> None:
     _, analysis = open_and_analyse(path, call)
     found = follow(analysis, thing)
     if format_ == "json":
-        from gitops_secrets.report.documents import trace_document
+        from gitops_secrets.report.trace_document import trace_document
 
         text = trace_document(found, analysis.revision)
     else:

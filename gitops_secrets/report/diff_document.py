@@ -12,7 +12,8 @@ from gitops_secrets.model.facts import Problem
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.ordering.difference import PlanDifference
 from gitops_secrets.ordering.teardown import Hold
-from gitops_secrets.report.documents import Json, delay_json, ids_json, json_text, place_json, problems_json
+from gitops_secrets.report.documents import Json, ids_json, json_text, place_json, problems_json
+from gitops_secrets.report.plan_document import delay_json
 
 DIFF_SCHEMA: Final = "gitops-secrets/diff/v1"
 

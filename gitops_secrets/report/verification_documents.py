@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any, Final
+from typing import Final
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
-from gitops_secrets.model.nodes import Place
 from gitops_secrets.model.verdicts import Cause, RunSummary, Verdict, Verification
+from gitops_secrets.report.documents import Json, json_text, place_json
 from gitops_secrets.report.escape import markdown, markdown_code, visible
 from gitops_secrets.report.style import took
 
 VERIFY_SCHEMA: Final = "gitops-secrets/verify/v1"
 RECONCILE_SCHEMA: Final = "gitops-secrets/reconcile/v1"
-Json = dict[str, Any]
 
 
 def verify_document(verification: Verification) -> str:
     """All verdicts and causes."""
-    return json.dumps({"schema": VERIFY_SCHEMA, **_verification(verification)}, indent=2) + "\n"
+    return json_text({"schema": VERIFY_SCHEMA, **_verification(verification)})
 
 
 def reconcile_document(verification: Verification, run: RunSummary) -> str:
@@ -33,7 +31,7 @@ def reconcile_document(verification: Verification, run: RunSummary) -> str:
         "synced": run.synced,
         "withheld": list(run.withheld),
     }
-    return json.dumps({"schema": RECONCILE_SCHEMA, "run": went, **_verification(verification)}, indent=2) + "\n"
+    return json_text({"schema": RECONCILE_SCHEMA, "run": went, **_verification(verification)})
 
 
 def _verification(verification: Verification) -> Json:
@@ -57,7 +55,7 @@ def _verdict(verdict: Verdict) -> Json:
         "complaints": [{"complaint": complaint.word, "message": complaint.message} for complaint in verdict.complaints],
         "remarks": list(verdict.remarks),
         "unit": None if verdict.unit is None else str(verdict.unit),
-        "place": _place(verdict.place),
+        "place": None if verdict.place is None else place_json(verdict.place),
     }
 
 
@@ -69,12 +67,8 @@ def _cause(cause: Cause) -> Json:
         "explanation": cause.explanation,
         "advice": cause.advice,
         "affected": [str(id) for id in cause.affected],
-        "place": _place(cause.place),
+        "place": None if cause.place is None else place_json(cause.place),
     }
-
-
-def _place(place: Place | None) -> Json | None:
-    return None if place is None else {"file": place.file, "line": place.line, "column": place.column}
 
 
 def verification_junit(verification: Verification) -> str:

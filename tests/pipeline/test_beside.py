@@ -14,7 +14,8 @@ from gitops_secrets.model.limits import Limits
 from gitops_secrets.pipeline.check import check
 from gitops_secrets.pipeline.scan import Repository, analyse, repository_of
 from gitops_secrets.rendering.kustomize import Builder
-from gitops_secrets.report.documents import check_document, scan_document
+from gitops_secrets.report.check_document import check_document
+from gitops_secrets.report.scan_document import scan_document
 from gitops_secrets.repository.tree import MemoryTree
 from tests.flux import UNIT, sync
 from tests.unbreakable.mutations import repositories

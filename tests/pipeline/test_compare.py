@@ -15,7 +15,7 @@ from gitops_secrets.model.facts import Confidence
 from gitops_secrets.model.nodes import Place
 from gitops_secrets.model.results import Change, CheckResult, Finding, Severity
 from gitops_secrets.pipeline.compare import compared, read_baseline
-from gitops_secrets.report.documents import check_document
+from gitops_secrets.report.check_document import check_document
 
 FINDING = Finding(
     "missing-store",

@@ -18,7 +18,9 @@ from gitops_secrets.manifests.load import parse_documents
 from gitops_secrets.model.limits import DEFAULT_LIMITS
 from gitops_secrets.pipeline.check import check
 from gitops_secrets.pipeline.scan import Analysis, analyse, open_repository, repository_of
-from gitops_secrets.report.documents import check_document, plan_document, scan_document
+from gitops_secrets.report.check_document import check_document
+from gitops_secrets.report.plan_document import plan_document
+from gitops_secrets.report.scan_document import scan_document
 from gitops_secrets.repository.tree import MemoryTree
 
 REPOSITORIES = Path(__file__).parents[1] / "repositories"

@@ -11,7 +11,9 @@ from gitops_secrets.ordering.order import Plan
 from gitops_secrets.pipeline.check import check
 from gitops_secrets.pipeline.scan import analyse, repository_of
 from gitops_secrets.pipeline.skeleton import skeleton
-from gitops_secrets.report.documents import check_document, plan_document, scan_document
+from gitops_secrets.report.check_document import check_document
+from gitops_secrets.report.plan_document import plan_document
+from gitops_secrets.report.scan_document import scan_document
 from gitops_secrets.repository.tree import MemoryTree
 from tests.unbreakable.mutations import repositories
 

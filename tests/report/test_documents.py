@@ -15,7 +15,11 @@ from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import Place
 from gitops_secrets.model.results import CheckResult, Edit, Finding, Fix
 from gitops_secrets.ordering.order import Plan
-from gitops_secrets.report.documents import check_document, json_text, plan_document, scan_document, trace_document
+from gitops_secrets.report.check_document import check_document
+from gitops_secrets.report.documents import json_text
+from gitops_secrets.report.plan_document import plan_document
+from gitops_secrets.report.scan_document import scan_document
+from gitops_secrets.report.trace_document import trace_document
 
 Golden = Callable[[str, str], None]
 

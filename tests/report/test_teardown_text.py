@@ -11,7 +11,7 @@ from gitops_secrets.model.nodes import EMPTY_MAPPING, Place
 from gitops_secrets.model.results import Cluster
 from gitops_secrets.ordering.order import plan
 from gitops_secrets.ordering.teardown import Hold, Keep, Teardown
-from gitops_secrets.report.documents import TEARDOWN_SCHEMA, teardown_document
+from gitops_secrets.report.plan_document import TEARDOWN_SCHEMA, teardown_document
 from gitops_secrets.report.style import Style
 from gitops_secrets.report.teardown_text import teardown_text
 

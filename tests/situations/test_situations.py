@@ -21,10 +21,10 @@ from gitops_secrets.pipeline.compare import check_since
 from gitops_secrets.pipeline.diff import RepositoryDifference, diff
 from gitops_secrets.pipeline.fix import fix
 from gitops_secrets.pipeline.scan import Repository, analyse, analyse_base, at_revision, open_repository
+from gitops_secrets.report.check_document import check_document
 from gitops_secrets.report.diff_document import diff_document
 from gitops_secrets.report.diff_markdown import diff_markdown
 from gitops_secrets.report.diff_text import diff_text
-from gitops_secrets.report.documents import check_document
 from gitops_secrets.report.github import check_github
 from gitops_secrets.report.gitlab import check_gitlab
 from gitops_secrets.report.junit import check_junit
