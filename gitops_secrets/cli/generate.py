@@ -137,7 +137,8 @@ def overlay(
     from pathlib import Path
 
     from gitops_secrets.pipeline.generate import relative
-    from gitops_secrets.pipeline.overlay import Request, generate_overlay
+    from gitops_secrets.pipeline.overlay import generate_overlay
+    from gitops_secrets.pipeline.overlay_state import Request
 
     folder = into or (base.parent / "overlays" if base is not None else Path("overlays"))
     if "/" in name or name in {"", ".", ".."}:

@@ -1,18 +1,15 @@
 """`generate overlay`: a new environment from a base, with the Flux Kustomizations that apply it in order.
 
-`overlay.yaml` in the overlay keeps what was asked for and a checksum of every file as it was written. By it, a later run tells what people changed since:
-their patches stay as they are, and in their kustomizations only the entries that this command adds or takes away are touched.
+`overlay.yaml` in the overlay (see `overlay_state`) has a checksum of every file as it was written. By it, a later run tells what people changed since: their
+patches stay as they are, and in their kustomizations only the entries that this command adds or takes away are touched.
 """
 
 from __future__ import annotations
 
-import hashlib
 import posixpath
-import re
-from collections.abc import Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence, Set
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from gitops_secrets.config import ClusterSetting
 from gitops_secrets.errors import BrokenError, UsageError
@@ -21,52 +18,17 @@ from gitops_secrets.generate.files import entries_change
 from gitops_secrets.generate.overlay import Component, Listing, Overlay, OverlayOptions, overlay_of
 from gitops_secrets.graph.graph import Graph
 from gitops_secrets.model.ids import ResourceId
-from gitops_secrets.model.limits import Limits
-from gitops_secrets.model.nodes import Place, as_mapping, as_sequence, as_text
+from gitops_secrets.model.nodes import Place, as_mapping
 from gitops_secrets.model.results import Finding, Severity
 from gitops_secrets.pipeline.check import check
-from gitops_secrets.pipeline.generate import DEFAULT_SOURCE, FLUX_FOLDER, Generated, build_components, edited, generate_flux, relative
+from gitops_secrets.pipeline.generate import FLUX_FOLDER, Generated, build_components, edited, generate_flux, relative
+from gitops_secrets.pipeline.overlay_state import LABEL, STATE_FILE, Request, State, asked_for, checksum, is_stated, read_state, state_text
 from gitops_secrets.pipeline.scan import Repository, analyse, with_contents
 from gitops_secrets.rendering.kustomize import Builder, find_kustomization
 from gitops_secrets.rendering.objects import to_resource
-from gitops_secrets.repository.tree import UnreadableError, content_of
-from gitops_secrets.syntax.emit import dump
-from gitops_secrets.syntax.yaml import parse
+from gitops_secrets.repository.tree import UnreadableError
 
-STATE_FILE = "overlay.yaml"
 KUSTOMIZATION = "kustomization.yaml"
-_STATE_HEADER = "# What `gitops-secrets generate overlay` was asked for, and checksums of what it wrote. Run it again with other options to change it.\n"
-# https://kubernetes.io/docs/concepts/overview/working-with-objects/names/#dns-label-names
-_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
-_REGION = re.compile(r"[a-z]{2,}(-[a-z]+)+-\d+")
-# https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html
-_ROLE_ARN = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+", re.ASCII)
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What is asked for; None for what shall stay as it was asked for last time."""
-
-    base: str | None = None  # relative to the root
-    components: tuple[str, ...] | None = None
-    namespaces: Mapping[str, str] | None = None
-    region: str | None = None
-    role_arn: str | None = None
-    store_prefix: str | None = None
-    stores: Mapping[str, str] | None = None
-    key_prefixes: tuple[tuple[str, str], ...] | None = None
-    source: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _State:
-    """What an overlay was asked for, and the checksums of its files as they were written."""
-
-    base: str
-    components: tuple[str, ...]
-    options: OverlayOptions
-    source: str
-    written: Mapping[str, str]
 
 
 def generate_overlay(repository: Repository, overlay: Path, request: Request) -> Generated:
@@ -76,18 +38,16 @@ def generate_overlay(repository: Repository, overlay: Path, request: Request) ->
     that is there already and was not made by this command.
     """
     directory = relative(repository.root, overlay)
-    if not _LABEL.fullmatch(posixpath.basename(directory)):
+    if not LABEL.fullmatch(posixpath.basename(directory)):
         raise UsageError(f"{posixpath.basename(directory)!r} can't be the name of an overlay: lower case letters, digits and dashes")
-    known = _read_state(repository, directory)
+    known = read_state(repository.tree, directory, repository.loader.limits)
     if known is None and repository.tree.is_directory(directory):
         raise UsageError(f"{directory} is there already, and was not made by this command\nchoose another name, or move it away")
-    state = _merged(known, request)
-    _validate(state)
-    return _Run(repository, directory, known, state).generated()
+    return _Run(repository, directory, known, asked_for(known, request)).generated()
 
 
 class _Run:
-    def __init__(self, repository: Repository, directory: str, known: _State | None, state: _State) -> None:
+    def __init__(self, repository: Repository, directory: str, known: State | None, state: State) -> None:
         self.repository = repository
         self.directory = directory
         self.known = known
@@ -112,7 +72,7 @@ class _Run:
         self._judge(with_contents(after, {change.path: change.after for change in flux.stale}), components, graph)
         return Generated(tuple(sorted(changes, key=lambda change: change.path)), flux.plan, (*self.remarks, *flux.remarks))
 
-    def _chosen(self) -> tuple[_State, list[Component]]:
+    def _chosen(self) -> tuple[State, list[Component]]:
         """The state with the components that there are, and what they build to."""
         found = _component_paths(self.repository, self.state.base)
         if not found:
@@ -146,11 +106,11 @@ class _Run:
             changes.append(self._change(path, text if listing is None else listing.text(), old.get(path), listing))
         for path in sorted(old.keys() - texts.keys()):
             changes.append(self._removal(path, old[path]))
-        return changes, {path: _checksum(text) for path, text in texts.items()}
+        return changes, {path: checksum(text) for path, text in texts.items()}
 
     def _is_edited(self, target: str) -> bool:
         last = None if self.known is None else self.known.written.get(target.removeprefix(f"{self.directory}/"))
-        return last is not None and (text := self._text(target)) is not None and _checksum(text) != last
+        return last is not None and (text := self._text(target)) is not None and checksum(text) != last
 
     def _is_deleted(self, path: str) -> bool:
         """Did somebody delete a file, and not all of its component?"""
@@ -165,13 +125,13 @@ class _Run:
                 return FileChange(target, None, text)
             self.remarks.append(f"{target}: somebody deleted it, so it stays away; to have it again, take its line out of {self.directory}/{STATE_FILE}")
             return FileChange(target, None, None)
-        if _checksum(before) == _checksum(text):
+        if checksum(before) == checksum(text):
             return FileChange(target, before, before)
-        if _checksum(before) == last:
+        if checksum(before) == last:
             return FileChange(target, before, text)
         if listing is not None:
             return self._listing_change(target, posixpath.dirname(path), listing)
-        if _checksum(text) != last:
+        if checksum(text) != last:
             self.remarks.append(f"{target}: somebody edited it, so it stays as it is; without the edit it would be\n{_indented(text)}")
         return FileChange(target, before, before)
 
@@ -215,7 +175,7 @@ class _Run:
         """A file of a component that was left out, or of an option that was taken back."""
         target = f"{self.directory}/{path}"
         before = self._text(target)
-        if before is not None and _checksum(before) != last:
+        if before is not None and checksum(before) != last:
             self.remarks.append(f"{target}: nothing needs it any more; somebody edited it, so it stays")
             return FileChange(target, before, before)
         return FileChange(target, before, None)
@@ -229,13 +189,11 @@ class _Run:
             reason = "it is not text in UTF-8" if isinstance(error, UnicodeDecodeError) else error
             raise BrokenError(f"{path}:1: can't be brought up to date: {reason}") from error
 
-    def _state_change(self, state: _State) -> FileChange:
+    def _state_change(self, state: State) -> FileChange:
         target = f"{self.directory}/{STATE_FILE}"
         before = self._text(target)
-        content = _state_content(state)
-        if before is not None and _first(before, target, self.repository.loader.limits) == content:
-            return FileChange(target, before, before)
-        return FileChange(target, before, _STATE_HEADER + dump(content))
+        is_said = before is not None and is_stated(before, target, state, self.repository.loader.limits)
+        return FileChange(target, before, before if is_said else state_text(state))
 
     def _judge(self, repository: Repository, components: Sequence[Component], graph: Graph) -> None:
         """Says what check would find wrong in the overlay, and what of that the base has by itself: a Secret, say, that only this environment can bring."""
@@ -320,95 +278,6 @@ def _component_paths(repository: Repository, base: str) -> dict[str, str]:
 def _is_mixin(repository: Repository, kustomization: str) -> bool:
     """Is it a Component of kustomize: no part to be applied, but a change of others?"""
     return any(as_mapping(document).get("kind") == "Component" for document in repository.loader.load(kustomization).documents)
-
-
-# What was asked for
-
-
-def _merged(known: _State | None, request: Request) -> _State:
-    if known is None and request.base is None:
-        raise UsageError("--from is needed: the directory whose components the new overlay is made of, such as base")
-    last = known or _State(request.base or "", (), OverlayOptions(), DEFAULT_SOURCE, {})
-    options = OverlayOptions(
-        last.options.namespaces if request.namespaces is None else request.namespaces,
-        last.options.region if request.region is None else request.region or None,
-        last.options.role_arn if request.role_arn is None else request.role_arn or None,
-        last.options.store_prefix if request.store_prefix is None else request.store_prefix,
-        last.options.stores if request.stores is None else request.stores,
-        last.options.key_prefixes if request.key_prefixes is None else request.key_prefixes,
-    )
-    return _State(
-        last.base if request.base is None else request.base,
-        last.components if request.components is None else request.components,
-        options,
-        last.source if request.source is None else request.source,
-        last.written,
-    )
-
-
-def _validate(state: _State) -> None:
-    options = state.options
-    for namespace in options.namespaces.values():
-        if not _LABEL.fullmatch(namespace):
-            raise UsageError(f"--namespace: {namespace!r} can't be the name of a namespace: lower case letters, digits and dashes, 63 at most")
-    if options.region is not None and not _REGION.fullmatch(options.region):
-        raise UsageError(f"--region: {options.region!r} is no region of AWS, such as eu-central-1")
-    if options.role_arn is not None and not _ROLE_ARN.fullmatch(options.role_arn):
-        raise UsageError(f"--role-arn: {options.role_arn!r} is no role, such as arn:aws:iam::111122223333:role/external-secrets")
-    if options.store_prefix and not _LABEL.fullmatch(options.store_prefix.rstrip("-")):
-        raise UsageError(f"--store-prefix: {options.store_prefix!r} can't begin a name: lower case letters, digits and dashes")
-    if not all(text.isprintable() for pair in (*options.key_prefixes, *options.stores.items()) for text in pair):
-        raise UsageError("--key-prefix and --store: only what prints")
-
-
-def _read_state(repository: Repository, directory: str) -> _State | None:
-    path = f"{directory}/{STATE_FILE}"
-    if not repository.tree.is_file(path):
-        return None
-    content = _first(content_of(repository.tree, path), path, repository.loader.limits)
-    base, components, written = content.get("from"), as_sequence(content.get("components")), as_mapping(content.get("written"))
-    if not isinstance(base, str):
-        raise BrokenError(f"{path}:1: does not say what the overlay was made of: `from` is missing\nbring it back, or move {directory} away and make it anew")
-    options = OverlayOptions(
-        _texts(content.get("namespaces")),
-        as_text(content.get("region")) or None,
-        as_text(content.get("role-arn")) or None,
-        as_text(content.get("store-prefix")),
-        _texts(content.get("stores")),
-        tuple(_texts(content.get("key-prefixes")).items()),
-    )
-    source = as_text(content.get("source")) or DEFAULT_SOURCE
-    return _State("" if base == "." else base, tuple(filter(None, map(as_text, components))), options, source, _texts(written))
-
-
-def _state_content(state: _State) -> dict[str, Any]:
-    options = state.options
-    content: dict[str, Any] = {
-        "from": state.base or ".",
-        "components": list(state.components),
-        "namespaces": dict(options.namespaces),
-        "region": options.region,
-        "role-arn": options.role_arn,
-        "store-prefix": options.store_prefix,
-        "stores": dict(options.stores),
-        "key-prefixes": dict(options.key_prefixes),
-        "source": state.source,
-        "written": dict(sorted(state.written.items())),
-    }
-    return {key: value for key, value in content.items() if value}
-
-
-def _texts(value: Any) -> dict[str, str]:
-    return {key: text for key, text in as_mapping(value).items() if isinstance(text, str)}
-
-
-def _first(text: str, path: str, limits: Limits) -> Mapping[str, Any]:
-    return as_mapping(parse(text, path, limits).first)
-
-
-def _checksum(text: str) -> str:
-    # A checkout on Windows may have other line ends.
-    return hashlib.sha256(text.replace("\r\n", "\n").encode()).hexdigest()
 
 
 def _indented(text: str) -> str:

@@ -20,7 +20,8 @@ from gitops_secrets.model.results import Severity
 from gitops_secrets.pipeline.changes import write
 from gitops_secrets.pipeline.check import check
 from gitops_secrets.pipeline.generate import Generated
-from gitops_secrets.pipeline.overlay import Request, generate_overlay
+from gitops_secrets.pipeline.overlay import generate_overlay
+from gitops_secrets.pipeline.overlay_state import Request
 from gitops_secrets.pipeline.scan import analyse, open_repository
 from gitops_secrets.rendering.kustomize import Builder
 from gitops_secrets.syntax.yaml import parse
