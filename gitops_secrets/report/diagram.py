@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -68,7 +68,8 @@ def unit_drawing(plan: Plan) -> Drawing:
         frame = "" if unit.parent is None else relative_name(unit.parent, None)
         children.setdefault(frame, []).append(Box(str(unit.id), relative_name(unit.id, None)))
     frames = tuple((frame, tuple(boxes)) for frame, boxes in sorted(children.items()))
-    return Drawing(graph.cluster.name, frames, tuple(_arrow(edge, plan, str) for edge in plan.edges))
+    lines = lines_of(plan)
+    return Drawing(graph.cluster.name, frames, tuple(_arrow(edge, lines[edge.consumer, edge.provider]) for edge in plan.edges))
 
 
 def part_drawing(plan: Plan, named: Collection[str | None]) -> Drawing:
@@ -121,18 +122,23 @@ def resource_drawing(plan: Plan) -> Drawing:
     return Drawing(graph.cluster.name, tuple((frame, tuple(boxes)) for frame, boxes in sorted(frames.items())), tuple(arrows))
 
 
-def _arrow(edge: OrderedEdge, plan: Plan, key: Callable[[ResourceId], str]) -> Arrow:
+def _arrow(edge: OrderedEdge, line: Line) -> Arrow:
     reasons = sorted({reason.requirement.reason for reason in edge.edge.reasons})
-    return Arrow(key(edge.consumer), key(edge.provider), line_of(edge, plan), ", ".join(reasons))
+    return Arrow(str(edge.consumer), str(edge.provider), line, ", ".join(reasons))
 
 
-def line_of(edge: OrderedEdge, plan: Plan) -> Line:
-    """What the arrow of an edge says."""
+def lines_of(plan: Plan) -> Mapping[tuple[ResourceId, ResourceId], Line]:
+    """What the arrow of each edge says, by consumer and provider."""
+    missing = {(entry.edge.consumer, entry.edge.provider) for entry in plan.missing}
+    return {pair: _line_of(edge, is_missing=pair in missing) for pair, edge in plan.by_pair.items()}
+
+
+def _line_of(edge: OrderedEdge, *, is_missing: bool) -> Line:
     if edge.edge.declared is not None:
         return Line.UNPROVEN if edge.unbacked_gates else Line.WRITTEN
     if not edge.orders:
         return Line.USES
-    return Line.MISSING if any(entry.edge is edge for entry in plan.missing) else Line.IMPLIED
+    return Line.MISSING if is_missing else Line.IMPLIED
 
 
 def _without_releases(graph: Graph) -> Callable[[ResourceId], str]:
@@ -155,8 +161,8 @@ def _folded(plan: Plan, name: Callable[[ResourceId], str]) -> Drawing:
     boxes = tuple(Box(key, key if number == 1 else f"{key} ({number} units)") for key, number in sorted(members.items()))
     # Between two boxes the weightiest arrow stands for all.
     arrows: dict[tuple[str, str], Line] = {}
-    for edge in plan.edges:
-        pair, line = (name(edge.consumer), name(edge.provider)), line_of(edge, plan)
+    for (consumer, provider), line in lines_of(plan).items():
+        pair = name(consumer), name(provider)
         if pair[0] != pair[1]:
             arrows[pair] = min(arrows.get(pair, line), line, key=_WEIGHT.__getitem__)
     return Drawing(plan.graph.cluster.name, (("", boxes),), tuple(Arrow(start, end, line) for (start, end), line in sorted(arrows.items())))

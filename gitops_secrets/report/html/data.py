@@ -16,7 +16,7 @@ from gitops_secrets.model.nodes import Place
 from gitops_secrets.model.results import Change, Finding
 from gitops_secrets.ordering.difference import PlanDifference
 from gitops_secrets.ordering.order import Plan
-from gitops_secrets.report.diagram import Line, line_of
+from gitops_secrets.report.diagram import Line, lines_of
 from gitops_secrets.report.difference import Section, headline, sections
 from gitops_secrets.report.escape import visible
 from gitops_secrets.report.names import resource_counts
@@ -134,12 +134,13 @@ def _marks(change: PlanDifference) -> dict[ResourceId, tuple[str, str | None]]:
 
 def _edges(plan: Plan, change: PlanDifference | None, number: Mapping[int, int]) -> Iterable[Row]:
     fates = {} if change is None else {(edge.consumer, edge.provider): edge.fate for edge in change.edges}
+    lines = lines_of(plan)
     for edge in sorted(plan.edges, key=lambda edge: (edge.consumer, edge.provider)):
         fate = fates.get((edge.consumer, edge.provider))
         yield {
             "consumer": str(edge.consumer),
             "provider": str(edge.provider),
-            "line": line_of(edge, plan).value,
+            "line": lines[edge.consumer, edge.provider].value,
             "needs": [number[id(reason)] for reason in edge.edge.reasons if id(reason) in number],
             "change": None if fate is None else fate.value,
             **_place(None if edge.edge.declared is None else edge.edge.declared.place),
