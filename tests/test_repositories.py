@@ -30,6 +30,7 @@ from gitops_secrets.report.style import Style
 from gitops_secrets.report.text import check_text
 from gitops_secrets.report.tree import scan_tree
 from gitops_secrets.repository.tree import MemoryTree
+from gitops_secrets.syntax.spans import YamlText
 from gitops_secrets.syntax.splice import apply_edits, remove_key
 from gitops_secrets.syntax.yaml import parse
 
@@ -328,7 +329,7 @@ def without_depends_on(path: str, text: str) -> str:
         return text.replace("dependsOn", "")
     for index, document in enumerate(parse(text, path, DEFAULT_LIMITS).documents):
         if "dependsOn" in document.get("spec", {}):
-            text = apply_edits(text, remove_key(text, path, index, ("spec", "dependsOn"), limits=DEFAULT_LIMITS))
+            text = apply_edits(text, remove_key(YamlText(text, DEFAULT_LIMITS), path, index, ("spec", "dependsOn")))
     return text
 
 

@@ -10,7 +10,7 @@ from gitops_secrets.generate.changes import FileChange, Form
 from gitops_secrets.model.limits import Limits
 from gitops_secrets.model.nodes import MappingNode, as_mapping, as_sequence, as_text
 from gitops_secrets.syntax.emit import dump
-from gitops_secrets.syntax.spans import UneditableError, refuse_unread
+from gitops_secrets.syntax.spans import UneditableError, YamlText
 from gitops_secrets.syntax.splice import add_key, add_sequence_items, apply_edits, remove_item, remove_key, set_scalar
 from gitops_secrets.syntax.yaml import parse
 
@@ -38,9 +38,7 @@ def _value_at(manifest: Mapping[str, Any], field: tuple[str, ...]) -> Any:
 
 def _index_of(text: str, path: str, name: str, form: Form, limits: Limits) -> int:
     """The document that is the object called `name`."""
-    parsed = parse(text, path, limits)
-    refuse_unread(parsed)
-    for index, document in enumerate(parsed.documents):
+    for index, document in enumerate(YamlText(text, limits).documents):
         node = as_mapping(document)
         if (
             as_text(node.get("apiVersion")).startswith(f"{form.group}/")
@@ -53,27 +51,28 @@ def _index_of(text: str, path: str, name: str, form: Form, limits: Limits) -> in
 
 def _updated(text: str, path: str, index: int, field: tuple[str, ...], wanted: Any, limits: Limits) -> str:
     """The text with a field as wanted, None for no such field; of a list only the entries that differ are touched, and their order is left as it is."""
-    parent = parse(text, path, limits).documents[index]
+    source = YamlText(text, limits)
+    parent = source.documents[index]
     for part in field[:-1]:
         parent = as_mapping(as_mapping(parent).get(part))
     current = as_mapping(parent).get(field[-1])
     if wanted is None:
-        return apply_edits(text, remove_key(text, path, index, field, limits=limits)) if field[-1] in as_mapping(parent) else text
+        return apply_edits(text, remove_key(source, path, index, field)) if field[-1] in as_mapping(parent) else text
     if isinstance(wanted, Mapping) and isinstance(current, Mapping):
         for key in dict.fromkeys([*wanted, *current]):
             text = _updated(text, path, index, (*field, key), wanted.get(key), limits)
         return text
     if isinstance(wanted, list) and isinstance(current, list):
         added = [entry for entry in wanted if entry not in current]
-        text = apply_edits(text, add_sequence_items(text, path, index, field, added, limits=limits))
+        text = apply_edits(text, add_sequence_items(source, path, index, field, added))
         for number in reversed(range(len(current))):
             if current[number] not in wanted:
-                text = apply_edits(text, remove_item(text, path, index, (*field, number), limits=limits))
+                text = apply_edits(text, remove_item(YamlText(text, limits), path, index, (*field, number)))
         return text
     if current is None or isinstance(wanted, Mapping | list) or isinstance(current, Mapping | list):
         text = _updated(text, path, index, field, None, limits)
-        return apply_edits(text, add_key(text, path, index, field[:-1], field[-1], wanted, limits=limits))
-    return text if current == wanted else apply_edits(text, set_scalar(text, path, index, field, wanted, limits=limits))
+        return apply_edits(text, add_key(YamlText(text, limits), path, index, field[:-1], field[-1], wanted))
+    return text if current == wanted else apply_edits(text, set_scalar(source, path, index, field, wanted))
 
 
 def listing_change(path: str, before: str | None, names: Sequence[str], removed: Collection[str], limits: Limits) -> FileChange:
@@ -87,9 +86,9 @@ def listing_change(path: str, before: str | None, names: Sequence[str], removed:
     listed = [posixpath.normpath(entry) if isinstance(entry, str) else "" for entry in as_sequence(_first(text, path, limits).get("resources"))]
     for index in reversed(range(len(listed))):
         if listed[index] in removed:
-            text = apply_edits(text, remove_item(text, path, 0, ("resources", index), limits=limits))
+            text = apply_edits(text, remove_item(YamlText(text, limits), path, 0, ("resources", index)))
     missing = [f"{name}.yaml" for name in names if f"{name}.yaml" not in listed]
-    return FileChange(path, before, apply_edits(text, add_sequence_items(text, path, 0, ("resources",), missing, limits=limits)))
+    return FileChange(path, before, apply_edits(text, add_sequence_items(YamlText(text, limits), path, 0, ("resources",), missing)))
 
 
 def entries_change(
@@ -109,8 +108,8 @@ def entries_change(
         listed = [_path_of(entry) for entry in as_sequence(_first(text, path, limits).get(field))]
         for index in reversed(range(len(listed))):
             if listed[index] in removed:
-                text = apply_edits(text, remove_item(text, path, 0, (field, index), limits=limits))
-        text = apply_edits(text, add_sequence_items(text, path, 0, (field,), [entry for entry in added if _path_of(entry) not in listed], limits=limits))
+                text = apply_edits(text, remove_item(YamlText(text, limits), path, 0, (field, index)))
+        text = apply_edits(text, add_sequence_items(YamlText(text, limits), path, 0, (field,), [entry for entry in added if _path_of(entry) not in listed]))
     last, wanted = namespace
     if last != wanted and _first(text, path, limits).get("namespace") == last:
         text = _updated(text, path, 0, ("namespace",), wanted, limits)

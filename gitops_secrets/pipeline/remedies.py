@@ -14,7 +14,7 @@ from gitops_secrets.model.nodes import Place
 from gitops_secrets.model.results import AddItems, Edit, Fix, Remedy, RemoveAt, SetKey, SetValue, Step
 from gitops_secrets.repository.tree import Tree
 from gitops_secrets.syntax.editor import UNSEEN, Editor, Indentation, Lines
-from gitops_secrets.syntax.spans import BYTE_ORDER_MARK, Kind, Span, UneditableError, parts_of, read_spans
+from gitops_secrets.syntax.spans import BYTE_ORDER_MARK, Kind, Span, UneditableError, YamlText, parts_of
 from gitops_secrets.syntax.splice import add_sequence_items, remove_item, remove_key, set_scalar
 from gitops_secrets.syntax.yaml import parse
 
@@ -27,12 +27,12 @@ class _Index:
     """Where each key and item of a part of a file stands, and the text of its scalars."""
 
     def __init__(self, text: str, line: int, limits: Limits) -> None:
-        self.text = text
+        self.source = YamlText(text, limits)
         self.line = line  # of the file that it starts at
         self.at: dict[tuple[int, int], list[tuple[int, Path]]] = {}  # documents and paths by line and column, outer ones first
         self.scalars: dict[tuple[int, Path], str] = {}
         self._lines = Lines(text)
-        for document, span in enumerate(read_spans(text, limits)):
+        for document, span in enumerate(self.source.spans):
             self._collect(span, document, ())
 
     def _collect(self, span: Span, document: int, path: Path) -> None:
@@ -67,9 +67,9 @@ class _File:
         found = UNSEEN
         # The only part of a file shows itself what it does.
         for start, end in pairwise(self._starts) if len(self._starts) > 2 else ():
-            text = self._body[start:end]
-            for document in range(len(read_spans(text, self._limits))):
-                found = Editor(text, "", document, self._limits, found).indentation
+            source = YamlText(self._body[start:end], self._limits)
+            for document in range(len(source.spans)):
+                found = Editor(source, "", document, found).indentation
             if None not in found:
                 break
         return found
@@ -144,10 +144,10 @@ class Remedies:
     def _spliced(self, splice: Callable[..., Sequence[Edit]], step: Step, document: int, path: Path, *what: object) -> Sequence[Edit]:
         """The edits of a function of `syntax.splice`."""
         index = self._index(step.place)
-        self._left -= len(index.text)
+        self._left -= len(index.source.text)
         if self.are_spent:
             raise UneditableError("too much has been read")
-        edits = splice(index.text, step.place.file, document, path, *what, beside=self._file(step.place).indentation, limits=self._limits)
+        edits = splice(index.source, step.place.file, document, path, *what, beside=self._file(step.place).indentation)
         above = index.line - 1
         return [replace(edit, start=(edit.start[0] + above, edit.start[1]), end=(edit.end[0] + above, edit.end[1])) for edit in edits]
 

@@ -24,7 +24,7 @@ from gitops_secrets.rendering.kustomize import Builder, find_kustomization
 from gitops_secrets.repository.tree import Tree, UnreadableError, join
 from gitops_secrets.syntax.editor import Lines
 from gitops_secrets.syntax.emit import dump
-from gitops_secrets.syntax.spans import BYTE_ORDER_MARK, Kind, UneditableError, read_spans
+from gitops_secrets.syntax.spans import Kind, UneditableError, YamlText
 from gitops_secrets.syntax.splice import add_key, add_sequence_items, apply_edits, document_at, remove_item, remove_key, set_scalar
 from gitops_secrets.syntax.written import write_scalar
 from gitops_secrets.syntax.yaml import parse
@@ -191,12 +191,12 @@ class _Splitter:
         for field in ("resources", "bases"):
             values = as_sequence(as_mapping(parse(text, file, self.limits).first).get(field))
             for index in reversed([index for index, value in enumerate(values) if value in entries]):
-                text = apply_edits(text, remove_item(text, file, 0, (field, index), limits=self.limits))
+                text = apply_edits(text, remove_item(YamlText(text, self.limits), file, 0, (field, index)))
         return text
 
     def _units(self, text: str, unit: Unit, directory: str) -> str:
         """The file of a Flux Kustomization with the second one after it: the same, but for its name, path and what it depends on."""
-        index = document_at(text, unit.place.line, self.limits)
+        index = document_at(YamlText(text, self.limits), unit.place.line)
         waits = all(edge.provision.ready_signal for edge in self.refused) and not unit.health_checks
         return _gated(_beside(text, index, unit, directory, self.limits), index, unit, None if waits else self._gates(), self.limits)
 
@@ -208,7 +208,7 @@ class _Splitter:
 
 def _without_name_aliases(text: str, file: str, limits: Limits) -> str:
     """A document with the name spelled out where an alias stands for it: labels stay as they are when the name changes."""
-    root = read_spans(text, limits)[0]
+    root = YamlText(text, limits).spans[0]
     metadata = next((value for key, value in root.entries if key.value == "metadata"), None)
     name = next((value for key, value in metadata.entries if key.value == "name"), None) if metadata is not None else None
     if name is None or not name.anchor:
@@ -227,12 +227,12 @@ def _proof(edge: ResourceEdge) -> ResourceId:
 def _beside(text: str, index: int, unit: Unit, directory: str, limits: Limits) -> str:
     """A text with a second Kustomization after the document that holds the first."""
     file = unit.place.file
-    written = as_mapping(parse(text, file, limits).documents[index])
+    source = YamlText(text, limits)
+    written = as_mapping(source.documents[index])
     spec = as_mapping(written.get("spec"))
     if as_mapping(written.get("metadata")).get("name") != unit.id.name or "path" not in spec:
         raise _UnsplittableError("its name or path is written elsewhere, by a patch or variable")
-    spans = read_spans(text, limits)
-    body = text.removeprefix(BYTE_ORDER_MARK)
+    spans, body = source.spans, source.body
     newline = "\r\n" if "\r\n" in body else "\n"
     second = _without_name_aliases(body[spans[index].start : spans[index].end].rstrip() + newline, file, limits)
     steps: list[tuple[Any, ...]] = [(set_scalar, ("metadata", "name"), unit.id.name + SUFFIX), (set_scalar, ("spec", "path"), _like(spec["path"], directory))]
@@ -241,7 +241,7 @@ def _beside(text: str, index: int, unit: Unit, directory: str, limits: Limits) -
             steps.append((remove_key, ("spec", field)))
     steps.append((add_sequence_items, ("spec", "dependsOn"), [{"name": unit.id.name}]))
     for change, path, *values in steps:
-        second = apply_edits(second, change(second, file, 0, path, *values, limits=limits))
+        second = apply_edits(second, change(YamlText(second, limits), file, 0, path, *values))
     line_end = body.find("\n", spans[index].end)
     at = Lines(body).position(len(body) if line_end < 0 else line_end + 1)
     before = newline if line_end < 0 else ""
@@ -252,15 +252,15 @@ def _gated(text: str, index: int, unit: Unit, checks: Sequence[dict[str, str]] |
     """Makes the first unit Ready only once what the second one needs of it is there: by these health checks, or by waiting."""
     if unit.wait:
         return text
-    file = unit.place.file
+    file, source = unit.place.file, YamlText(text, limits)
     if checks is None:
-        spec = as_mapping(as_mapping(parse(text, file, limits).documents[index]).get("spec"))
+        spec = as_mapping(as_mapping(source.documents[index]).get("spec"))
         if "wait" in spec:
-            return apply_edits(text, set_scalar(text, file, index, ("spec", "wait"), True, limits=limits))
-        return apply_edits(text, add_key(text, file, index, ("spec",), "wait", True, limits=limits))
+            return apply_edits(text, set_scalar(source, file, index, ("spec", "wait"), True))
+        return apply_edits(text, add_key(source, file, index, ("spec",), "wait", True))
     known = {(check.target.kind, check.target.namespace, check.target.name) for check in unit.health_checks}
     items = [check for check in checks if (check["kind"], check.get("namespace", ""), check["name"]) not in known]
-    return apply_edits(text, add_sequence_items(text, file, index, ("spec", "healthChecks"), items, limits=limits))
+    return apply_edits(text, add_sequence_items(source, file, index, ("spec", "healthChecks"), items))
 
 
 def _like(written: object, directory: str) -> str:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Final, NamedTuple
 
-from gitops_secrets.model.limits import Limits
 from gitops_secrets.model.results import Edit
-from gitops_secrets.syntax.spans import BYTE_ORDER_MARK, Kind, Span, UneditableError, read_spans
+from gitops_secrets.syntax.spans import Kind, Span, UneditableError, YamlText
 from gitops_secrets.syntax.written import Value, flow_text, is_filled, write_scalar
 
 Path = Sequence[str | int]
@@ -73,21 +73,24 @@ UNSEEN: Final = Indentation()
 
 
 class Editor:
-    """Edits of one document. What it does not show of its style is as in the others of `text`, and else as in `beside`."""
+    """Edits of one document. What it does not show of its style is as in the others of the text, and else as in `beside`."""
 
-    def __init__(self, text: str, file: str, document: int, limits: Limits, beside: Indentation = UNSEEN) -> None:
-        self.text = text.removeprefix(BYTE_ORDER_MARK)
+    def __init__(self, source: YamlText, file: str, document: int, beside: Indentation = UNSEEN) -> None:
+        self.text = source.body
         self.file = file
         self.lines = Lines(self.text)
         self.newline = "\r\n" if "\r\n" in self.text else "\n"
-        documents = read_spans(text, limits)
-        if not 0 <= document < len(documents):
+        if not 0 <= document < len(source.spans):
             raise UneditableError("there is no such document")
-        self.root = documents[document]
-        self.aliases = [span for span in self.root.walk() if span.kind is Kind.ALIAS]
-        self.indentation = self._indentation(documents, beside)
+        self.root = source.spans[document]
+        self.indentation = self._indentation(source.spans, beside)
         self.step = self.indentation.mapping or 2
         self.dash = 2 if self.indentation.sequence is None else self.indentation.sequence
+
+    @cached_property
+    def aliases(self) -> Sequence[Span]:
+        """All in the document."""
+        return [span for span in self.root.walk() if span.kind is Kind.ALIAS]
 
     def edit(self, start: int, end: int, text: str) -> Edit:
         return Edit(self.file, self.lines.position(start), self.lines.position(end), text)
@@ -326,31 +329,40 @@ class Editor:
 
     def _is_json(self, span: Span) -> bool:
         """Are the keys in double quotes here? A list without keys looks at the whole document."""
-        keys = [key for found in self._values(span) if found.key is not None for key in [found.key]]
-        keys = keys or [key for found in self._values(self.root) if found.key is not None for key in [found.key]]
-        return bool(keys) and all(key.style == '"' for key in keys)
+        for part in (span, self.root):
+            styles = (found.key.style for found in self._values(part) if found.key is not None)
+            first = next(styles, None)
+            if first is not None:
+                return first == '"' and all(style == '"' for style in styles)
+        return False
 
-    def _values(self, span: Span) -> list[Found]:
-        found: list[Found] = []
+    def _values(self, span: Span) -> Iterator[Found]:
         for key, value in span.entries:
-            found += [Found(value, parent=span, key=key), *self._values(value)]
+            yield Found(value, parent=span, key=key)
+            yield from self._values(value)
         for item in span.items:
-            found += [Found(item, parent=span), *self._values(item)]
-        return found
+            yield Found(item, parent=span)
+            yield from self._values(item)
+
+    def _blocks(self, span: Span) -> Iterator[tuple[Span, Span]]:
+        """Keys of mappings that are no flow, and their values; what stands in a flow has no indentation."""
+        for key, value in span.entries if not span.flow else ():
+            yield key, value
+            yield from self._blocks(value)
+        for item in span.items if not span.flow else ():
+            yield from self._blocks(item)
 
     def _indentation(self, documents: Sequence[Span], beside: Indentation) -> Indentation:
         """By what this document does first, then others."""
         step: int | None = None
         dash: int | None = None
-        for document in (self.root, *documents):
-            for found in self._values(document) if step is None or dash is None else ():
-                span, key = found.span, found.key
-                if key is None or span.flow or found.parent is None or found.parent.flow:
-                    continue
-                if step is None and span.kind is Kind.MAPPING and span.entries:
-                    step = self._column(span.entries[0][0].start) - self._column(key.start)
-                if dash is None and span.kind is Kind.SEQUENCE and span.items:
-                    dash = self._column(self._dash_of(span.items[0])) - self._column(key.start)
+        for key, span in (pair for document in (self.root, *documents) for pair in self._blocks(document)):
+            if step is None and span.kind is Kind.MAPPING and span.entries and not span.flow:
+                step = self._column(span.entries[0][0].start) - self._column(key.start)
+            if dash is None and span.kind is Kind.SEQUENCE and span.items and not span.flow:
+                dash = self._column(self._dash_of(span.items[0])) - self._column(key.start)
+            if step is not None and dash is not None:
+                break
         return Indentation(beside.mapping if step is None or step <= 0 else step, beside.sequence if dash is None or dash < 0 else dash)
 
 

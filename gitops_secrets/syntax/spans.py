@@ -12,7 +12,7 @@ from enum import Enum
 from typing import Any
 
 from gitops_secrets.model.limits import Limits
-from gitops_secrets.syntax.yaml import Parsed, parse, read_events
+from gitops_secrets.syntax.yaml import parse, read_events
 
 BYTE_ORDER_MARK = "\ufeff"
 
@@ -65,18 +65,19 @@ class Span:
         return self.kind is Kind.SCALAR and not self.style and self.value in ("", "~", "null", "Null", "NULL")
 
 
-def read_spans(text: str, limits: Limits) -> tuple[Span, ...]:
-    """The documents of `text`, without those that are empty, as `syntax.yaml.parse` gives them. Raises `UneditableError` for a text that it would refuse."""
-    refuse_unread(parse(text, "", limits))
-    body = text.removeprefix(BYTE_ORDER_MARK)
-    return tuple(_documents(body, read_events(body)))
+class YamlText:
+    """A text that is edited, read once for all edits of it. Raises `UneditableError` for one that can't be read in full."""
 
-
-def refuse_unread(parsed: Parsed) -> None:
-    """Raises `UneditableError` for a text of which a part could not be read."""
-    unread = next((problem for problem in parsed.problems if not problem.duplicate_key), None)
-    if unread is not None:
-        raise UneditableError(unread.message if unread.limit else "the file is not valid YAML")
+    def __init__(self, text: str, limits: Limits) -> None:
+        parsed = parse(text, "", limits)
+        unread = next((problem for problem in parsed.problems if not problem.duplicate_key), None)
+        if unread is not None:
+            raise UneditableError(unread.message if unread.limit else "the file is not valid YAML")
+        self.text = text
+        self.limits = limits
+        self.body = text.removeprefix(BYTE_ORDER_MARK)
+        self.documents = parsed.documents
+        self.spans = tuple(_documents(self.body, read_events(self.body)))  # of the documents
 
 
 def parts_of(text: str) -> list[int]:

@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from gitops_secrets.model.limits import Limits
 from gitops_secrets.model.results import Edit
 from gitops_secrets.syntax.editor import UNSEEN, Editor, Indentation, Lines, Path
-from gitops_secrets.syntax.spans import BYTE_ORDER_MARK, Kind, UneditableError, read_spans
+from gitops_secrets.syntax.spans import BYTE_ORDER_MARK, Kind, UneditableError, YamlText
 from gitops_secrets.syntax.written import Value, write_scalar
 from gitops_secrets.syntax.yaml import parse
 
@@ -41,17 +40,17 @@ def apply_edits(text: str, edits: Iterable[Edit]) -> str:
     return text[: len(text) - len(body)] + "".join(parts) + body[done:]
 
 
-def document_at(text: str, line: int, limits: Limits) -> int:
+def document_at(source: YamlText, line: int) -> int:
     """The index of the document that holds `line`, as the other functions count. Raises `UneditableError` for a line in none."""
-    offset = Lines(text.removeprefix(BYTE_ORDER_MARK)).offset((line, 1))
-    found = [index for index, span in enumerate(read_spans(text, limits)) if span.start <= offset]
+    offset = Lines(source.body).offset((line, 1))
+    found = [index for index, span in enumerate(source.spans) if span.start <= offset]
     if not found:
         raise UneditableError("no document starts before that line")
     return found[-1]
 
 
 def add_sequence_items(
-    text: str, file: str, document: int, path: Path, items: Sequence[Value], *, after: Sequence[str] = (), beside: Indentation = UNSEEN, limits: Limits
+    source: YamlText, file: str, document: int, path: Path, items: Sequence[Value], *, after: Sequence[str] = (), beside: Indentation = UNSEEN
 ) -> tuple[Edit, ...]:
     """Appends `items` to the sequence at `path`; one that is not there is made, with its parents, beside a sensible sibling (see `add_key`).
 
@@ -60,7 +59,7 @@ def add_sequence_items(
     """
     if not items:
         return ()
-    editor = Editor(text, file, document, limits, beside)
+    editor = Editor(source, file, document, beside)
     found = editor.find(path)
     if found.missing:
         edits = editor.add_entry(found.span, found.missing, list(items), after)
@@ -70,28 +69,28 @@ def add_sequence_items(
         edits = editor.append(found.span, items)
     else:
         raise UneditableError("there is something else than a list")
-    return _checked(text, limits, edits, document, path, lambda old: [*(old or ()), *_parsed(items)])
+    return _checked(source, edits, document, path, lambda old: [*(old or ()), *_parsed(items)])
 
 
-def add_key(text: str, file: str, document: int, path: Path, key: str, value: Value, *, after: Sequence[str] = (), limits: Limits) -> tuple[Edit, ...]:
+def add_key(source: YamlText, file: str, document: int, path: Path, key: str, value: Value, *, after: Sequence[str] = ()) -> tuple[Edit, ...]:
     """Adds `key` to the mapping at `path`, made with its parents where it is not there.
 
     It goes after the first of `after` that is there, else to its place where the keys are in alphabetical order, else after a usual neighbour, else to
     the end. Raises `UneditableError` if the key is there already.
     """
-    editor = Editor(text, file, document, limits)
+    editor = Editor(source, file, document)
     found = editor.find([*path, key])
     if not found.missing:
         raise UneditableError("the key is there already")
     edits = editor.add_entry(found.span, found.missing, value, after)
-    return _checked(text, limits, edits, document, [*path, key], lambda _: _parsed(value))
+    return _checked(source, edits, document, [*path, key], lambda _: _parsed(value))
 
 
 def set_scalar(
-    text: str, file: str, document: int, path: Path, value: str | int | float | bool | None, *, beside: Indentation = UNSEEN, limits: Limits
+    source: YamlText, file: str, document: int, path: Path, value: str | int | float | bool | None, *, beside: Indentation = UNSEEN
 ) -> tuple[Edit, ...]:
     """Sets the scalar at `path`: in the quotes that it has, with its comment, anchor and tag. One that is not there is added (see `add_key`)."""
-    editor = Editor(text, file, document, limits, beside)
+    editor = Editor(source, file, document, beside)
     found = editor.find(path)
     if found.missing:
         edits = editor.add_entry(found.span, found.missing, value, ())
@@ -101,34 +100,34 @@ def set_scalar(
         edits = (editor.edit(start, found.span.end, written if start < found.span.end else f" {written}"),)
     else:
         raise UneditableError("there is something else than a scalar")
-    return _checked(text, limits, edits, document, path, lambda _: value)
+    return _checked(source, edits, document, path, lambda _: value)
 
 
-def remove_key(text: str, file: str, document: int, path: Path, *, beside: Indentation = UNSEEN, limits: Limits) -> tuple[Edit, ...]:
+def remove_key(source: YamlText, file: str, document: int, path: Path, *, beside: Indentation = UNSEEN) -> tuple[Edit, ...]:
     """Removes the key at the end of `path` and its value. A mapping that it leaves empty becomes `{}`."""
-    editor = Editor(text, file, document, limits, beside)
+    editor = Editor(source, file, document, beside)
     edits = editor.remove_entry(editor.existing(path[:-1], Kind.MAPPING), path[-1])
-    return _checked(text, limits, edits, document, path[:-1], lambda old: {key: value for key, value in old.items() if key != path[-1]})
+    return _checked(source, edits, document, path[:-1], lambda old: {key: value for key, value in old.items() if key != path[-1]})
 
 
-def remove_item(text: str, file: str, document: int, path: Path, *, beside: Indentation = UNSEEN, limits: Limits) -> tuple[Edit, ...]:
+def remove_item(source: YamlText, file: str, document: int, path: Path, *, beside: Indentation = UNSEEN) -> tuple[Edit, ...]:
     """Removes the item at the end of `path`, an index. A list that it leaves empty goes with its key."""
-    editor = Editor(text, file, document, limits, beside)
+    editor = Editor(source, file, document, beside)
     sequence = editor.existing(path[:-1], Kind.SEQUENCE)
     index = path[-1]
     if not isinstance(index, int) or not 0 <= index < len(sequence.items):
         raise UneditableError("there is no such item")
     if len(sequence.items) == 1 and len(path) > 1 and isinstance(path[-2], str):
-        return remove_key(text, file, document, path[:-1], beside=beside, limits=limits)
+        return remove_key(source, file, document, path[:-1], beside=beside)
     edits = editor.remove_element(sequence, index)
-    return _checked(text, limits, edits, document, path[:-1], lambda old: [value for position, value in enumerate(old) if position != index])
+    return _checked(source, edits, document, path[:-1], lambda old: [value for position, value in enumerate(old) if position != index])
 
 
-def _checked(text: str, limits: Limits, edits: tuple[Edit, ...], document: int, path: Path, change: Callable[[Any], Any]) -> tuple[Edit, ...]:
+def _checked(source: YamlText, edits: tuple[Edit, ...], document: int, path: Path, change: Callable[[Any], Any]) -> tuple[Edit, ...]:
     """The edits, if the file reads afterwards as before but for `change` at `path`: a comment may become part of a text above it, say."""
-    expected = list(parse(text, "", limits).documents)
+    expected = list(source.documents)
     expected[document] = _changed(expected[document], path, change)
-    after = parse(apply_edits(text, edits), "", limits)
+    after = parse(apply_edits(source.text, edits), "", source.limits)
     if list(after.documents) != expected:
         raise UneditableError("the edit would change something else, too")
     return edits

@@ -23,6 +23,7 @@ from gitops_secrets.pipeline.check import check
 from gitops_secrets.pipeline.fix import Fixed, fix
 from gitops_secrets.pipeline.scan import analyse, repository_of
 from gitops_secrets.repository.tree import MemoryTree
+from gitops_secrets.syntax.spans import YamlText
 from gitops_secrets.syntax.splice import apply_edits, remove_key
 from gitops_secrets.syntax.yaml import parse
 
@@ -186,7 +187,7 @@ def dependents() -> list[tuple[str, int, str]]:
 @pytest.mark.parametrize(("path", "index", "field"), dependents())
 def test_what_orders_or_gates_is_written_again_where_it_was_taken_away(path: str, index: int, field: str) -> None:
     files = whole("platform")
-    files[path] = apply_edits(files[path], remove_key(files[path], path, index, ("spec", field), limits=DEFAULT_LIMITS))
+    files[path] = apply_edits(files[path], remove_key(YamlText(files[path], DEFAULT_LIMITS), path, index, ("spec", field)))
     result = fixed(files)
 
     assert serious(written(files, result)) == []

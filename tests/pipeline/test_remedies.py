@@ -9,6 +9,7 @@ from gitops_secrets.model.nodes import Place
 from gitops_secrets.model.results import AddItems, Edit, Remedy, RemoveAt, SetKey
 from gitops_secrets.pipeline.remedies import Remedies
 from gitops_secrets.repository.tree import MemoryTree
+from gitops_secrets.syntax.spans import YamlText
 from gitops_secrets.syntax.splice import add_sequence_items, apply_edits
 
 UNIT = "kind: Kustomization\nmetadata:\n    name: {name}\nspec:\n    path: ./{name}\n"
@@ -30,7 +31,7 @@ def test_an_edit_of_a_document_is_that_of_the_whole_file(between: str, start: st
     text = start + between.join([STYLED, *(UNIT.format(name=name) for name in ("second", "third"))])
     line = text[: text.index("name: third")].count("\n") + 1
 
-    assert edits(text, added(line)) == add_sequence_items(text, "units.yaml", 2, ("spec", "dependsOn"), [{"name": "stores"}], limits=DEFAULT_LIMITS)
+    assert edits(text, added(line)) == add_sequence_items(YamlText(text, DEFAULT_LIMITS), "units.yaml", 2, ("spec", "dependsOn"), [{"name": "stores"}])
 
 
 def test_a_document_that_shows_no_style_takes_that_of_the_file() -> None:

@@ -3,12 +3,12 @@ from __future__ import annotations
 import pytest
 
 from gitops_secrets.model.limits import DEFAULT_LIMITS
-from gitops_secrets.syntax.spans import Kind, UneditableError, read_spans
+from gitops_secrets.syntax.spans import Kind, UneditableError, YamlText
 from gitops_secrets.syntax.yaml import parse
 
 
 def texts(text: str) -> list[str]:
-    (document,) = read_spans(text, DEFAULT_LIMITS)
+    (document,) = YamlText(text, DEFAULT_LIMITS).spans
     return [text[span.start : span.end] for span in document.walk() if span.kind in (Kind.SCALAR, Kind.ALIAS)]
 
 
@@ -33,7 +33,7 @@ def test_scalars_start_and_end_where_they_are_written(text: str, expected: list[
     [("a:\n  b: 1\n  # c\n\n# d\n", "a:\n  b: 1"), ("a:\n- b\n- c:\n\n", "a:\n- b\n- c:"), ("a: {b: 1, # c\n}\n", "a: {b: 1, # c\n}")],
 )
 def test_containers_end_with_their_last_value(text: str, end: str) -> None:
-    (document,) = read_spans(text, DEFAULT_LIMITS)
+    (document,) = YamlText(text, DEFAULT_LIMITS).spans
 
     assert text[document.start : document.end] == end
 
@@ -41,11 +41,11 @@ def test_containers_end_with_their_last_value(text: str, end: str) -> None:
 def test_empty_documents_are_left_out_as_in_reading() -> None:
     text = "---\n# nothing\n---\na: 1\n---\n~\n---\n'': b\n"
 
-    assert len(read_spans(text, DEFAULT_LIMITS)) == len(parse(text, "", DEFAULT_LIMITS).documents) == 2
+    assert len(YamlText(text, DEFAULT_LIMITS).spans) == len(parse(text, "", DEFAULT_LIMITS).documents) == 2
 
 
 def test_offsets_leave_out_a_byte_order_mark() -> None:
-    (document,) = read_spans("\ufeffa: 1\n", DEFAULT_LIMITS)
+    (document,) = YamlText("\ufeffa: 1\n", DEFAULT_LIMITS).spans
 
     assert [(key.start, value.start, value.end) for key, value in document.entries] == [(0, 3, 4)]
 
@@ -53,4 +53,4 @@ def test_offsets_leave_out_a_byte_order_mark() -> None:
 @pytest.mark.parametrize(("text", "why"), [("a: [", "not valid YAML"), ("a: *x", "not valid YAML"), ("[" * 1000, "nested too deeply; --limit yaml-depth")])
 def test_what_cannot_be_read_cannot_be_edited(text: str, why: str) -> None:
     with pytest.raises(UneditableError, match=why):
-        read_spans(text, DEFAULT_LIMITS)
+        YamlText(text, DEFAULT_LIMITS)

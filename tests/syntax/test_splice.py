@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from gitops_secrets.model.limits import DEFAULT_LIMITS
 from gitops_secrets.model.results import Edit
 from gitops_secrets.syntax.editor import Path
-from gitops_secrets.syntax.spans import UneditableError
+from gitops_secrets.syntax.spans import UneditableError, YamlText
 from gitops_secrets.syntax.splice import (
     add_key,
     add_sequence_items,
@@ -86,7 +86,7 @@ def test_edits_that_overlap_or_miss_the_text_are_refused(ranges: list[tuple[tupl
 
 def add_dependency(text: str, document: int = 0) -> str:
     return apply_edits(
-        text, add_sequence_items(text, FILE, document, ("spec", "dependsOn"), [{"name": "stores", "namespace": "flux-system"}], limits=DEFAULT_LIMITS)
+        text, add_sequence_items(YamlText(text, DEFAULT_LIMITS), FILE, document, ("spec", "dependsOn"), [{"name": "stores", "namespace": "flux-system"}])
     )
 
 
@@ -143,8 +143,8 @@ def test_items_are_added_in_the_style_of_the_file(before: str, after: str) -> No
 def test_only_the_document_asked_for_changes() -> None:
     text = "---\n# nothing\n---\nspec:\n  a: 1\n---\nspec:\n  a: 2\n"
 
-    assert document_at(text, 7, DEFAULT_LIMITS) == 1
-    assert add_dependency(text, document_at(text, 8, DEFAULT_LIMITS)) == text + "  dependsOn:\n    - name: stores\n      namespace: flux-system\n"
+    assert document_at(YamlText(text, DEFAULT_LIMITS), 7) == 1
+    assert add_dependency(text, document_at(YamlText(text, DEFAULT_LIMITS), 8)) == text + "  dependsOn:\n    - name: stores\n      namespace: flux-system\n"
 
 
 @pytest.mark.parametrize(
@@ -165,7 +165,7 @@ def test_only_the_document_asked_for_changes() -> None:
 def test_what_cannot_be_edited_safely_is_refused(text: str) -> None:
     if text.startswith("?"):
         with pytest.raises(UneditableError):
-            add_key(text, FILE, 0, (), "new", 1, limits=DEFAULT_LIMITS)
+            add_key(YamlText(text, DEFAULT_LIMITS), FILE, 0, (), "new", 1)
     else:
         with pytest.raises(UneditableError):
             add_dependency(text)
@@ -184,7 +184,7 @@ def test_what_cannot_be_edited_safely_is_refused(text: str) -> None:
     ],
 )
 def test_scalars_are_set_in_place(path: Path, value: str | bool, old: str, new: str) -> None:
-    assert apply_edits(KUSTOMIZATION, set_scalar(KUSTOMIZATION, FILE, 0, path, value, limits=DEFAULT_LIMITS)) == KUSTOMIZATION.replace(old, new)
+    assert apply_edits(KUSTOMIZATION, set_scalar(YamlText(KUSTOMIZATION, DEFAULT_LIMITS), FILE, 0, path, value)) == KUSTOMIZATION.replace(old, new)
 
 
 @pytest.mark.parametrize(
@@ -201,7 +201,7 @@ def test_scalars_are_set_in_place(path: Path, value: str | bool, old: str, new: 
     ],
 )
 def test_scalars_keep_their_quotes(text: str, value: str | bool, expected: str) -> None:
-    assert apply_edits(text, set_scalar(text, FILE, 0, ("a",), value, limits=DEFAULT_LIMITS)) == expected
+    assert apply_edits(text, set_scalar(YamlText(text, DEFAULT_LIMITS), FILE, 0, ("a",), value)) == expected
 
 
 @given(
@@ -232,7 +232,7 @@ def test_a_written_scalar_reads_back(value: str, style: str, template: str) -> N
     ],
 )
 def test_items_are_removed(text: str, path: Path, expected: str) -> None:
-    assert apply_edits(text, remove_item(text, FILE, 0, path, limits=DEFAULT_LIMITS)) == expected
+    assert apply_edits(text, remove_item(YamlText(text, DEFAULT_LIMITS), FILE, 0, path)) == expected
 
 
 @pytest.mark.parametrize(
@@ -250,13 +250,13 @@ def test_items_are_removed(text: str, path: Path, expected: str) -> None:
     ],
 )
 def test_keys_are_removed(text: str, path: Path, expected: str) -> None:
-    assert apply_edits(text, remove_key(text, FILE, 0, path, limits=DEFAULT_LIMITS)) == expected
+    assert apply_edits(text, remove_key(YamlText(text, DEFAULT_LIMITS), FILE, 0, path)) == expected
 
 
 @pytest.mark.parametrize("path", [("x",), ("a", "x"), ("l", "x"), ("a", 0)])
 def test_removing_what_is_not_there_is_refused(path: Path) -> None:
     with pytest.raises(UneditableError):
-        remove_key("a: 1\nl: [1]\n", FILE, 0, path, limits=DEFAULT_LIMITS)
+        remove_key(YamlText("a: 1\nl: [1]\n", DEFAULT_LIMITS), FILE, 0, path)
 
 
 @pytest.mark.parametrize(
@@ -270,20 +270,20 @@ def test_removing_what_is_not_there_is_refused(path: Path) -> None:
 )
 def test_removing_what_something_else_rests_on_is_refused(text: str, path: Path) -> None:
     with pytest.raises(UneditableError):
-        remove_key(text, FILE, 0, path, limits=DEFAULT_LIMITS)
+        remove_key(YamlText(text, DEFAULT_LIMITS), FILE, 0, path)
 
 
 def test_a_value_that_aliases_mean_is_not_changed_behind_their_back() -> None:
     with pytest.raises(UneditableError, match="aliases elsewhere"):
-        set_scalar("a: &x 1\nb: *x\n", FILE, 0, ("a",), 2, limits=DEFAULT_LIMITS)
+        set_scalar(YamlText("a: &x 1\nb: *x\n", DEFAULT_LIMITS), FILE, 0, ("a",), 2)
     with pytest.raises(UneditableError, match="aliases elsewhere"):
-        add_sequence_items("a: &x [1]\nb: *x\n", FILE, 0, ("a",), [2], limits=DEFAULT_LIMITS)
+        add_sequence_items(YamlText("a: &x [1]\nb: *x\n", DEFAULT_LIMITS), FILE, 0, ("a",), [2])
 
 
 def test_what_is_shared_only_inside_may_go() -> None:
     text = "a:\n  b: &x 1\n  c: *x\nd: 1\n"
 
-    assert apply_edits(text, remove_key(text, FILE, 0, ("a",), limits=DEFAULT_LIMITS)) == "d: 1\n"
+    assert apply_edits(text, remove_key(YamlText(text, DEFAULT_LIMITS), FILE, 0, ("a",))) == "d: 1\n"
 
 
 # Laws: whatever the style of a file, an edit changes what it should and nothing else.
@@ -379,7 +379,7 @@ def test_adding_items_changes_only_that_list(file: tuple[str, Any], data: st.Dat
     target = path if isinstance(value, list) else (*path, "added", "list")
     expected = [*value, *items] if isinstance(value, list) else {**value, "added": {"list": items}}
 
-    after = apply_edits(text, add_sequence_items(text, FILE, 0, target, items, limits=DEFAULT_LIMITS))
+    after = apply_edits(text, add_sequence_items(YamlText(text, DEFAULT_LIMITS), FILE, 0, target, items))
 
     assert documents(after)[0] == replace(tree, path, expected)
     assert documents(after)[1:] == documents(text)[1:]
@@ -396,7 +396,7 @@ def test_setting_a_scalar_changes_only_its_line(file: tuple[str, Any], data: st.
     path = data.draw(st.sampled_from(choices))
     value = data.draw(scalars)
 
-    after = apply_edits(text, set_scalar(text, FILE, 0, path, value, limits=DEFAULT_LIMITS))
+    after = apply_edits(text, set_scalar(YamlText(text, DEFAULT_LIMITS), FILE, 0, path, value))
 
     expected = {**tree, "new": value} if path == ("new",) else replace(tree, path, value)
     assert documents(after) == [expected, *documents(text)[1:]]
@@ -421,7 +421,7 @@ def test_removing_changes_only_what_it_should(file: tuple[str, Any], data: st.Da
     )
     remove = remove_key if isinstance(parent, dict) else remove_item
 
-    after = apply_edits(text, remove(text, FILE, 0, path, limits=DEFAULT_LIMITS))
+    after = apply_edits(text, remove(YamlText(text, DEFAULT_LIMITS), FILE, 0, path))
 
     assert documents(after) == [replace(tree, path[:-1], left), *documents(text)[1:]]
     assert is_subsequence([line for line in after.split("\n") if line in text.split("\n")], text.split("\n"))
