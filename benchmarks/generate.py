@@ -142,6 +142,30 @@ spec:
             namespace: external-secrets
 """
 
+# Three references that lead nowhere, beside names that are much alike: tests/unbreakable/cases.py has the same.
+_REFERRING = """\
+apiVersion: apps/v1
+kind: Deployment
+metadata: {{name: web-{n}, namespace: web}}
+spec:
+  selector: {{matchLabels: {{app: web}}}}
+  template:
+    metadata: {{labels: {{app: web}}}}
+    spec:
+      containers:
+        - name: web
+          image: example.org/web:1
+          envFrom: [{{secretRef: {{name: credentials-of-web-{n}}}}}]
+          env: [{{name: A, valueFrom: {{secretKeyRef: {{name: credentials-for-web-{n}, key: urls}}}}}}]
+---
+apiVersion: external-secrets.io/v1
+kind: ExternalSecret
+metadata: {{name: credentials-for-web-{n}, namespace: web}}
+spec:
+  secretStoreRef: {{kind: ClusterSecretStore, name: store-{n}}}
+  data: [{{secretKey: url, remoteRef: {{key: web}}}}]
+"""
+
 _APPLICATION = {
     "namespace": """\
 apiVersion: v1
@@ -369,6 +393,19 @@ def argo_files(applications: int, manifests: int = len(APPLICATION_MANIFESTS)) -
             yield path, _ARGO_APPLICATION.format(name=name, wave=-2 if name == "operator" else -1, path=f"infrastructure/{name}")
         elif folder != "clusters/production/flux-system":
             yield path, content
+
+
+def write_faults(directory: Path, count: int) -> None:
+    """Writes a repository of one unit, in which so many workloads each refer to three things that are not there."""
+    files = {
+        "clusters/production/flux-system/gotk-sync.yaml": _BOOTSTRAP,
+        "clusters/production/web.yaml": _UNIT.format(name="web", path="web", depends_on=""),
+        "web/web.yaml": "---\n".join(_REFERRING.format(n=number) for number in range(count)),
+    }
+    for name, text in files.items():
+        path = directory / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
 
 
 def write(directory: Path, applications: int, manifests: int = len(APPLICATION_MANIFESTS), *, argo: bool = False) -> int:

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 
-from generate import write
+from generate import write, write_faults
 
 import gitops_secrets
 
@@ -133,6 +133,18 @@ def growth(directory: Path, repeat: int) -> str:
     return line("cold scan of 100,000 manifests, for each of them", "of 10,000, for each of them", ratio, 1.3, whole, tenth, 1536)
 
 
+def faults(directory: Path, repeat: int) -> str:
+    """What a finding costs where there are ten times as many: `check` less `scan`, for each of them."""
+    runs: dict[int, list[tuple[Run, Run]]] = {}
+    for count in (500, 5000):
+        folder = directory / f"faults-{count}"
+        write_faults(folder, count)
+        runs[count] = [(measure((*SCAN, COLD, str(folder))), measure((*CHECK, COLD, str(folder)))) for _ in range(repeat)]
+    few, many = (median(check.cpu - scan.cpu for scan, check in pairs) / count for count, pairs in runs.items())
+    checks = {count: [check for _, check in pairs] for count, pairs in runs.items()}
+    return line("check of 15,000 faults less scan, for each of them", "of 1,500, for each of them", many / few, 1.5, checks[5000], checks[500])
+
+
 def change(file: Path, old: str, new: str) -> Callable[[], None]:
     """Replaces a word of a file by one that is another each time."""
     text = file.read_text(encoding="utf-8")
@@ -223,6 +235,7 @@ def main() -> None:
                 measure(comparison.command)
             show(row(comparison, arguments.repeat))
         show(rules(directory, arguments.repeat))
+        show(faults(Path(scratch), arguments.repeat))
         if arguments.repository:
             show(history(arguments.repository, arguments.commits))
         if not arguments.small:
