@@ -10,50 +10,14 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any, NamedTuple, NoReturn
 
+from gitops_secrets.syntax.go_tokens import Piece, Token, error_at, pieces_of
+
 # Blocks and parentheses within one another. Go has no such limit, Python's stack has one.
 MAX_NESTING = 40
 
-_SPACE = " \t\r\n"
-_TOKEN = re.compile(
-    r"""
-    (?P<space>[ \t\r\n]+)
-  | (?P<string>"(?:[^"\\\n]|\\.)*")
-  | (?P<raw>`[^`]*`)
-  | (?P<character>'(?:[^'\\\n]|\\.)+')
-  | (?P<number>[+-]?(?:0[xX][0-9a-fA-F_]+|0[oO][0-7_]+|0[bB][01_]+|(?:[0-9][0-9_]*(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?))
-  | (?P<variable>\$\w*)
-  | (?P<field>\.[^\W\d]\w*)
-  | (?P<declare>:=)
-  | (?P<punctuation>[.=|,()])
-  | (?P<word>[^\W\d]\w*)
-    """,
-    re.VERBOSE,
-)
 _ESCAPE = re.compile(r"\\(?:([abfnrtv\\'\"])|x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|([0-7]{3})|(.))", re.DOTALL)
 _ESCAPED = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v", "\\": "\\", "'": "'", '"': '"'}
-# Words and fields must end there; Go reads `a+b` as a mistake, not as two words.
-_ENDS_WORD = _SPACE + ".,|:)("
 _UNSUPPORTED_KEYWORDS = frozenset({"define", "template", "block"})
-
-
-class TemplateError(Exception):
-    """A template can't be rendered; the message quotes its syntax, never the data.
-
-    `unsupported` says that Go could have rendered it. Line and column count from 1, columns in code points.
-    """
-
-    def __init__(self, message: str, line: int, column: int, *, unsupported: bool = False) -> None:
-        super().__init__(message)
-        self.message = message
-        self.line = line
-        self.column = column
-        self.unsupported = unsupported
-
-
-def error_at(text: str, offset: int, message: str, *, unsupported: bool = False) -> TemplateError:
-    """The error of that message at an offset of a template."""
-    start = text.rfind("\n", 0, offset) + 1
-    return TemplateError(message, text.count("\n", 0, offset) + 1, offset - start + 1, unsupported=unsupported)
 
 
 # What a command is made of. `offset` is where something begins in the template.
@@ -85,7 +49,7 @@ class Variable:
 
 
 @dataclass(frozen=True, slots=True)
-class Function:
+class Identifier:
     """The name of a function, to be called."""
 
     name: str
@@ -96,7 +60,7 @@ class Function:
 class Chain:
     """Fields of what a function or a pipeline in parentheses gives."""
 
-    of: Function | Pipeline
+    of: Identifier | Pipeline
     fields: tuple[str, ...]
     offset: int
 
@@ -111,7 +75,7 @@ class Pipeline:
     declares: bool = True  # False: assigns to variables that are there
 
 
-Operand = Literal | Dot | Variable | Function | Chain | Pipeline
+Operand = Literal | Dot | Variable | Identifier | Chain | Pipeline
 
 
 # What a template is made of.
@@ -168,115 +132,17 @@ class Jump:
 Statement = Text | Action | Choice | Loop | Jump
 
 
-class Token(NamedTuple):
-    """A token of an action. `joined`: nothing stands between it and the one before."""
-
-    kind: str
-    text: str
-    offset: int
-    joined: bool
-
-
-class _Piece(NamedTuple):
-    """A run of text, or the tokens of one action."""
-
-    text: str
-    tokens: tuple[Token, ...] | None
-    offset: int
-
-
 def parse_template(text: str, delimiters: tuple[str, str], functions: Collection[str]) -> tuple[Statement, ...]:
     """The statements of a template.
 
     Raises:
         TemplateError: for what is no template, and for a word that is none of `functions`, as Go does even where it would not be called.
     """
-    return _Parser(text, _pieces(text, *delimiters), functions).parse()
-
-
-# Text to pieces
-
-
-def _pieces(text: str, left: str, right: str) -> list[_Piece]:
-    pieces: list[_Piece] = []
-    position = 0
-    trims = False
-    while True:
-        start = text.find(left, position)
-        end = len(text) if start < 0 else start
-        run_from, run_to = position, end
-        if trims:
-            run_from = _skip_space(text, position, end)
-        after = end + len(left)
-        trims_before = start >= 0 and text[after : after + 1] == "-" and text[after + 1 : after + 2] in tuple(_SPACE)
-        if trims_before:
-            run_to = run_from + len(text[run_from:end].rstrip(_SPACE))
-            after += 2
-        if run_to > run_from:
-            pieces.append(_Piece(text[run_from:run_to], None, run_from))
-        if start < 0:
-            return pieces
-        if text.startswith("/*", after):
-            position, trims = _end_of_comment(text, after, right)
-        else:
-            tokens, position, trims = _tokens(text, after, right, start)
-            pieces.append(_Piece("", tokens, start))
-
-
-def _skip_space(text: str, start: int, end: int) -> int:
-    while start < end and text[start] in _SPACE:
-        start += 1
-    return start
-
-
-def _end_of_comment(text: str, start: int, right: str) -> tuple[int, bool]:
-    end = text.find("*/", start)
-    if end < 0:
-        raise error_at(text, start, "unclosed comment")
-    closing = _closing(text, end + 2, right)
-    if closing is None:
-        raise error_at(text, start, "comment ends before closing delimiter")
-    return closing
-
-
-def _closing(text: str, position: int, right: str) -> tuple[int, bool] | None:
-    """Where the text goes on after a right delimiter at `position`, and whether that trims what follows; None if there is no delimiter."""
-    if text.startswith(right, position):
-        return position + len(right), False
-    if text[position : position + 1] in tuple(_SPACE) and text.startswith("-" + right, position + 1):
-        return position + 2 + len(right), True
-    return None
-
-
-def _tokens(text: str, position: int, right: str, opened: int) -> tuple[tuple[Token, ...], int, bool]:
-    tokens: list[Token] = []
-    joined = False
-    while True:
-        closing = _closing(text, position, right)
-        if closing is not None:
-            return tuple(tokens), *closing
-        match = _TOKEN.match(text, position)
-        if match is None:
-            if position >= len(text):
-                raise error_at(text, opened, "unclosed action")
-            raise error_at(text, position, "unterminated string" if text[position] in "\"`'" else f"unexpected {text[position]!r} in an action")
-        kind = match.lastgroup or ""
-        if kind == "space":
-            # Of several spaces the last one may belong to the closing delimiter.
-            position, joined = (match.end(), False) if match.end() - position == 1 or not _closing(text, match.end() - 1, right) else (match.end() - 1, False)
-            continue
-        end = match.end()
-        if kind in ("word", "field", "variable") and end < len(text) and text[end] not in _ENDS_WORD and not text.startswith(right, end):
-            raise error_at(text, end, f"unexpected {text[end]!r} in an action")
-        tokens.append(Token(match[0] if kind == "punctuation" else kind, match[0], position, joined))
-        position, joined = end, True
-
-
-# Pieces to statements
+    return _Parser(text, pieces_of(text, *delimiters), functions).parse()
 
 
 class _Parser:
-    def __init__(self, text: str, pieces: list[_Piece], functions: Collection[str]) -> None:
+    def __init__(self, text: str, pieces: list[Piece], functions: Collection[str]) -> None:
         self.text = text
         self.pieces = pieces
         self.functions = functions
@@ -313,7 +179,7 @@ class _Parser:
             found.append(self._statement(keyword, piece))
         return tuple(found), None
 
-    def _statement(self, keyword: str, piece: _Piece) -> Statement:
+    def _statement(self, keyword: str, piece: Piece) -> Statement:
         tokens = piece.tokens or ()
         if keyword in _UNSUPPORTED_KEYWORDS:
             raise error_at(self.text, piece.offset, f"'{keyword}' is not supported", unsupported=True)
@@ -450,7 +316,7 @@ class _Parser:
         if kind == "word" and text not in ("true", "false", "nil"):
             if text not in self.functions:
                 self._fail(offset, f"function {text!r} is not defined")
-            function = Function(text, offset)
+            function = Identifier(text, offset)
             return (Chain(function, path, offset) if path else function), at
         if path:
             self._fail(offset, f"unexpected '.' after {text!r}")

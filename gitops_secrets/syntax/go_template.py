@@ -12,24 +12,24 @@ from typing import Any, NoReturn
 
 from gitops_secrets.model.limits import Limits
 from gitops_secrets.syntax.budget import Budget
+from gitops_secrets.syntax.go_functions import Function, FunctionError, go_text, is_true, type_name
 from gitops_secrets.syntax.go_syntax import (
     Action,
     Chain,
     Choice,
     Dot,
-    Function,
+    Identifier,
     Jump,
     Literal,
     Loop,
     Operand,
     Pipeline,
     Statement,
-    TemplateError,
     Text,
     Variable,
-    error_at,
     parse_template,
 )
+from gitops_secrets.syntax.go_tokens import TemplateError, error_at
 from gitops_secrets.syntax.sprig import (
     ARGO_FUNCTIONS,
     ARGO_UNSUPPORTED,
@@ -37,12 +37,7 @@ from gitops_secrets.syntax.sprig import (
     HELM_FUNCTIONS,
     HELM_UNSUPPORTED,
     UNSUPPORTED,
-    FunctionError,
-    go_text,
-    is_true,
-    type_name,
 )
-from gitops_secrets.syntax.sprig import Function as SprigFunction
 
 __all__ = ["ARGO_CD", "ARGO_CD_LENIENT", "FLUX_OPERATOR", "HELM", "NO_VALUE", "Dialect", "Rendered", "TemplateError", "render", "render_lines"]
 
@@ -54,7 +49,7 @@ _JUMPS = ("and", "or")
 class Dialect:
     """What those who render templates give them beside Go's own."""
 
-    functions: Mapping[str, SprigFunction]
+    functions: Mapping[str, Function]
     unsupported: frozenset[str]
     delimiters: tuple[str, str]
     has_data_functions: bool  # is each key of the data a function without arguments, too (`inputs.name`)?
@@ -246,7 +241,7 @@ class _Run:
 
     def _command(self, command: Sequence[Operand], dot: Any, final: tuple[Any, ...]) -> Any:
         first = command[0]
-        if isinstance(first, Function):
+        if isinstance(first, Identifier):
             return self._call(first, command[1:], dot, final)
         if len(command) > 1 or final:
             self._fail(first.offset, "can't give an argument to what is no function")
@@ -263,7 +258,7 @@ class _Run:
         if isinstance(operand, Variable):
             value = next(value for name, value in reversed(self.variables) if name == operand.name)
             return self._fields(value, operand.fields, operand.offset)
-        if isinstance(operand, Function):
+        if isinstance(operand, Identifier):
             return self._call(operand, (), dot, ())
         if isinstance(operand, Chain):
             return self._fields(self._operand(operand.of, dot), operand.fields, operand.offset)
@@ -280,7 +275,7 @@ class _Run:
             value = value[field]
         return value
 
-    def _call(self, function: Function, operands: Sequence[Operand], dot: Any, final: tuple[Any, ...]) -> Any:
+    def _call(self, function: Identifier, operands: Sequence[Operand], dot: Any, final: tuple[Any, ...]) -> Any:
         name, offset = function.name, function.offset
         self._spend(1, offset)
         # What Flux Operator adds to the functions wins over theirs.
@@ -310,7 +305,7 @@ class _Run:
             self._spend(len(value) // 100, offset)
         return value
 
-    def _shortcut(self, function: Function, operands: Sequence[Operand], dot: Any, final: tuple[Any, ...]) -> Any:
+    def _shortcut(self, function: Identifier, operands: Sequence[Operand], dot: Any, final: tuple[Any, ...]) -> Any:
         """`and` and `or`: the first value that decides, or the last one; what follows is not evaluated."""
         if not operands and not final:
             self._fail(function.offset, f"wrong number of arguments for {function.name}: it takes at least 1")

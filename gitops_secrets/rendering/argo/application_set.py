@@ -16,8 +16,8 @@ from gitops_secrets.rendering.argo.generators import Generated, Generation, NotK
 from gitops_secrets.rendering.argo.repositories import Repositories
 from gitops_secrets.rendering.selectors import is_selected
 from gitops_secrets.syntax.budget import ENTRY, Budget, BudgetError
+from gitops_secrets.syntax.go_functions import go_text
 from gitops_secrets.syntax.go_template import ARGO_CD, ARGO_CD_LENIENT, Dialect, TemplateError, render
-from gitops_secrets.syntax.sprig import go_text
 
 _TAG: Final = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
 

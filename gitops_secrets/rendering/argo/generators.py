@@ -19,7 +19,7 @@ from gitops_secrets.rendering.argo.repositories import Repositories
 from gitops_secrets.rendering.selectors import is_selected
 from gitops_secrets.syntax.budget import ENTRY
 from gitops_secrets.syntax.glob import compile_glob, compile_path_glob
-from gitops_secrets.syntax.sprig import go_text
+from gitops_secrets.syntax.go_functions import go_text
 from gitops_secrets.syntax.yaml import parse
 
 _NAMED: Final = ("list", "clusters", "git", "matrix", "merge", "scmProvider", "pullRequest", "clusterDecisionResource", "plugin")
