@@ -16,7 +16,7 @@ from gitops_secrets.model.nodes import Place
 from gitops_secrets.model.results import Finding, Related, Remedy, Severity, Sync, Unit
 from gitops_secrets.ordering.order import OrderedEdge, orders
 from gitops_secrets.ordering.sync import RELEASE, Phase, Position, deletion_policy, is_hook, options, order_place, position
-from gitops_secrets.ordering.waves import knows_applications, retried_for
+from gitops_secrets.ordering.waves import APPLICATION_HEALTH, knows_applications, retried_for
 
 _SKIP: Final = "SkipDryRunOnMissingResource=true"
 _BEFORE_ALL: Final = -(2**31)
@@ -188,7 +188,7 @@ class SyncWaveNotGated(Rule):
         for parent, edges in sorted(ordered.items()):
             unit = context.graph.units[parent]
             place = argo.place if argo is not None else unit.place
-            missing = "argocd-cm has no health for Applications: set resource.customizations.health.argoproj.io_Application"
+            missing = f"argocd-cm has no health for Applications: set {APPLICATION_HEALTH}"
             why = f"Argo CD {_BROKEN_VERSION} applies the next wave of Applications too early; take another version" if broken else missing
             yield self.finding(
                 f"the waves below {parent} wait for nothing: {why}",
@@ -198,7 +198,7 @@ class SyncWaveNotGated(Rule):
                 related=[
                     Related(f"{edge.consumer} comes after {edge.provider}: {sentence(edge.ordering[0])}", edge.ordering[0].requirement.place) for edge in edges
                 ],
-                field="resource.customizations.health.argoproj.io_Application",
+                field=APPLICATION_HEALTH,
                 cause=f"waves between Applications wait for nothing: {why}",
             )
 

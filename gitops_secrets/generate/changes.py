@@ -9,6 +9,8 @@ from difflib import SequenceMatcher
 from itertools import islice, takewhile
 from typing import Final
 
+from gitops_secrets.syntax.written import lines_of
+
 
 @dataclass(frozen=True, slots=True)
 class FileChange:
@@ -46,7 +48,7 @@ def _diff(change: FileChange, *, to_apply: bool) -> str:
     before, after = change.before or "", change.after or ""
     old = "/dev/null" if change.before is None else f"a/{change.path}"
     new = "/dev/null" if change.after is None else f"b/{change.path}"
-    hunks = list(_hunks(_LINE.findall(before), _LINE.findall(after), to_apply=to_apply))
+    hunks = list(_hunks(lines_of(before), lines_of(after), to_apply=to_apply))
     lines = [f"--- {old}\n", f"+++ {new}\n", *hunks] if hunks else []
     return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
 
@@ -123,8 +125,6 @@ _MAY_HOLD_VALUES: Final = re.compile(r"(?<![A-Za-z])(?:Cluster)?Secret(?:List)?[
 _SEPARATOR: Final = re.compile(r"---(?:\s|$)")
 # A key alone, what kind of object it is, or a file of a kustomization.
 _WITHOUT_VALUE: Final = re.compile(r"\s*(?:- )?(?:[\w./-]+:|(?:apiVersion|kind): *[\w./]+|[\w./-]+\.ya?ml)\s*$")
-# Lines end where git ends them: a carriage return or form feed alone ends none.
-_LINE = re.compile(r"[^\n]*\n|[^\n]+")
 
 
 @dataclass(frozen=True, slots=True)

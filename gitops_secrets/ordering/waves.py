@@ -11,7 +11,7 @@ from gitops_secrets.model.nodes import as_mapping
 from gitops_secrets.model.results import Cluster, Unit
 from gitops_secrets.rendering.objects import seconds
 
-_APPLICATION_HEALTH: Final = "resource.customizations.health.argoproj.io_Application"
+APPLICATION_HEALTH: Final = "resource.customizations.health.argoproj.io_Application"
 _ALL_HEALTH: Final = "resource.customizations"
 # Groups with kinds whose health Argo CD knows (resource_customizations of Argo CD 3.5), and of those the kinds that it does not.
 _HEALTH_GROUPS: Final = frozenset(
@@ -60,7 +60,7 @@ def knows_applications(cluster: Cluster) -> bool:
     """Does this Argo CD have a health for Applications? Without one, a wave of Applications counts as healthy at once (since Argo CD 1.8)."""
     if cluster.argo is None:
         return False
-    return _APPLICATION_HEALTH in cluster.argo.data or "argoproj.io/Application:" in str(cluster.argo.data.get(_ALL_HEALTH, ""))
+    return APPLICATION_HEALTH in cluster.argo.data or "argoproj.io/Application:" in str(cluster.argo.data.get(_ALL_HEALTH, ""))
 
 
 def waits_for(edge: ResourceEdge, graph: Graph) -> bool:

@@ -20,10 +20,10 @@ from gitops_secrets.errors import OutsideError, UsageError
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.limits import Limits
 from gitops_secrets.pipeline.scan import Repository, configuration_of, repository_of
+from gitops_secrets.rendering.units import SOURCE_GROUP
 from gitops_secrets.repository.tree import MemoryTree
 
 _KINDS: Final = ("GitRepository", "OCIRepository", "Bucket", "ExternalArtifact")
-_SOURCE_GROUP: Final = "source.toolkit.fluxcd.io"
 _TIMEOUT: Final = 60.0
 # source-controller itself takes no larger one by default (--artifact-storage limits): a repository of manifests is a thousandth of this.
 _LARGEST: Final = 512 * 1024 * 1024
@@ -42,7 +42,7 @@ def source_called(source: str) -> ResourceId:
     parts = source.split("/")
     if len(parts) != 3 or parts[0] not in _KINDS or not all(parts):
         raise UsageError(f"--source {source!r} is not KIND/NAMESPACE/NAME, such as GitRepository/flux-system/flux-system\nkinds: {', '.join(_KINDS)}")
-    return ResourceId(_SOURCE_GROUP, *parts)
+    return ResourceId(SOURCE_GROUP, *parts)
 
 
 def open_artifact(plane: ControlPlane, source: ResourceId, folder: str, limits: Limits, config: Path | None = None) -> Fetched:

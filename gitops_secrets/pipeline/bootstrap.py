@@ -18,14 +18,14 @@ from gitops_secrets.model.scopes import built_in_group
 from gitops_secrets.rendering.bootstrap import BootstrapManifest, bootstrap_directories, bootstrap_objects, bootstrap_remotes
 from gitops_secrets.rendering.bootstrap_charts import bootstrap_releases
 from gitops_secrets.rendering.bootstrap_names import bootstrap_names
-from gitops_secrets.rendering.charts import SOURCE_GROUP, flux_release
+from gitops_secrets.rendering.charts import flux_release
 from gitops_secrets.rendering.flux import build_directory
 from gitops_secrets.rendering.helmfile import DEFINITIONS_ONLY
 from gitops_secrets.rendering.inflation import inflated_release
 from gitops_secrets.rendering.kustomize import Builder
 from gitops_secrets.rendering.objects import to_resource
 from gitops_secrets.rendering.scripts import Scripts, read_scripts
-from gitops_secrets.rendering.units import KUSTOMIZE_GROUP, written_path
+from gitops_secrets.rendering.units import KUSTOMIZE_GROUP, SOURCE_GROUP, written_path
 
 
 class Bootstrapped(NamedTuple):

@@ -26,9 +26,8 @@ from gitops_secrets.pipeline.diff import diff, paired
 from gitops_secrets.pipeline.scan import Analysis, Repository
 from gitops_secrets.pipeline.sight import CLEAR, Sight, sight_between
 from gitops_secrets.rendering.kustomize.kustomization import FILE_NAMES
+from gitops_secrets.report.check_document import CHECK_SCHEMA
 from gitops_secrets.repository.history import renames
-
-SCHEMA = "gitops-secrets/check/v1"
 
 
 def check_since(result: CheckResult, repository: Repository, after: Analysis, base: Repository, before: Analysis, *, everything: bool = False) -> CheckResult:
@@ -272,8 +271,8 @@ def read_baseline(path: Path) -> tuple[Finding, ...]:
     """The findings that a team has accepted: what `check --format json` wrote. Raises `UsageError` for anything else."""
     try:
         document = json.loads(path.read_bytes())
-        if document["schema"] != SCHEMA:
-            raise UsageError(f"{path}: the schema is {document['schema']!r}, not {SCHEMA!r}")
+        if document["schema"] != CHECK_SCHEMA:
+            raise UsageError(f"{path}: the schema is {document['schema']!r}, not {CHECK_SCHEMA!r}")
         return tuple(map(_read, document["findings"]))
     except OSError as error:
         raise UsageError(f"can't read the baseline {path}: {error.strerror}") from error

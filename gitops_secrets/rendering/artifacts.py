@@ -10,6 +10,7 @@ from gitops_secrets.model.facts import Resource
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import MappingNode, as_mapping, as_sequence, as_text
 from gitops_secrets.rendering.sources import Origin, Sources
+from gitops_secrets.rendering.units import SOURCE_GROUP
 from gitops_secrets.repository.tree import Index, Tree
 from gitops_secrets.syntax.glob import compile_glob
 
@@ -92,7 +93,7 @@ def artifact_loader(artifact: ResourceId, resources: Mapping[ResourceId, Resourc
 def _aliases_of_this_repository(spec: MappingNode, namespace: str, sources: Sources, resources: Mapping[ResourceId, Resource]) -> Iterable[str]:
     for entry in as_sequence(spec.get("sources")):
         source = as_mapping(entry)
-        named = ResourceId("source.toolkit.fluxcd.io", as_text(source.get("kind")), as_text(source.get("namespace")) or namespace, as_text(source.get("name")))
+        named = ResourceId(SOURCE_GROUP, as_text(source.get("kind")), as_text(source.get("namespace")) or namespace, as_text(source.get("name")))
         if sources.origin(named, resources) in (Origin.HERE, Origin.LIKELY_HERE):
             yield as_text(source.get("alias"))
 

@@ -14,14 +14,13 @@ from gitops_secrets.model.nodes import MappingNode, as_mapping, as_text
 from gitops_secrets.rendering.chart_directory import definitions, is_chart, template_files
 from gitops_secrets.rendering.objects import ScopeOf, to_resource
 from gitops_secrets.rendering.release_values import release_values
+from gitops_secrets.rendering.units import SOURCE_GROUP
 from gitops_secrets.repository.tree import join
 
 _NAMESPACE: Final = re.compile(rb"^kind:[ \t]*Namespace[ \t]*$", re.MULTILINE)
 _DOCUMENT: Final = re.compile(rb"^---.*$", re.MULTILINE)
 _WRITTEN_NAMESPACE: Final = re.compile(rb"^metadata:[ \t]*\r?\n(?:[ \t].*\n)*?  namespace:[ \t]*\"?([a-z0-9-]+)\"?[ \t]*\r?$", re.MULTILINE)
 _VALUE: Final = re.compile(rb"\.Values\.([\w.]+)")
-HELM_GROUP = "helm.toolkit.fluxcd.io"
-SOURCE_GROUP = "source.toolkit.fluxcd.io"
 
 
 def flux_release(

@@ -15,7 +15,7 @@ from gitops_secrets.rendering.objects import ScopeOf, to_resource, too_long
 from gitops_secrets.rendering.resource_set import is_resource_set
 from gitops_secrets.rendering.starts import EntryPoint
 from gitops_secrets.rendering.survey import TEMPLATE_FOLDERS, Survey
-from gitops_secrets.rendering.units import KUSTOMIZE_GROUP, OPERATOR_GROUP, to_unit
+from gitops_secrets.rendering.units import HELM_GROUP, KUSTOMIZE_GROUP, OPERATOR_GROUP, to_unit
 
 
 def add_overlays(survey: Survey, not_overlays: Set[str]) -> None:
@@ -66,7 +66,7 @@ def with_releases(cluster: Cluster, loader: Loader, scope_of: ScopeOf) -> Cluste
     by_id = {applied.resource.id: applied.resource for applied in cluster.resources}
     releases, units = [], list(cluster.units)
     for applied in cluster.resources:
-        if (applied.resource.id.group, applied.resource.id.kind) == ("helm.toolkit.fluxcd.io", "HelmRelease"):
+        if (applied.resource.id.group, applied.resource.id.kind) == (HELM_GROUP, "HelmRelease"):
             release = flux_release(applied.resource, by_id, loader, scope_of, frozenset())
             releases += [release] if release.source is not None else []
             units.append(to_unit(applied.resource, applied.unit))

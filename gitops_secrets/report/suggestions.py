@@ -14,6 +14,7 @@ from hashlib import sha256
 from typing import Final, NamedTuple
 
 from gitops_secrets.report.escape import markdown
+from gitops_secrets.syntax.written import lines_of
 
 # First line of each comment, with a digest of what it suggests: who posts it knows it again.
 MARKER: Final = "<!-- gitops-secrets fix {} -->"
@@ -52,7 +53,7 @@ def _is_shown(suggestion: Suggestion, shown: Sequence[range]) -> bool:
 
 
 def _suggestions(file: Mended) -> Iterator[Suggestion]:
-    before, after = _LINE.findall(file.before), _LINE.findall(file.after)
+    before, after = lines_of(file.before), lines_of(file.after)
     for start, end, new_start, new_end in _replaced(before, after) if before else ():
         reasons = tuple(dict.fromkeys(why for line, why in file.why if start <= line <= end + 1))
         yield Suggestion(file.path, start + 1, end, "".join(after[new_start:new_end]), reasons)
@@ -83,6 +84,3 @@ def _comment(suggestion: Suggestion) -> dict[str, object]:
     if suggestion.first < suggestion.last:
         comment |= {"start_line": suggestion.first, "start_side": "RIGHT"}
     return {**comment, "line": suggestion.last, "side": "RIGHT", "body": f"{marker}\n{why}\n\n{fence}suggestion\n{text}{fence}\n"}
-
-
-_LINE: Final = re.compile(r"[^\n]*\n|[^\n]+")

@@ -428,13 +428,13 @@ UNSUPPORTED = frozenset(
 )
 
 
-def _dns_name(text: str) -> str:
+def dns_name(text: str) -> str:
     """Argo CD's `normalize`: a name as Kubernetes takes it (applicationset, `utils.SanitizeName`)."""
     return re.sub(r"[^-a-z0-9.]", "-", text.lower())[:253].strip("-.")
 
 
 # What Argo CD 3.5 gives to ApplicationSets: all of sprig but what looks at its host, and four of its own.
-ARGO_FUNCTIONS: Mapping[str, Function] = {**{name: function for name, function in FUNCTIONS.items() if name != "inet"}, "normalize": Function(_dns_name, "s")}
+ARGO_FUNCTIONS: Mapping[str, Function] = {**{name: function for name, function in FUNCTIONS.items() if name != "inet"}, "normalize": Function(dns_name, "s")}
 ARGO_UNSUPPORTED = (
     UNSUPPORTED
     | frozenset(

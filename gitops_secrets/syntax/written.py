@@ -25,6 +25,11 @@ def flow_text(value: Value, json_style: bool) -> str:
     return write_scalar(value, '"' if json_style else "")
 
 
+def lines_of(text: str) -> list[str]:
+    """The lines of a text with their ends, where git ends them: a carriage return or form feed alone ends none."""
+    return _LINE.findall(text)
+
+
 def write_scalar(value: str | int | float | bool | None, style: str = "") -> str:
     """A scalar as YAML: text in quotes of `style`, and in quotes anyway where it would be read as something else."""
     if value is None:
@@ -50,3 +55,4 @@ def _quoted(value: str) -> str:
 
 # A part of what may stand without quotes, in block and in flow style.
 _PLAIN = re.compile(r"[A-Za-z0-9_./$(](?:[\w./+~$()@;%=-]|:(?=[\w/.])|(?<=[\w.,;)]) (?=[\w(]))*\Z", re.ASCII)
+_LINE = re.compile(r"[^\n]*\n|[^\n]+")

@@ -6,7 +6,6 @@ With Go templates parameters are nested (`.path.basename`), without they are fla
 from __future__ import annotations
 
 import posixpath
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -20,6 +19,7 @@ from gitops_secrets.rendering.selectors import is_selected
 from gitops_secrets.syntax.budget import ENTRY
 from gitops_secrets.syntax.glob import compile_glob, compile_path_glob
 from gitops_secrets.syntax.go_functions import go_text
+from gitops_secrets.syntax.sprig import dns_name
 from gitops_secrets.syntax.yaml import parse
 
 _NAMED: Final = ("list", "clusters", "git", "matrix", "merge", "scmProvider", "pullRequest", "clusterDecisionResource", "plugin")
@@ -136,7 +136,7 @@ class Generation:
 
     def _cluster(self, cluster: Destination) -> Parameters:
         metadata = {"labels": dict(cluster.labels), "annotations": dict(cluster.annotations)}
-        parameters: Parameters = {"name": cluster.name, "nameNormalized": _normalised(cluster.name), "server": cluster.server or cluster.name, "project": ""}
+        parameters: Parameters = {"name": cluster.name, "nameNormalized": dns_name(cluster.name), "server": cluster.server or cluster.name, "project": ""}
         if self.is_nested:
             return {**parameters, "metadata": metadata}
         return {**parameters, **{f"metadata.{kind}.{key}": value for kind, entries in metadata.items() for key, value in entries.items()}}
@@ -197,9 +197,9 @@ class Generation:
     def _path(self, directory: str, filename: str | None = None) -> Parameters:
         segments = directory.split("/") if directory else []
         basename = posixpath.basename(directory)
-        parameters: Parameters = {"path": directory, "basename": basename, "basenameNormalized": _normalised(basename)}
+        parameters: Parameters = {"path": directory, "basename": basename, "basenameNormalized": dns_name(basename)}
         if filename is not None:
-            parameters |= {"filename": filename, "filenameNormalized": _normalised(filename)}
+            parameters |= {"filename": filename, "filenameNormalized": dns_name(filename)}
         if self.is_nested:
             return {"path": {**parameters, "segments": segments}}
         flat = {"path" if key == "path" else f"path.{key}": value for key, value in parameters.items()}
@@ -278,10 +278,6 @@ def _identity(parameters: Parameters, keys: Iterable[str]) -> tuple[str, ...]:
 
 def _text(value: object) -> str:
     return "" if value is None else go_text(value)
-
-
-def _normalised(name: str) -> str:
-    return re.sub(r"[^-a-z0-9.]", "-", name.lower())[:253].strip("-.")
 
 
 def _directories_of(loader: Loader) -> tuple[str, ...]:
