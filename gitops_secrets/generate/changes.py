@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
-from difflib import SequenceMatcher
 from itertools import islice, takewhile
 from typing import Final
 
+from gitops_secrets.syntax.differing import Change, changed_lines
 from gitops_secrets.syntax.written import lines_of
 
 
@@ -56,17 +56,16 @@ def _diff(change: FileChange, *, to_apply: bool) -> str:
 def _hunks(before: Sequence[str], after: Sequence[str], *, to_apply: bool) -> Iterator[str]:
     """The hunks of a unified diff, with as much of what stands around a change as may be shown: lines there may be values of a Secret, which never are."""
     hidden = _hidden_lines(before)
-    changes = [code for code in SequenceMatcher(None, before, after, autojunk=False).get_opcodes() if code[0] != "equal"]
-    for group in _grouped(changes, hidden):
-        start, end = group[0][1], group[-1][2]
+    for group in _grouped(changed_lines(before, after), hidden):
+        start, end = group[0].start, group[-1].end
         lead, trail = _reach(range(start - 1, -1, -1), hidden), _reach(range(end, len(before)), hidden)
         if to_apply and start == end and not lead and not trail and 0 < start < len(before):
             continue  # nothing but the number of the line says where: `git apply` puts it at the end of the file
         first, last = start - lead, end + trail
-        new_first, new_last = group[0][3] - lead, group[-1][4] + trail
+        new_first, new_last = group[0].new_start - lead, group[-1].new_end + trail
         yield f"@@ -{_range(first, last)} +{_range(new_first, new_last)} @@\n"
         at = first
-        for _, old_start, old_end, new_start, new_end in group:
+        for old_start, old_end, new_start, new_end in group:
             yield from (f" {line}" for line in before[at:old_start])
             yield from (f"-{line}" for line in before[old_start:old_end])
             yield from (f"+{line}" for line in after[new_start:new_end])
@@ -78,7 +77,7 @@ def _grouped(changes: Iterable[Change], hidden: Set[int]) -> Iterator[list[Chang
     """Changes that stand so near to each other that one hunk shows them."""
     group: list[Change] = []
     for change in changes:
-        between = range(group[-1][2], change[1]) if group else range(0)
+        between = range(group[-1].end, change.start) if group else range(0)
         if group and (len(between) > 2 * _CONTEXT or not hidden.isdisjoint(between)):
             yield group
             group = []
@@ -119,8 +118,6 @@ def may_hold_values(text: str) -> bool:
 
 
 _CONTEXT: Final = 3
-# How `SequenceMatcher` names what becomes of lines: a word, then a half-open range of them before and one after.
-Change = tuple[str, int, int, int, int]
 _MAY_HOLD_VALUES: Final = re.compile(r"(?<![A-Za-z])(?:Cluster)?Secret(?:List)?[\"']?\s*(?:[,}#\n\r]|$)|secretGenerator|ENC\[|sops|stringData")
 _SEPARATOR: Final = re.compile(r"---(?:\s|$)")
 # A key alone, what kind of object it is, or a file of a kustomization.

@@ -9,11 +9,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from difflib import SequenceMatcher
 from hashlib import sha256
 from typing import Final, NamedTuple
 
 from gitops_secrets.report.escape import markdown
+from gitops_secrets.syntax.differing import changed_lines
 from gitops_secrets.syntax.written import lines_of
 
 # First line of each comment, with a digest of what it suggests: who posts it knows it again.
@@ -62,9 +62,7 @@ def _suggestions(file: Mended) -> Iterator[Suggestion]:
 def _replaced(before: Sequence[str], after: Sequence[str]) -> list[tuple[int, int, int, int]]:
     """Half-open ranges of lines and what replaces them. What is only inserted takes the line before it along, at the top the one after."""
     found: list[tuple[int, int, int, int]] = []
-    for tag, start, end, new_start, new_end in SequenceMatcher(None, before, after, autojunk=False).get_opcodes():
-        if tag == "equal":
-            continue
+    for start, end, new_start, new_end in changed_lines(before, after):
         if start == end and start:
             start, new_start = start - 1, new_start - 1
         elif start == end:
