@@ -64,7 +64,7 @@ class Context:
     def _by_kind(self) -> Mapping[tuple[str, str], Sequence[Resource]]:
         found: dict[tuple[str, str], list[Resource]] = {}
         for applied in self.cluster.resources:
-            found.setdefault((applied.resource.id.group, applied.resource.id.kind), []).append(applied.resource)
+            found.setdefault(applied.resource.id.group_kind, []).append(applied.resource)
         return found
 
 

@@ -12,6 +12,7 @@ from gitops_secrets.model.facts import Resource
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import as_mapping, as_sequence, as_text
 from gitops_secrets.model.results import Finding, Related, Severity
+from gitops_secrets.rendering.argo.applications import PROJECT
 from gitops_secrets.rendering.argo.windows import Times
 
 # Any moment will do to see whether a window can be read.
@@ -76,8 +77,8 @@ class UnreadableSyncWindow(Rule):
     symptoms = ("Sync operation blocked by sync window", "cannot parse schedule")
 
     def check(self, context: Context) -> Iterator[Finding]:
-        given = (each for each in context.cluster.given if (each.id.group, each.id.kind) == ("argoproj.io", "AppProject"))
-        projects = {each.place: each for each in (*context.of_kind("argoproj.io", "AppProject"), *given)}
+        given = (each for each in context.cluster.given if each.id.group_kind == PROJECT)
+        projects = {each.place: each for each in (*context.of_kind(*PROJECT), *given)}
         for project in projects.values():
             windows = as_sequence(as_mapping(project.data.get("spec")).get("syncWindows"))
             for index, window in enumerate(map(as_mapping, windows)):

@@ -20,7 +20,7 @@ def sentence(edge: ResourceEdge) -> str:
     need, consumer = requirement.need, requirement.resource
     if isinstance(need, KindNeed):
         verb = "serves" if provider == crd_id(need.group, need.plural) else "brings"
-        if (need.group, need.kind) == (consumer.group, consumer.kind):
+        if (need.group, need.kind) == consumer.group_kind:
             return f"{consumer} is of a kind that {provider} {verb}"
         return f"{consumer} needs the kind {kind_text(need.group, need.kind)}, which {provider} {verb} ({requirement.field})"
     if requirement.reason == "webhook":

@@ -15,14 +15,12 @@ from gitops_secrets.graph.graph import Graph, Unmet
 from gitops_secrets.model.facts import Confidence, Effect, ObjectNeed, Requirement
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.results import Finding, Related, Remedy, Severity
+from gitops_secrets.rendering.argo.applications import PROJECT
 
 # Put into the cluster by hand before anything is in git that could: the key that decrypts git, the credential that reads it.
 _BY_HAND = frozenset({"decryption"})
 _MANY: Final = 3  # that lack one thing, or names after one pattern: a program or a person makes it, rather than that many slips
 _SLIP: Final = 0.93  # so alike that it is likelier a slip of the pen than one more thing
-
-# Argo CD's own rule tells of it.
-_PROJECT = ("argoproj.io", "AppProject")
 
 
 class _MissingObject(Rule):
@@ -47,7 +45,7 @@ class _MissingObject(Rule):
             yield self._missing(context, entries, target, readers[target])
 
     def _is_mine(self, entry: Unmet, target: ResourceId) -> bool:
-        return entry.requirement.reason in self.reasons or (target.group, target.kind) in self.kinds
+        return entry.requirement.reason in self.reasons or target.group_kind in self.kinds
 
     def _missing(self, context: Context, entries: Sequence[Unmet], target: ResourceId, readers: int) -> Finding:
         entry = entries[0]
@@ -255,7 +253,8 @@ class MissingObject(_MissingObject):
     severity = Severity.NOTE
 
     def _is_mine(self, entry: Unmet, target: ResourceId) -> bool:
-        named_elsewhere = (target.group, target.kind) in {("", kind) for kind in ("Secret", "ConfigMap", "ServiceAccount", "Namespace")} | {_PROJECT}
+        # Rules of their own tell of these.
+        named_elsewhere = target.group_kind in {("", kind) for kind in ("Secret", "ConfigMap", "ServiceAccount", "Namespace")} | {PROJECT}
         return not named_elsewhere and entry.requirement.reason not in ("secret-store", "source", "chart", "webhook")
 
 

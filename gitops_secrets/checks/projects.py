@@ -12,7 +12,7 @@ from gitops_secrets.model.facts import Confidence, ObjectNeed, Resource
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import MappingNode, Place, as_mapping, as_sequence, as_text
 from gitops_secrets.model.results import Finding, Related, Severity, Unit
-from gitops_secrets.rendering.argo.applications import destination_of, is_in_cluster, sources_of
+from gitops_secrets.rendering.argo.applications import PROJECT, destination_of, is_in_cluster, sources_of
 from gitops_secrets.rendering.urls import is_placeholder, normalised_url
 from gitops_secrets.syntax.nearest import Names
 
@@ -36,10 +36,11 @@ class ProjectForbids(Rule):
 
     def check(self, context: Context) -> Iterator[Finding]:
         projects: dict[tuple[str, str], list[Resource]] = {}
-        for each in filter(_is_project, context.cluster.given):
-            projects.setdefault((each.id.namespace, each.id.name), []).append(each)
+        for each in context.cluster.given:
+            if each.id.group_kind == PROJECT:
+                projects.setdefault((each.id.namespace, each.id.name), []).append(each)
         # What the engine applies takes the place of what a bootstrap made.
-        projects |= {(each.id.namespace, each.id.name): [each] for each in context.of_kind("argoproj.io", "AppProject")}
+        projects |= {(each.id.namespace, each.id.name): [each] for each in context.of_kind(*PROJECT)}
         by_unit: dict[ResourceId, list[Resource]] = {}
         for unit, resource in context.synced_resources:
             by_unit.setdefault(unit.id, []).append(resource)
@@ -78,7 +79,7 @@ class ProjectForbids(Rule):
             yield self._finding(unit, project, what, spec.place("destination"), "destinations", "the Application is refused")
         seen = set()
         for resource in applied:
-            kind = (resource.id.group, resource.id.kind)
+            kind = resource.id.group_kind
             if kind in seen:
                 continue
             seen.add(kind)
@@ -113,10 +114,6 @@ class ProjectForbids(Rule):
                 continue
             permitted = permitted or (fits and where)
         return permitted
-
-
-def _is_project(resource: Resource) -> bool:
-    return (resource.id.group, resource.id.kind) == ("argoproj.io", "AppProject")
 
 
 def _permits(patterns: Iterable[str], url: str) -> bool:
@@ -167,10 +164,10 @@ class MissingProject(Rule):
     symptoms = ("InvalidSpecError", "which does not exist")
 
     def check(self, context: Context) -> Iterator[Finding]:
-        known = Names(each.name for each in context.graph.objects_by_kind.get(("argoproj.io", "AppProject"), ()))
+        known = Names(each.name for each in context.graph.objects_by_kind.get(PROJECT, ()))
         for entry in context.graph.unmet:
             need = entry.requirement.need
-            if not isinstance(need, ObjectNeed) or (need.id.group, need.id.kind) != ("argoproj.io", "AppProject"):
+            if not isinstance(need, ObjectNeed) or need.id.group_kind != PROJECT:
                 continue
             if is_placeholder(need.id.name) or need.id.name in known:
                 continue
@@ -208,7 +205,7 @@ class ExcludedResource(Rule):
     def check(self, context: Context) -> Iterator[Finding]:
         argo = context.cluster.argo
         for unit, resource in context.synced_resources if argo is not None else ():
-            kind = (resource.id.group, resource.id.kind)
+            kind = resource.id.group_kind
             if argo is None or unit.id.kind != "Application":
                 continue
             if any(_names(entry, kind) for entry in argo.excluded) or (argo.included and not any(_names(entry, kind) for entry in argo.included)):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any
 
 from gitops_secrets.checks import remedies
 from gitops_secrets.checks.absence import is_made_elsewhere
@@ -17,11 +17,11 @@ from gitops_secrets.model.facts import Confidence, Effect, ObjectNeed, Requireme
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import Place, as_mapping, as_sequence, as_text
 from gitops_secrets.model.results import Finding, Related, Severity
+from gitops_secrets.rendering.argo.applications import PROJECT
 from gitops_secrets.syntax.nearest import Names
 
 # The steps of a dotted path: `name`, `["odd.name"]`, `[0]`.
 _STEP = re.compile(r'([^.\[\]"]+)(?=[.\[]|$)|\["([^"]*)"\]|\[(\d+)\]')
-_PROJECT: Final = ("argoproj.io", "AppProject")
 
 
 class WrongNamespace(Rule):
@@ -50,7 +50,7 @@ class WrongNamespace(Rule):
             need, requirement = entry.requirement.need, entry.requirement
             if not isinstance(need, ObjectNeed) or entry.missing_key is not None or requirement.optional or requirement.soft:
                 continue
-            if (need.id.group, need.id.kind) == _PROJECT:
+            if need.id.group_kind == PROJECT:
                 # Projects stay with Argo CD, whatever namespace an Application is in.
                 continue
             other = next(iter(namesakes(context.graph, need.id)), None)

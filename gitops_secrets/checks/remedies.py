@@ -274,7 +274,7 @@ def other_namespace(requirement: Requirement, candidates: Sequence[ResourceId], 
     """Sets the namespace in a reference whose field for it may name any."""
     resource = requirement.resource
     to_source = requirement.reason in ("source", "chart") and resource.kind in ("Kustomization", "HelmRelease") and resource.group.endswith(".fluxcd.io")
-    of_store = (resource.group, resource.kind) == ("external-secrets.io", "ClusterSecretStore")
+    of_store = resource.group_kind == ("external-secrets.io", "ClusterSecretStore")
     if not (to_source or of_store) or len(candidates) != 1 or any(_lies_nowhere(each, graph) for each in (candidates[0], resource)):
         return None
     return Remedy(f"set namespace: {candidates[0].namespace}", (SetKey(requirement.place, "namespace", candidates[0].namespace),))

@@ -165,7 +165,7 @@ class DuplicateOwner(Rule):
         resources = context.manifests
         for target in sorted(context.graph.provisions):
             found = context.graph.provisions[target]
-            if (target.group, target.kind) == ("", "Secret") and len(found) > 1:
+            if target.group_kind == ("", "Secret") and len(found) > 1:
                 yield from self._rivals(target, [_Maker(provision, resources.get(provision.resource)) for provision in found])
 
     def _rivals(self, target: ResourceId, found: list[_Maker]) -> Iterator[Finding]:
@@ -199,7 +199,7 @@ class _Maker:
         self.provision = provision
         self.id = provision.resource
         self.kind = kind_text(self.id.group, self.id.kind)
-        self.is_external = (self.id.group, self.id.kind) == (ESO, "ExternalSecret")
+        self.is_external = self.id.group_kind == (ESO, "ExternalSecret")
         data = resource.data if resource is not None else MappingNode()
         self.annotations = as_mapping(as_mapping(data.get("metadata")).get("annotations"))
         spec = as_mapping(data.get("spec"))

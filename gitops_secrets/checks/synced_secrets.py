@@ -204,5 +204,5 @@ class RegeneratedSecret(Rule):
 def _external_secrets(context: Context) -> Iterator[tuple[Unit, Resource]]:
     """ExternalSecrets that Argo CD applies, with their Applications."""
     for unit, resource in context.synced_resources:
-        if (resource.id.group, resource.id.kind) == (_ESO, "ExternalSecret"):
+        if resource.id.group_kind == (_ESO, "ExternalSecret"):
             yield unit, resource

@@ -376,7 +376,7 @@ def _comes_along(edge: ResourceEdge) -> bool:
     if isinstance(edge.requirement.need, KindNeed):
         # Of a chart that Argo CD renders as well.
         return edge.provision.when is When.NOW or edge.provision.resource == edge.consumer_unit
-    return edge.provision.when is When.NOW and edge.provision.resource[:2] == ("", "Namespace")
+    return edge.provision.when is When.NOW and edge.provision.resource.group_kind == ("", "Namespace")
 
 
 def _positions(edge: ResourceEdge, resources: Mapping[ResourceId, Resource]) -> tuple[Position, Position]:

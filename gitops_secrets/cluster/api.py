@@ -45,7 +45,7 @@ class Api:
 
     def get(self, id: ResourceId) -> Live | None:
         """One object; None if it is not there."""
-        assert (id.group, id.kind) != _SECRET, "Secrets are read without their values"
+        assert id.group_kind != _SECRET, "Secrets are read without their values"
         path = self._path(id)
         found = None if path is None else self._session.found(path)
         return None if found is None else slim(found)
@@ -106,7 +106,7 @@ class Api:
 
     def dry_run(self, manifest: Mapping[str, Any], manager: str = FIELD_MANAGER) -> Live:
         """What server-side apply by a field manager would make of an object. Refuses Secrets, whose values would be in the answer."""
-        assert live_id(manifest)[:2] != _SECRET, "Secrets are read without their values"
+        assert live_id(manifest).group_kind != _SECRET, "Secrets are read without their values"
         return self._apply(manifest, {"fieldManager": manager, "dryRun": "All"})
 
     def _apply(self, manifest: Mapping[str, Any], query: Mapping[str, str], subresource: str = "") -> Live:
@@ -159,7 +159,7 @@ class Api:
 
 def _without_values(live: Live) -> Live:
     """Any object but a Secret as it is; of that what names it."""
-    if live_id(live)[:2] != _SECRET:
+    if live_id(live).group_kind != _SECRET:
         return live
     metadata = {key: value for key, value in mapping(live, "metadata").items() if key != "annotations"}
     return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata}

@@ -14,6 +14,7 @@ from gitops_secrets.cluster.live import Live, annotation, at, items, mapping, mo
 from gitops_secrets.graph.graph import Graph
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.results import Unit
+from gitops_secrets.rendering.argo.applications import PROJECT
 
 GROUP: Final = "argoproj.io"
 APPLICATION: Final = (GROUP, "Application")
@@ -33,7 +34,7 @@ _SOURCE_FIELDS: Final = ("repoURL", "path", "chart", "targetRevision")
 
 def is_application(id: ResourceId) -> bool:
     """Is it an Application?"""
-    return id[:2] == APPLICATION
+    return id.group_kind == APPLICATION
 
 
 def is_applied_by_argo(live: Live) -> bool:
@@ -145,7 +146,7 @@ def project_of(unit: Unit, graph: Graph) -> ResourceId | None:
     name = text(unit.data, "spec", "project") or "default"
     known = (*(applied.resource.id for applied in graph.cluster.resources), *(resource.id for resource in graph.cluster.given))
     # With Applications in other namespaces than Argo CD's, projects stay with Argo CD.
-    return next((id for id in known if (id.group, id.kind, id.name) == (GROUP, "AppProject", name)), ResourceId(GROUP, "AppProject", unit.id.namespace, name))
+    return next((id for id in known if id.group_kind == PROJECT and id.name == name), ResourceId(*PROJECT, unit.id.namespace, name))
 
 
 def _is_automated(live: Live) -> bool:

@@ -74,7 +74,7 @@ class Diagnosis:
         self.alike = dict.fromkeys(self.queued, self.queued[0]) if self.queued else {}
         for id in sorted(self.unwell):
             if self._status(id).health is Health.TERMINATING:
-                self.alike[id] = next((first for first in self.alike.values() if first[:2] == id[:2]), id)
+                self.alike[id] = next((first for first in self.alike.values() if first.group_kind == id.group_kind), id)
 
     def _queue(self) -> list[ResourceId]:
         """Units that no worker is free for."""
@@ -294,7 +294,7 @@ class Diagnosis:
                 f"{unit} has applied what the repository says, and it was deleted since, or the unit is told to leave it alone",
                 "reconcile the unit; look for kustomize.toolkit.fluxcd.io annotations on the object",
             )
-        if root[:2] == ("", "Secret"):
+        if root.group_kind == ("", "Secret"):
             return Words("it is not there", "nothing in the repository makes it", "create it, or correct the name where it is asked for")
         return Words("it is not there", "nothing has applied it", "apply the entry point: gitops-secrets reconcile does")
 

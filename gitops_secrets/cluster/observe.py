@@ -32,10 +32,10 @@ def observe(plane: ControlPlane, graph: Graph, table: KindTable, *, read_secrets
         look.at(_watched(graph, table))
         look.at(child for live in list(look.live.values()) if live["kind"] == "ClusterExternalSecret" for child in children_of(live))
         if read_secrets:
-            made = (secret_of(id, live) for id, live in look.live.items() if id[:2] == EXTERNAL_SECRET)
+            made = (secret_of(id, live) for id, live in look.live.items() if id.group_kind == EXTERNAL_SECRET)
             sealed = (ResourceId("", "Secret", id.namespace, id.name) for id in look.live if id.kind == "SealedSecret")
             look.at_secrets({*wishes_of(graph), *(secret for secret in made if secret is not None), *sealed})
-        look.at_pods(id for id in secrets_in_environments(graph) if id[:2] in WORKLOADS and id in look.live)
+        look.at_pods(id for id in secrets_in_environments(graph) if id.group_kind in WORKLOADS and id in look.live)
         return Observed(datetime.now(UTC), look.live, look.secrets if read_secrets else None, look.pods, look.unreadable, look.unknown)
 
 
@@ -46,7 +46,7 @@ def _watched(graph: Graph, table: KindTable) -> set[ResourceId]:
     for applied in graph.cluster.resources:
         id = applied.resource.id
         row = table.row(id.group, id.kind)
-        if (row is not None and row.readiness is not None) or id[:2] in WORKLOADS or id.group == "source.toolkit.fluxcd.io":
+        if (row is not None and row.readiness is not None) or id.group_kind in WORKLOADS or id.group == "source.toolkit.fluxcd.io":
             found.add(id)
     return found
 
@@ -64,7 +64,7 @@ class _Look:
     def at(self, ids: Iterable[ResourceId]) -> None:
         by_kind: dict[tuple[str, str], list[ResourceId]] = {}
         for id in ids:
-            by_kind.setdefault((id.group, id.kind), []).append(id)
+            by_kind.setdefault(id.group_kind, []).append(id)
         single = []
         for kind, wanted in by_kind.items():
             if len(wanted) < _WORTH_A_LIST or not self._listed(kind, frozenset(wanted)):

@@ -126,7 +126,7 @@ class Runner:
         definitions = frozenset(target.id.name for target in targets if target.id.kind == "CustomResourceDefinition")
         (watches or self._plane).follow([kind for kind in kinds_of(targets) if kind != _SECRET], self._interrupt.sink, definitions)
         for target in targets:
-            if target.id[:2] == _SECRET:
+            if target.id.group_kind == _SECRET:
                 self._notices.put(self._looked_at(target.id))
 
     def _looked_at(self, secret: ResourceId) -> Notice:
@@ -202,7 +202,7 @@ class Runner:
         if isinstance(notice, Vanished):
             return [Gone(notice.id, now)]
         if isinstance(notice, Listed):
-            missing = (target.id for target in self._machine.targets if (target.id.group, target.id.kind) == (notice.group, notice.kind))
+            missing = (target.id for target in self._machine.targets if target.id.group_kind == (notice.group, notice.kind))
             return [Gone(id, now) for id in missing if not self._machine.is_known(id)]
         if isinstance(notice, Lost):
             raise notice.error

@@ -96,7 +96,7 @@ class _Targets:
             row = self.table.row(id.group, id.kind)
             if row is not None and row.readiness is not None:
                 yield self._secret_object(id, applied.unit)
-            elif id[:2] in _AWAITED and any(edge.requirement.reason == "secret" for edge in self.edges.get(id, ())):
+            elif id.group_kind in _AWAITED and any(edge.requirement.reason == "secret" for edge in self.edges.get(id, ())):
                 yield Target(id, Nudge.NONE, row=row)
 
     def _is_remote(self, unit: Unit) -> bool:
@@ -166,7 +166,7 @@ class _Targets:
         if isinstance(need, KindNeed):
             provides = reason.provision.provides
             return crd_id(need.group, provides.plural if isinstance(provides, KindNeed) else need.plural)
-        if isinstance(need, ObjectNeed) and (need.id.group, need.id.kind) == ("", "Namespace"):
+        if isinstance(need, ObjectNeed) and need.id.group_kind == ("", "Namespace"):
             return need.id
         return provider if self._has_status(provider) else otherwise
 
@@ -221,7 +221,7 @@ class _Targets:
 
 def kinds_of(targets: Iterable[Target]) -> tuple[tuple[str, str], ...]:
     """The kinds to watch for targets, definitions first: they tell when others are served."""
-    found = {(target.id.group, target.id.kind) for target in targets}
+    found = {target.id.group_kind for target in targets}
     return (DEFINITION, *sorted(found - {DEFINITION}))
 
 

@@ -59,7 +59,7 @@ def wishes_of(graph: Graph) -> dict[ResourceId, Wishes]:
     requirements = (edge.requirement for edge in graph.resource_edges if not edge.is_alternative)
     for requirement in (*requirements, *(unmet.requirement for unmet in graph.unmet)):
         need = requirement.need
-        if isinstance(need, ObjectNeed) and (need.id.group, need.id.kind) == ("", "Secret") and not requirement.optional:
+        if isinstance(need, ObjectNeed) and need.id.group_kind == ("", "Secret") and not requirement.optional:
             consumers.setdefault(need.id, {})[requirement.resource] = None
             if need.key is not None:
                 keys.setdefault(need.id, {}).setdefault(need.key, {})[requirement.resource] = None
@@ -160,7 +160,7 @@ class Judge:
                     for child in children_of(self.observed.live[id]):
                         made.update(self._secret_of_child(child))
                         yield self._verdict(child, self._maker(child), id)
-            elif id[:2] in WORKLOADS and id in self.readers:
+            elif id.group_kind in WORKLOADS and id in self.readers:
                 yield self._workload(id)
         for secret, wish in self.wishes.items():
             if secret not in made and self.observed.secrets is not None and not all(self._is_remote(consumer) for consumer in wish.consumers):
@@ -245,7 +245,7 @@ class Judge:
         live = self.observed.live.get(id)
         if live is None:
             return
-        if (id.group, id.kind) == EXTERNAL_SECRET:
+        if id.group_kind == EXTERNAL_SECRET:
             yield from self._in_sync(live)
             secret = secret_of(id, live)
             if secret is not None and self.observed.secrets is not None:
@@ -292,7 +292,7 @@ class Judge:
     def _workload(self, id: ResourceId) -> Verdict:
         verdict = self._verdict(id, [*self._ready(id)])
         live = self.observed.live.get(id)
-        stale = list(self._stale(id)) if live is not None and id[:2] in ROLLED_OUT else []
+        stale = list(self._stale(id)) if live is not None and id.group_kind in ROLLED_OUT else []
         if id in self.observed.unknown:
             return replace(verdict, remarks=(f"whether it has been restarted is not known: {self.observed.unknown[id]}",))
         if not stale:

@@ -82,7 +82,7 @@ class Controller:
         self._informers = Informers(plane)
         self._notices: queue.SimpleQueue[Notice | _Of | None] = queue.SimpleQueue()
         self._objects: dict[ResourceId, Live] = {}
-        self._unlisted = {settings.source[:2], (GROUP, KIND)}
+        self._unlisted = {settings.source.group_kind, (GROUP, KIND)}
         self._run: _Run | None = None
         self._failures = 0
         self._written_at = -math.inf

@@ -78,7 +78,7 @@ def _expressions(checked: Iterable[ResourceId], table: KindTable, versions: Mapp
         row = table.row(target.group, target.kind)
         if row is not None and row.healthy_expression is not None:
             api_version = versions.get(target, f"{target.group}/v1")
-            found.setdefault((target.group, target.kind), {"apiVersion": api_version, "kind": target.kind, "current": row.healthy_expression})
+            found.setdefault(target.group_kind, {"apiVersion": api_version, "kind": target.kind, "current": row.healthy_expression})
     return [found[key] for key in sorted(found)]
 
 

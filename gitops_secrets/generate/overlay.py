@@ -333,7 +333,7 @@ def _value(node: Any, steps: Sequence[str | int]) -> Any:
 
 
 def _is_store(resource: Resource) -> bool:
-    return (resource.id.group, resource.id.kind) in _STORES
+    return resource.id.group_kind in _STORES
 
 
 def _is_store_of_aws(resource: Resource) -> bool:
@@ -341,4 +341,4 @@ def _is_store_of_aws(resource: Resource) -> bool:
 
 
 def _is_namespace(resource: Resource) -> bool:
-    return (resource.id.group, resource.id.kind) == ("", "Namespace")
+    return resource.id.group_kind == ("", "Namespace")

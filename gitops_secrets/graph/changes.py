@@ -139,7 +139,7 @@ class Difference:
     @cached_property
     def workloads(self) -> tuple[ObjectChange, ...]:
         """Those of the resources that run pods."""
-        return tuple(change for change in self.resources if change.id[:2] in WITH_PODS)
+        return tuple(change for change in self.resources if change.id.group_kind in WITH_PODS)
 
     @property
     def is_empty(self) -> bool:

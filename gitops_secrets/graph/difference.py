@@ -75,7 +75,7 @@ class _Side:
         found = {}
         for target, provisions in (self.graph.provisions if self.graph is not None else {}).items():
             made = [provision for provision in provisions if provision.when is not When.BEFORE]
-            if (target.group, target.kind) == ("", "Secret") and made:
+            if target.group_kind == ("", "Secret") and made:
                 keys: frozenset[str] | None = frozenset()
                 for provision in made:
                     keys = None if keys is None or provision.keys is None else keys | provision.keys
@@ -206,10 +206,10 @@ class _Difference:
         """ConfigMaps and Secrets of before and after whose values change, or may, and why. A new name is no change of what the old one holds."""
         found: dict[ResourceId, str] = {}
         for id, change in objects.items():
-            if change.fate is Fate.CHANGED and id[:2] in _KEYED and change.earlier is None and any(_DATA.match(field.field) for field in change.fields):
+            if change.fate is Fate.CHANGED and id.group_kind in _KEYED and change.earlier is None and any(_DATA.match(field.field) for field in change.fields):
                 found[id] = "its keys change" if id.kind == "Secret" else "its data changes"
         for id, resource in self.after.resources.items():
-            if id[:2] == ("", "Secret") and id in self.before.resources and id not in found and resource.place.file in self.changed_files:
+            if id.group_kind == ("", "Secret") and id in self.before.resources and id not in found and resource.place.file in self.changed_files:
                 found[id] = f"{resource.place.file} changes"
         for target, (owners, _) in self.after.secrets.items():
             if target in self.before.secrets and target not in found:
@@ -283,7 +283,7 @@ class _Difference:
     def _impacts(self, objects: Mapping[ResourceId, ObjectChange], contents: Mapping[ResourceId, str]) -> Iterator[Impact]:
         for id, resource in self.after.resources.items():
             unit, earlier = self.after.unit_of[id], self.before.resources.get(id)
-            if earlier is None or (id.kind != _RELEASE and id[:2] not in WITH_PODS):
+            if earlier is None or (id.kind != _RELEASE and id.group_kind not in WITH_PODS):
                 continue
             if id.kind == _RELEASE:
                 if id in objects and _has_new_content(objects[id]):
@@ -358,7 +358,7 @@ def _is_telling(change: FieldChange, id: ResourceId, own: bool, named: Collectio
     field = change.field
     if field in named or (_TELLING if own else _NAMING).match(field):
         return True
-    if id[:2] in _KEYED and _DATA.match(field):
+    if id.group_kind in _KEYED and _DATA.match(field):
         return change.before is None or change.after is None
     parent, _, last = field.rpartition(".")
     return last in _BESIDE and parent in parents and parent.count(".") > 0

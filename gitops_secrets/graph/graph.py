@@ -91,7 +91,7 @@ class Graph:
         return {}
 
     def _possible_makers(self, target: ResourceId) -> Iterable[Opaque]:
-        kind = (target.group, target.kind)
+        kind = target.group_kind
         is_arrangement = _is_arrangement(target)
         for opaque in self._opaque_in(target):
             if (opaque.kinds is not None and kind not in opaque.kinds) or (opaque.foreign and is_arrangement):
@@ -104,7 +104,7 @@ class Graph:
         anywhere = self._opaque_by_namespace.get(None, ())
         if target.namespace:
             return (opaque for _, opaque in heapq.merge(anywhere, self._opaque_by_namespace.get(target.namespace, ()), key=itemgetter(0)))
-        if (target.group, target.kind) == ("", "Namespace"):
+        if target.group_kind == ("", "Namespace"):
             return (opaque for _, opaque in anywhere)
         return self.opaque
 
@@ -306,7 +306,7 @@ def _is_arrangement(target: ResourceId) -> bool:
     """Is it an object with which people arrange their own platform, and that charts for everybody don't have?"""
     return (
         target.group.endswith(".toolkit.fluxcd.io")
-        or (target.group, target.kind) in {("external-secrets.io", "SecretStore"), ("external-secrets.io", "ClusterSecretStore")}
+        or target.group_kind in {("external-secrets.io", "SecretStore"), ("external-secrets.io", "ClusterSecretStore")}
         or (target.group == "argoproj.io" and target.kind in {"Application", "ApplicationSet", "AppProject"})
     )
 

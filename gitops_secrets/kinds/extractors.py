@@ -170,7 +170,7 @@ def copies(collector: Collector) -> None:
                 continue
             namespaces = [name for name in (part.strip() for part in text.split(",")) if _NAMESPACE.match(name)]
             for provision in tuple(collector.provisions):
-                if not isinstance(provision.provides, ObjectNeed) or provision.provides.id[:2] not in (("", "Secret"), ("", "ConfigMap")):
+                if not isinstance(provision.provides, ObjectNeed) or provision.provides.id.group_kind not in (("", "Secret"), ("", "ConfigMap")):
                     continue
                 id = provision.provides.id
                 for namespace in namespaces:

@@ -33,8 +33,8 @@ def served_webhooks(resources: Iterable[Resource]) -> tuple[ServedWebhook, ...]:
     configurations = [resource for resource in found if resource.id.group == "admissionregistration.k8s.io" and resource.id.kind in _CONFIGURATIONS]
     if not configurations:
         return ()
-    services = {resource.id: resource for resource in found if (resource.id.group, resource.id.kind) == ("", "Service")}
-    workloads = [resource for resource in found if resource.id[:2] in ROLLED_OUT]
+    services = {resource.id: resource for resource in found if resource.id.group_kind == ("", "Service")}
+    workloads = [resource for resource in found if resource.id.group_kind in ROLLED_OUT]
     served = (_served(configuration, services, workloads) for configuration in sorted(configurations, key=lambda each: each.id))
     return tuple(webhook for webhook in served if webhook is not None)
 

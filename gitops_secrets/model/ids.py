@@ -45,6 +45,11 @@ class ResourceId(NamedTuple):
     namespace: str  # "" for cluster-scoped kinds
     name: str
 
+    @property
+    def group_kind(self) -> tuple[str, str]:
+        """What kind of object it is: kinds of two groups may have one name."""
+        return self[:2]
+
     def __str__(self) -> str:
         return brief(f"{kind_text(self.group, self.kind)}/{self.namespace}/{self.name}")
 

@@ -85,7 +85,7 @@ def gate_of(edge: ResourceEdge, unit: Unit, graph: Graph, table: KindTable) -> G
     release = graph.units.get(checked)
     if release is not None and checked.kind == "HelmRelease" and not release.wait:
         return Gate(edge, GateKind.NOT_WAITING, checked, release.place)
-    expression = next((entry for entry in unit.health_expressions if (entry.group, entry.kind) == (checked.group, checked.kind)), None)
+    expression = next((entry for entry in unit.health_expressions if (entry.group, entry.kind) == checked.group_kind), None)
     row = table.row(checked.group, checked.kind)
     if row is not None and row.misread_by_kstatus and expression is None:
         return Gate(edge, GateKind.MISREAD, checked, unit.place)
@@ -167,7 +167,7 @@ def _checked_object(edge: ResourceEdge, unit: Unit, graph: Graph) -> ResourceId 
 
 def _shows(target: ResourceId, provision: Provision, graph: Graph) -> bool:
     """Is `target` of the release that brings something? Which of its workloads answers for a webhook is another matter (`Provision.workload`)."""
-    if target[:2] in ROLLED_OUT:
+    if target.group_kind in ROLLED_OUT:
         release = _release_of(target, graph.cluster.releases)
         return release is not None and release.resource == provision.resource and provision.workload in target.name
     if target.group in BUILT_IN_GROUPS or provision.workload:

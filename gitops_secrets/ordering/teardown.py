@@ -88,7 +88,7 @@ def teardown(plan: Plan, table: KindTable) -> Teardown:
 def _engine(plan: Plan) -> frozenset[ResourceId]:
     """Units that apply Flux, or what applies it."""
     cluster, unit_of = plan.graph.cluster, plan.graph.unit_of
-    found = {applied.unit for applied in cluster.resources if applied.resource.id[:2] in _ENGINE_KINDS or applied.resource.id.name in _CONTROLLERS}
+    found = {applied.unit for applied in cluster.resources if applied.resource.id.group_kind in _ENGINE_KINDS or applied.resource.id.name in _CONTROLLERS}
     found |= {unit_of[release.resource] for release in cluster.releases if release.chart in _ENGINE_CHARTS and release.resource in unit_of}
     return frozenset({each for unit in found & plan.graph.units.keys() for each in (unit, *plan.graph.ancestors(unit))})
 

@@ -47,13 +47,13 @@ def earlier(graph: Graph) -> dict[ResourceId, tuple[ResourceId, ...]]:
 
 def has_health(target: ResourceId, cluster: Cluster) -> bool:
     """Does Argo CD know the health of an object? What it does not know counts as fine as soon as it is applied."""
-    if (target.group, target.kind) == ("argoproj.io", "Application"):
+    if target.group_kind == ("argoproj.io", "Application"):
         return knows_applications(cluster)
     custom = f"resource.customizations.health.{target.group}_{target.kind}"
     if cluster.argo is not None and custom in cluster.argo.data:
         return True
     known = target.group in _HEALTH_GROUPS or target.group in BUILT_IN_GROUPS or target.group.endswith((".crossplane.io", ".upbound.io"))
-    return known and (target.group, target.kind) not in _NO_HEALTH
+    return known and target.group_kind not in _NO_HEALTH
 
 
 def knows_applications(cluster: Cluster) -> bool:

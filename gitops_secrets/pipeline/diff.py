@@ -114,4 +114,4 @@ def _changed_files(old: Tree, before: Analysis, new: Tree, after: Analysis) -> f
 
 def _secret_files(analysis: Analysis) -> set[str]:
     resources = (applied.resource for cluster in analysis.clusters for applied in cluster.graph.cluster.resources)
-    return {resource.place.file for resource in resources if resource.id[:2] == ("", "Secret")}
+    return {resource.place.file for resource in resources if resource.id.group_kind == ("", "Secret")}

@@ -89,7 +89,7 @@ def given_provisions(cluster: Cluster, table: KindTable, catalogue: Catalogue) -
     for engine, groups in ((FLUX, _FLUX_GROUPS), (ARGO, ("argoproj.io",))):
         if engine is ARGO and by_flux and installs_argo:
             continue
-        kinds = {(applied.resource.id.group, applied.resource.id.kind) for applied in cluster.resources if applied.resource.id.group.endswith(groups)}
+        kinds = {applied.resource.id.group_kind for applied in cluster.resources if applied.resource.id.group.endswith(groups)}
         for group, kind in sorted(kinds):
             if engine is ARGO and by_flux and kind not in _ARGO_CD:
                 continue

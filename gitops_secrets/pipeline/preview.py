@@ -63,7 +63,7 @@ def preview(repository: Repository, job: Job, plane: ControlPlane) -> Preview:
         outcomes = list(zip(known, executor.map(lambda attempt: _tried(plane, attempt), known), strict=True))
         removed = list(executor.map(lambda id: FileChange(str(id), _removed(plane, id), None), _superfluous(graph, job, before)))
     needs = {target.id: target.needs for target in direct_targets(graph, repository.table)}
-    missing = {id for id, live in before.items() if live is None and id[:2] != _SECRET}
+    missing = {id for id, live in before.items() if live is None and id.group_kind != _SECRET}
     refused = {attempt.id: answer for attempt, answer in outcomes if isinstance(answer, str)}
     untried = {id for id in refused if needs.get(id, frozenset()) & missing}
     changes = [FileChange(str(attempt.id), _text(before[attempt.id]), _text(answer)) for attempt, answer in outcomes if not isinstance(answer, str)]
@@ -73,7 +73,7 @@ def preview(repository: Repository, job: Job, plane: ControlPlane) -> Preview:
         tuple(message for id, message in sorted(refused.items()) if id not in untried),
         tuple(sorted(untried)),
         tuple(sorted(unknown)),
-        {id: _keys(manifest) for id, manifest in unknown.items() if id[:2] == _SECRET},
+        {id: _keys(manifest) for id, manifest in unknown.items() if id.group_kind == _SECRET},
     )
 
 
@@ -85,7 +85,7 @@ def _whole(repository: Repository, job: Job) -> Graph:
 
 def _before(graph: Graph, job: Job, plane: ControlPlane, executor: ThreadPoolExecutor) -> dict[ResourceId, Live | None]:
     ids = sorted({*job.manifests, *(applied.resource.id for applied in graph.cluster.resources)})
-    asked = [id for id in ids if id[:2] != _SECRET]
+    asked = [id for id in ids if id.group_kind != _SECRET]
     return dict.fromkeys(ids) | dict(zip(asked, executor.map(plane.get, asked), strict=True))
 
 
@@ -124,7 +124,7 @@ def _superfluous(graph: Graph, job: Job, before: Mapping[ResourceId, Live | None
 
 
 def _removed(plane: ControlPlane, id: ResourceId) -> str | None:
-    if id[:2] == _SECRET:
+    if id.group_kind == _SECRET:
         return dump({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": id.name, "namespace": id.namespace}})
     return _text(plane.get(id))
 

@@ -66,7 +66,7 @@ def with_releases(cluster: Cluster, loader: Loader, scope_of: ScopeOf) -> Cluste
     by_id = {applied.resource.id: applied.resource for applied in cluster.resources}
     releases, units = [], list(cluster.units)
     for applied in cluster.resources:
-        if (applied.resource.id.group, applied.resource.id.kind) == (HELM_GROUP, "HelmRelease"):
+        if applied.resource.id.group_kind == (HELM_GROUP, "HelmRelease"):
             release = flux_release(applied.resource, by_id, loader, scope_of, frozenset())
             releases += [release] if release.source is not None else []
             units.append(to_unit(applied.resource, applied.unit))

@@ -46,7 +46,7 @@ class ResourceSetObjects:
 
 def is_resource_set(resource: Resource) -> bool:
     """Does Flux Operator make objects of it?"""
-    return (resource.id.group, resource.id.kind) == (OPERATOR_GROUP, "ResourceSet")
+    return resource.id.group_kind == (OPERATOR_GROUP, "ResourceSet")
 
 
 def expand_resource_set(resource: Resource, resources: Mapping[ResourceId, Resource] | None = None, budget: Budget | None = None) -> ResourceSetObjects:
@@ -125,7 +125,7 @@ def _providers(resource: Resource, entry: MappingNode, resources: Mapping[Resour
     selector = entry.get("selector")
     if not isinstance(selector, MappingNode):
         return "its inputsFrom names no provider"
-    candidates = (known for known in resources.values() if (known.id.group, known.id.kind) == (OPERATOR_GROUP, "ResourceSetInputProvider"))
+    candidates = (known for known in resources.values() if known.id.group_kind == (OPERATOR_GROUP, "ResourceSetInputProvider"))
     return [known for known in candidates if known.id.namespace == resource.id.namespace and is_selected(_labels(known), selector)]
 
 

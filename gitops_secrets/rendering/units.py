@@ -33,7 +33,7 @@ def is_source(resource: Resource) -> bool:
 
 def is_unit(resource: Resource) -> bool:
     """Does an engine apply and report on what this object stands for as one?"""
-    return (resource.id.group, resource.id.kind) in (
+    return resource.id.group_kind in (
         (KUSTOMIZE_GROUP, "Kustomization"),
         (HELM_GROUP, "HelmRelease"),
         (OPERATOR_GROUP, "ResourceSet"),

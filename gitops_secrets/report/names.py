@@ -14,7 +14,7 @@ def relative_name(unit: ResourceId, context: ResourceId | None) -> str:
     >>> relative_name(apps, apps._replace(name="stores")), relative_name(apps, apps._replace(namespace="team"))
     ('apps', 'flux-system/apps')
     """
-    if context is None or (unit.group, unit.kind) != (context.group, context.kind):
+    if context is None or unit.group_kind != context.group_kind:
         return f"{kind_text(unit.group, unit.kind)} {name_within_kind(unit)}"
     return name_within_kind(unit if unit.namespace != context.namespace else unit._replace(namespace=""))
 

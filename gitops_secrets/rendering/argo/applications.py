@@ -11,6 +11,7 @@ from gitops_secrets.model.nodes import MappingNode, Place, as_mapping, as_sequen
 from gitops_secrets.model.results import Destination, Sync, Unit
 
 ARGO_GROUP: Final = "argoproj.io"
+PROJECT: Final = (ARGO_GROUP, "AppProject")
 ARGO_NAMESPACE: Final = "argocd"
 WAVE: Final = "argocd.argoproj.io/sync-wave"
 IN_CLUSTER: Final = Destination("in-cluster", "https://kubernetes.default.svc")
@@ -38,12 +39,12 @@ class Source:
 
 def is_application(resource: Resource) -> bool:
     """Is it an Application?"""
-    return (resource.id.group, resource.id.kind) == (ARGO_GROUP, "Application")
+    return resource.id.group_kind == (ARGO_GROUP, "Application")
 
 
 def is_application_set(resource: Resource) -> bool:
     """Is it an ApplicationSet?"""
-    return (resource.id.group, resource.id.kind) == (ARGO_GROUP, "ApplicationSet")
+    return resource.id.group_kind == (ARGO_GROUP, "ApplicationSet")
 
 
 def is_argo_unit(resource: Resource) -> bool:
