@@ -109,12 +109,12 @@ class NeverSynced(Rule):
 
     def check(self, context: Context) -> Iterator[Finding]:
         for unit in context.cluster.units:
-            strategy = as_mapping(as_mapping(unit.data.get("spec")).get("strategy"))
+            strategy = as_mapping(unit.spec.get("strategy"))
             if unit.id.kind != "ApplicationSet" or unit.sync is None or strategy.get("type") != "RollingSync":
                 continue
             steps = as_sequence(as_mapping(strategy.get("rollingSync")).get("steps"))
             for child in context.graph.children.get(unit.id, ()):
-                labels = as_mapping(as_mapping(context.graph.units[child].data.get("metadata")).get("labels"))
+                labels = as_mapping(context.graph.units[child].metadata.get("labels"))
                 if not any(is_selected(labels, as_mapping(step)) for step in steps):
                     message = f"{child} matches no step of the RollingSync of {unit.id}; it is never synced"
                     place = strategy.place("rollingSync")

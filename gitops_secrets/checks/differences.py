@@ -41,7 +41,7 @@ class InertIgnoreDifferences(Rule):
         for unit, resource in context.synced_resources:
             held.setdefault(unit.id, {}).setdefault(resource.id.kind, {}).setdefault(resource.id.group, resource)
         for unit in context.cluster.units:
-            entries = as_sequence(as_mapping(unit.data.get("spec")).get("ignoreDifferences"))
+            entries = as_sequence(unit.spec.get("ignoreDifferences"))
             for index, entry in enumerate(map(as_mapping, entries)):
                 group, kind = as_text(entry.get("group")), as_text(entry.get("kind"))
                 groups = held.get(unit.id, {}).get(kind, {})
@@ -80,7 +80,7 @@ class UnreadableSyncWindow(Rule):
         given = (each for each in context.cluster.given if each.id.group_kind == PROJECT)
         projects = {each.place: each for each in (*context.of_kind(*PROJECT), *given)}
         for project in projects.values():
-            windows = as_sequence(as_mapping(project.data.get("spec")).get("syncWindows"))
+            windows = as_sequence(project.spec.get("syncWindows"))
             for index, window in enumerate(map(as_mapping, windows)):
                 try:
                     Times(as_text(window.get("schedule")), as_text(window.get("duration")), as_text(window.get("timeZone"))).is_open(_ANY_TIME)

@@ -143,10 +143,10 @@ def _unproven(gate: Gate, unit: Unit) -> str:
 def _gate_place(edge: OrderedEdge, gate: Gate, units: Mapping[ResourceId, Unit]) -> Place:
     """Where the gate would be written: at the field that says otherwise, else at the unit."""
     if gate.kind is GateKind.NOT_WAITING and gate.checked in units:
-        spec = as_mapping(units[gate.checked].data.get("spec"))
+        spec = units[gate.checked].spec
         actions = [as_mapping(spec.get(action)) for action in ("install", "upgrade")]
         return next((action.place("disableWait") for action in actions if "disableWait" in action), gate.place)
-    spec = as_mapping(units[remedies.gating_unit(edge, gate)].data.get("spec"))
+    spec = units[remedies.gating_unit(edge, gate)].spec
     fields = ("healthCheckExprs", "wait") if gate.kind is GateKind.MISREAD else ("healthChecks", "wait")
     return next((spec.place(field) for field in fields if field in spec), gate.place)
 

@@ -10,7 +10,7 @@ from gitops_secrets.checks.evidence import delay, delay_in, evidence, sentence, 
 from gitops_secrets.graph.graph import Graph
 from gitops_secrets.model.facts import Confidence
 from gitops_secrets.model.ids import ResourceId
-from gitops_secrets.model.nodes import Place, as_mapping
+from gitops_secrets.model.nodes import Place
 from gitops_secrets.model.results import Dependency, Finding, Related, Severity, Unit
 from gitops_secrets.ordering.order import OrderedEdge
 
@@ -63,7 +63,7 @@ class MissingDependsOn(Rule):
 
 def order_place(unit: Unit) -> Place:
     """Where a person would write what a unit depends on: at its `dependsOn`, or at the unit where it has none."""
-    spec = as_mapping(unit.data.get("spec"))
+    spec = unit.spec
     return spec.place("dependsOn") if "dependsOn" in spec else unit.place
 
 
@@ -249,7 +249,7 @@ class SuspendedDependency(Rule):
                         dependency.place,
                         unit.id,
                         other=target.id,
-                        related=[Related("suspended here", as_mapping(target.data.get("spec")).place("suspend"))],
+                        related=[Related("suspended here", target.spec.place("suspend"))],
                         field="spec.dependsOn",
                         cause=f"dependsOn names {fault}",
                     )

@@ -45,7 +45,7 @@ class ProjectForbids(Rule):
         for unit, resource in context.synced_resources:
             by_unit.setdefault(unit.id, []).append(resource)
         for unit in context.cluster.units:
-            spec = as_mapping(unit.data.get("spec"))
+            spec = unit.spec
             name = as_text(spec.get("project"))
             # Applications may stand in other namespaces than Argo CD's own, where projects are.
             found = projects.get((unit.id.namespace, name)) or next((each for (_, other), each in projects.items() if other == name), [])
@@ -58,10 +58,10 @@ class ProjectForbids(Rule):
     @staticmethod
     def _is_of(unit: Unit, project: Resource) -> bool:
         """Is it the project of that name in the same Argo CD? Elsewhere only one that lists namespaces can be meant."""
-        return unit.id.namespace == project.id.namespace or bool(as_sequence(as_mapping(project.data.get("spec")).get("sourceNamespaces")))
+        return unit.id.namespace == project.id.namespace or bool(as_sequence(project.spec.get("sourceNamespaces")))
 
     def _judge(self, context: Context, unit: Unit, spec: MappingNode, project: Resource, applied: Sequence[Resource]) -> Iterator[Finding]:
-        rules = as_mapping(project.data.get("spec"))
+        rules = project.spec
         application = Resource(unit.id, "v1alpha1", unit.data, unit.place)
         allowed = [as_text(entry) for entry in as_sequence(rules.get("sourceRepos"))]
         for source in sources_of(application):
@@ -88,7 +88,7 @@ class ProjectForbids(Rule):
                 yield self._finding(unit, project, f"kind {resource.id.kind} ({resource.id})", resource.place, field, "the sync fails")
 
     def _finding(self, unit: Unit, project: Resource, what: str, place: Place, field: str, end: str) -> Finding:
-        rules = as_mapping(project.data.get("spec"))
+        rules = project.spec
         related = [Related(f"{field} of {project.id}", rules.place(field))]
         message = f"{unit.id} is of project {project.id.name}, which does not permit {what}; {end}"
         return self.finding(message, place, unit.id, other=project.id, related=related, field=f"{field} {what}")
@@ -96,7 +96,7 @@ class ProjectForbids(Rule):
     @staticmethod
     def _serves(rules: MappingNode, application: Resource) -> bool:
         destination = destination_of(application)
-        namespace = as_text(as_mapping(as_mapping(application.data.get("spec")).get("destination")).get("namespace"))
+        namespace = as_text(as_mapping(application.spec.get("destination")).get("namespace"))
         local = is_in_cluster(destination)
         permitted = False
         for entry in map(as_mapping, as_sequence(rules.get("destinations"))):

@@ -183,7 +183,7 @@ def _patch_owners(context: Context) -> dict[Place, int]:
     """How many Kustomizations carry the patch that is written at a place."""
     owners: dict[Place, int] = {}
     for unit in context.cluster.units:
-        patches = as_sequence(as_mapping(unit.data.get("spec")).get("patches"))
+        patches = as_sequence(unit.spec.get("patches"))
         places = {patches.place(index) for index in range(len(patches))}
         places |= {as_mapping(as_mapping(patch).get("target")).place() for patch in patches}
         for place in places:

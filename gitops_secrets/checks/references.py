@@ -120,7 +120,7 @@ def _chosen_by_hand(context: Context, entry: Unmet) -> str:
     if requirement.namespace_of_chart is not None:
         return f", unless {requirement.namespace_of_chart} runs there"
     resource = context.manifests.get(requirement.resource)
-    is_written = resource is None or "namespace" in as_mapping(resource.data.get("metadata"))
+    is_written = resource is None or "namespace" in resource.metadata
     return "" if is_written else ", unless the directory is applied to that namespace"
 
 

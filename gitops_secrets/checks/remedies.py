@@ -168,7 +168,7 @@ def _wait_again(release: Unit | None) -> Remedy | None:
     """Lets a release wait for its own objects."""
     if release is None:
         return None
-    install = as_mapping(as_mapping(release.data.get("spec")).get("install"))
+    install = as_mapping(release.spec.get("install"))
     if "disableWait" not in install:
         return None
     return Remedy(f"remove disableWait from {release.id}", (RemoveAt(install.place("disableWait")),))
@@ -209,7 +209,7 @@ def _version_of(target: ResourceId, versions: Mapping[ResourceId, str]) -> str |
 
 def _is_own(unit: Unit, field: str) -> bool:
     """Is a field of `spec` the object's own: written in its file, or not there?"""
-    spec = as_mapping(unit.data.get("spec"))
+    spec = unit.spec
     return field not in spec or spec.place(field).file == unit.place.file
 
 
@@ -218,7 +218,7 @@ def _is_own(unit: Unit, field: str) -> bool:
 
 def set_wave(resource: Resource, wave: int) -> Remedy | None:
     """Puts an object into a wave; not where a patch or template writes its annotations."""
-    annotations = as_mapping(as_mapping(resource.data.get("metadata")).get("annotations"))
+    annotations = resource.annotations
     if WAVE in annotations and annotations.place(WAVE).file != resource.place.file:
         return None
     return Remedy(f"put {resource.id} into wave {wave}", (SetField(resource.place, ("metadata", "annotations", WAVE), str(wave)),))
@@ -233,7 +233,7 @@ def add_sync_option(unit: Unit, option: str) -> Remedy | None:
 
 def create_once(resource: Resource) -> Remedy | None:
     """Lets an ExternalSecret keep the value that it made first."""
-    spec = as_mapping(resource.data.get("spec"))
+    spec = resource.spec
     if "refreshPolicy" in spec and spec.place("refreshPolicy").file != resource.place.file:
         return None
     return Remedy(f"set refreshPolicy: CreatedOnce on {resource.id}", (SetField(resource.place, ("spec", "refreshPolicy"), "CreatedOnce"),))

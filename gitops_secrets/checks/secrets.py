@@ -48,7 +48,7 @@ class StoreNotAllowed(Rule):
             if need.id.kind != "ClusterSecretStore" or store is None:
                 continue
             namespace = requirement.resource.namespace
-            spec = as_mapping(store.data.get("spec"))
+            spec = store.spec
             confidence = _denied(spec, namespace, _labels(context, resources, namespace))
             if confidence is None:
                 continue
@@ -70,7 +70,7 @@ class StoreNotAllowed(Rule):
         """Stores of a class that no operator of the cluster serves, as far as its releases are in the repository."""
         served = {_controller_class(release.values): release.resource for release in context.cluster.releases if release.chart == "external-secrets"}
         for store in (*context.of_kind(ESO, "SecretStore"), *context.of_kind(ESO, "ClusterSecretStore")) if served else ():
-            id, spec = store.id, as_mapping(store.data.get("spec"))
+            id, spec = store.id, store.spec
             wanted = as_text(spec.get("controller"))
             if wanted in ("", *served):
                 continue
@@ -97,7 +97,7 @@ def _labels(context: Context, resources: Mapping[ResourceId, Resource], namespac
     manifest = resources.get(id)
     if manifest is None:
         return None
-    written = as_mapping(as_mapping(manifest.data.get("metadata")).get("labels"))
+    written = manifest.labels
     labels = {key: value for key, value in written.items() if isinstance(value, str)}
     unit = context.graph.unit_of.get(id)
     if unit is not None and unit.kind == "Kustomization":

@@ -45,12 +45,11 @@ class TrackingCopied(Rule):
         method = as_text(argo.data.get(_TRACKING)) if argo is not None else ""
         label = as_text(argo.data.get("application.instanceLabelKey")) if argo is not None else ""
         for unit, resource in _external_secrets(context):
-            target = as_mapping(as_mapping(resource.data.get("spec")).get("target"))
+            target = as_mapping(resource.spec.get("target"))
             if target.get("template") is not None or as_text(target.get("creationPolicy")) in ("None", "Merge"):
                 continue
-            metadata = as_mapping(resource.data.get("metadata"))
-            own = [key for key in (label or "app.kubernetes.io/instance",) if key in as_mapping(metadata.get("labels"))]
-            marked = bool(own) or "argocd.argoproj.io/tracking-id" in as_mapping(metadata.get("annotations"))
+            own = [key for key in (label or "app.kubernetes.io/instance",) if key in resource.labels]
+            marked = bool(own) or "argocd.argoproj.io/tracking-id" in resource.annotations
             if method != "label" and not (marked and method != "annotation"):
                 continue
             yield self.finding(
@@ -89,10 +88,10 @@ class PermanentlyOutOfSync(Rule):
         if argo is not None and any("externalsecret" in key.lower() and "ignoredifferences" in key.lower() for key in argo.data):
             return
         for unit, resource in _external_secrets(context):
-            policy = as_mapping(as_mapping(as_mapping(unit.data.get("spec")).get("syncPolicy")).get("automated"))
+            policy = as_mapping(as_mapping(unit.spec.get("syncPolicy")).get("automated"))
             if policy.get("selfHeal") is not True or _compares_on_server(unit, resource) or _ignores(unit, resource):
                 continue
-            for index, entry in enumerate(as_sequence(as_mapping(resource.data.get("spec")).get("data"))):
+            for index, entry in enumerate(as_sequence(resource.spec.get("data"))):
                 reference = as_mapping(as_mapping(entry).get("remoteRef"))
                 left_out = [field for field in _DEFAULTS if field not in reference]
                 if left_out:
@@ -116,7 +115,7 @@ def _compares_on_server(unit: Unit, resource: Resource) -> bool:
 
 
 def _ignores(unit: Unit, resource: Resource) -> bool:
-    entries = map(as_mapping, as_sequence(as_mapping(unit.data.get("spec")).get("ignoreDifferences")))
+    entries = map(as_mapping, as_sequence(unit.spec.get("ignoreDifferences")))
     return any(as_text(entry.get("kind")) in (resource.id.kind, "*") and as_text(entry.get("group")) in (resource.id.group, "*") for entry in entries)
 
 
@@ -145,7 +144,7 @@ class PrunedWithOperator(Rule):
             row = context.table.row(resource.id.group, resource.id.kind)
             if row is None or row.finalizer is None or unit.id not in releases or unit.sync is None or "PruneLast=true" in unit.sync.options:
                 continue
-            policy = as_mapping(as_mapping(as_mapping(unit.data.get("spec")).get("syncPolicy")).get("automated"))
+            policy = as_mapping(as_mapping(unit.spec.get("syncPolicy")).get("automated"))
             brought = any(
                 edge.provision.resource == unit.id and edge.requirement.reason == "custom-resource-definition"
                 for edge in context.graph.upstream(resource.id)
@@ -186,7 +185,7 @@ class RegeneratedSecret(Rule):
 
     def check(self, context: Context) -> Iterator[Finding]:
         for resource in context.of_kind(_ESO, "ExternalSecret"):
-            spec = as_mapping(resource.data.get("spec"))
+            spec = resource.spec
             if spec.get("refreshPolicy") == "CreatedOnce" or str(spec.get("refreshInterval", "")) in ("0", "0s", "0h", "0m"):
                 continue
             for index, entry in enumerate(as_sequence(spec.get("dataFrom"))):

@@ -17,7 +17,7 @@ from gitops_secrets.errors import UsageError
 from gitops_secrets.graph.graph import Graph
 from gitops_secrets.model.facts import RemoteNeed, Requirement, Resource
 from gitops_secrets.model.ids import ResourceId
-from gitops_secrets.model.nodes import MappingNode, as_mapping, as_text
+from gitops_secrets.model.nodes import MappingNode, as_text
 from gitops_secrets.syntax.emit import dump
 
 MARK = "# Written by gitops-secrets generate overlay."
@@ -252,7 +252,7 @@ def _shared_namespace(namespaces: Mapping[str, str], options: OverlayOptions) ->
 
 def _namespace(name: str, namespaces: Iterable[Resource]) -> dict[str, Any]:
     """One Namespace for several, with the labels that all of them have."""
-    labels = [set(as_mapping(as_mapping(resource.data.get("metadata")).get("labels")).items()) for resource in namespaces]
+    labels = [set(resource.labels.items()) for resource in namespaces]
     common = sorted(set.intersection(*labels)) if labels else []
     metadata: dict[str, Any] = {"name": name}
     if common:
@@ -268,7 +268,7 @@ def _patch_files(patch: _Patch, *, is_dropped: bool, taken: Mapping[str, str], g
     resource = patch.resource
     identity: dict[str, Any] = {"apiVersion": as_text(resource.data.get("apiVersion")), "kind": resource.id.kind}
     metadata: dict[str, Any] = {"name": resource.id.name}
-    if "namespace" in as_mapping(resource.data.get("metadata")):
+    if "namespace" in resource.metadata:
         metadata["namespace"] = resource.id.namespace
     base = _file_name(resource.id)
     if f"{group}/patches/{base}.yaml" in taken:

@@ -336,7 +336,7 @@ class _Difference:
         resource, unit = self.before.resources.get(id), self.before.units.get(applied_by)
         annotations = as_mapping(as_mapping(resource.data.get("metadata") if resource is not None else None).get("annotations"))
         kept = annotations.get("kustomize.toolkit.fluxcd.io/prune") == "disabled"
-        return kept or (unit is not None and as_mapping(unit.data.get("spec")).get("prune") is False)
+        return kept or (unit is not None and unit.spec.get("prune") is False)
 
 
 def _key_changes(before: frozenset[str] | None, after: frozenset[str] | None) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -37,7 +37,7 @@ class LabelledNamespace(NamedTuple):
 
 def external_secret(collector: Collector) -> None:
     """Remote keys, and the Secret that will be made of them."""
-    spec = as_mapping(collector.resource.data.get("spec"))
+    spec = collector.resource.spec
     _remote_keys(collector, spec)
     _target(collector, spec)
 
@@ -172,7 +172,7 @@ def expand_cluster_external_secret(resource: Resource, namespaces: Sequence[Name
 
     They share its nodes, so every field still knows its file and line.
     """
-    spec = as_mapping(resource.data.get("spec"))
+    spec = resource.spec
     name = as_text(spec.get("externalSecretName")) or resource.id.name
     return tuple(_child(resource, spec, name, each.name) for each in namespaces if selects_namespace(spec, each))
 

@@ -76,12 +76,10 @@ def _itself(collector: Collector) -> None:
         keys = frozenset(key for field in _KEYS_OF[resource.id.kind] for key in as_mapping(resource.data.get(field)))
         if resource.data.get("type") == "kubernetes.io/service-account-token":
             keys |= {"token", "ca.crt", "namespace"}
-        if as_mapping(as_mapping(resource.data.get("metadata")).get("annotations")).get(_COPIED_FROM) or resource.id.name == _OWN_OF_ARGO_CD:
+        if resource.annotations.get(_COPIED_FROM) or resource.id.name == _OWN_OF_ARGO_CD:
             keys = None
     collector.provisions.append(
-        Provision(
-            resource.id, ObjectNeed(resource.id), When.NOW, resource.place, keys, labels=labels_of(as_mapping(resource.data.get("metadata")).get("labels"))
-        )
+        Provision(resource.id, ObjectNeed(resource.id), When.NOW, resource.place, keys, labels=labels_of(resource.metadata.get("labels")))
     )
 
 
@@ -121,7 +119,7 @@ def _custom_kind(collector: Collector, row: KindRow | None) -> None:
 def _guessed(collector: Collector) -> None:
     """References of a kind that the table doesn't know, by the names that fields usually have: good for a trace, never for an order."""
     own = collector.resource.id.namespace
-    for each in references_in(as_mapping(collector.resource.data.get("spec")), collector.texts, (None, "spec")):
+    for each in references_in(collector.resource.spec, collector.texts, (None, "spec")):
         namespaced = collector.table.is_namespaced(each.group, each.kind) is not False
         id = ResourceId(each.group, each.kind, (each.namespace or own) if namespaced else "", each.name)
         if id.namespace or not namespaced:

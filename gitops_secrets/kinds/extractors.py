@@ -26,7 +26,7 @@ _PODS: Final = ((), *POD_TEMPLATES)
 
 def custom_resource_definition(collector: Collector) -> None:
     """A CustomResourceDefinition serves its kind in each version that says so."""
-    spec = as_mapping(collector.resource.data.get("spec"))
+    spec = collector.resource.spec
     names = as_mapping(spec.get("names"))
     group, kind, plural = as_text(spec.get("group")), as_text(names.get("kind")), as_text(names.get("plural"))
     if not group or not kind:
@@ -48,7 +48,7 @@ def constraint_template(collector: Collector) -> None:
 
 def crossplane_definition(collector: Collector) -> None:
     """Crossplane makes the kinds of a CompositeResourceDefinition: that of the composite and that of its claim."""
-    spec = as_mapping(collector.resource.data.get("spec"))
+    spec = collector.resource.spec
     group = as_text(spec.get("group"))
     for field in ("names", "claimNames"):
         names = as_mapping(spec.get(field))
@@ -236,7 +236,7 @@ def flux_helm_release(collector: Collector) -> None:
 
 def trust_bundle(collector: Collector) -> None:
     """trust-manager writes a ConfigMap or Secret of the name of the Bundle into each namespace that it selects."""
-    target = as_mapping(as_mapping(collector.resource.data.get("spec")).get("target"))
+    target = as_mapping(collector.resource.spec.get("target"))
     collector.doubt(frozenset(("", kind) for field, kind in (("configMap", "ConfigMap"), ("secret", "Secret")) if field in target), named_after=True)
 
 

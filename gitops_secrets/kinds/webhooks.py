@@ -49,7 +49,7 @@ def _served(configuration: Resource, services: Mapping[ResourceId, Resource], wo
             groups.update(_groups(webhook))
     for namespace, name in sorted(names):
         service_id = ResourceId("", "Service", namespace, name)
-        selector = as_mapping(as_mapping(services[service_id].data.get("spec")).get("selector")) if service_id in services else None
+        selector = as_mapping(services[service_id].spec.get("selector")) if service_id in services else None
         workload = next((each for each in workloads if selector and each.id.namespace == namespace and selector.items() <= _labels(each).items()), None)
         if workload is not None and groups:
             return ServedWebhook(configuration, workload, frozenset(groups))
@@ -65,5 +65,5 @@ def _groups(webhook: MappingNode) -> Iterator[str]:
 
 
 def _labels(workload: Resource) -> MappingNode:
-    template = as_mapping(as_mapping(workload.data.get("spec")).get("template"))
+    template = as_mapping(workload.spec.get("template"))
     return as_mapping(as_mapping(template.get("metadata")).get("labels"))

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from gitops_secrets.model.brief import brief
 from gitops_secrets.model.ids import ResourceId, crd_id
-from gitops_secrets.model.nodes import MappingNode, Place
+from gitops_secrets.model.nodes import MappingNode, Place, as_mapping
 
 
 class Effect(Enum):
@@ -197,6 +197,26 @@ class Resource:
     def api_version(self) -> str:
         """As manifests write it."""
         return f"{self.id.group}/{self.version}" if self.id.group else self.version
+
+    @property
+    def spec(self) -> MappingNode:
+        """What is wanted of it; empty where that is written in other fields."""
+        return as_mapping(self.data.get("spec"))
+
+    @property
+    def metadata(self) -> MappingNode:
+        """Its name, and what else the API server keeps of every object."""
+        return as_mapping(self.data.get("metadata"))
+
+    @property
+    def labels(self) -> MappingNode:
+        """Its labels, as written."""
+        return as_mapping(self.metadata.get("labels"))
+
+    @property
+    def annotations(self) -> MappingNode:
+        """Its annotations, as written."""
+        return as_mapping(self.metadata.get("annotations"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -119,7 +119,7 @@ def _goes_with_parent(unit: Unit) -> bool:
 
 def _left(unit: Unit) -> str | None:
     """Why the objects of a unit stay when it is deleted, if they do. Neither kustomize-controller nor helm-controller takes anything away while suspended."""
-    spec = as_mapping(unit.data.get("spec"))
+    spec = unit.spec
     if unit.sync is not None:
         return _left_by_argo(unit, spec)
     if unit.suspended:
@@ -136,7 +136,7 @@ def _left_by_argo(unit: Unit, spec: MappingNode) -> str | None:
     """The same for Argo CD: only an Application with its finalizer takes its objects along; what an ApplicationSet makes has it unless that says otherwise."""
     if unit.id.kind == "ApplicationSet":
         return "preserveResourcesOnDeletion: true" if as_mapping(spec.get("syncPolicy")).get("preserveResourcesOnDeletion") is True else None
-    finalizers = as_sequence(as_mapping(unit.data.get("metadata")).get("finalizers"))
+    finalizers = as_sequence(unit.metadata.get("finalizers"))
     is_made = unit.parent is not None and unit.parent.kind == "ApplicationSet"
     return None if is_made or any(as_text(each).startswith(_FINALIZER) for each in finalizers) else f"it has no finalizer {_FINALIZER}"
 

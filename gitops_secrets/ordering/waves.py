@@ -94,4 +94,4 @@ def longest_retry(unit: Unit) -> float | None:
 
 
 def _retry(unit: Unit) -> Mapping[str, object]:
-    return as_mapping(as_mapping(as_mapping(unit.data.get("spec")).get("syncPolicy")).get("retry"))
+    return as_mapping(as_mapping(unit.spec.get("syncPolicy")).get("retry"))

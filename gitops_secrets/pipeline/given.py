@@ -135,11 +135,11 @@ def _flux_objects(cluster: Cluster, place: Place) -> Iterable[Provision]:
                 yield Provision(FLUX, ObjectNeed(unit.source), When.BEFORE, place)
             # The credential that reads the repository can't come from the repository.
             source = applied.get(unit.source) if unit.source is not None else None
-            credential = as_text(as_mapping(as_mapping(source.data.get("spec")).get("secretRef")).get("name")) if source is not None else ""
+            credential = as_text(as_mapping(source.spec.get("secretRef")).get("name")) if source is not None else ""
             if source is not None and credential:
                 yield Provision(FLUX, ObjectNeed(ResourceId("", "Secret", source.id.namespace, credential)), When.BEFORE, place)
     for resource in applied.values():
-        credential = as_text(as_mapping(as_mapping(resource.data.get("spec")).get("sync")).get("pullSecret")) if resource.id.kind == "FluxInstance" else ""
+        credential = as_text(as_mapping(resource.spec.get("sync")).get("pullSecret")) if resource.id.kind == "FluxInstance" else ""
         if credential:
             yield Provision(FLUX, ObjectNeed(ResourceId("", "Secret", resource.id.namespace, credential)), When.BEFORE, place)
     if cluster.engine == "argo" and not any(unit.id.group.endswith(_FLUX_GROUPS) for unit in cluster.units):

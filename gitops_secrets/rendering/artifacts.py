@@ -81,7 +81,7 @@ def artifact_loader(artifact: ResourceId, resources: Mapping[ResourceId, Resourc
     for resource in resources.values():
         if resource.id.group != EXTENSIONS_GROUP or resource.id.kind != "ArtifactGenerator" or resource.id.namespace != artifact.namespace:
             continue
-        spec = as_mapping(resource.data.get("spec"))
+        spec = resource.spec
         for entry in as_sequence(spec.get("artifacts")):
             if as_mapping(entry).get("name") == artifact.name:
                 here = frozenset(_aliases_of_this_repository(spec, resource.id.namespace, sources, resources))

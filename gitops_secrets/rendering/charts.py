@@ -27,7 +27,7 @@ def flux_release(
     resource: Resource, resources: Mapping[ResourceId, Resource], loader: Loader, scope_of: ScopeOf, this_repository: frozenset[ResourceId]
 ) -> Release:
     """The release that a HelmRelease asks for (helm-controller API v2); chart and repository are "" where its source is not known."""
-    spec = as_mapping(resource.data.get("spec"))
+    spec = resource.spec
     own = resource.id.namespace
     target = as_text(spec.get("targetNamespace")) or own
     name = as_text(spec.get("releaseName"))
@@ -48,7 +48,7 @@ def flux_release(
         chart = written.rstrip("/").rpartition("/")[2]
         version = _text(chart_spec.get("version"))
         found = resources.get(source)
-        repository = as_text(as_mapping(found.data.get("spec")).get("url")) if found else ""
+        repository = as_text(found.spec.get("url")) if found else ""
         directory = join("", written)
         if directory is not None and (source in this_repository or (source.kind != "HelmRepository" and found is None)):
             bundled = _bundled(directory, loader, scope_of)
@@ -83,14 +83,14 @@ def _from_source(source: ResourceId, resources: Mapping[ResourceId, Resource]) -
     found = resources.get(source)
     if found is None:
         return "", "", ""
-    spec = as_mapping(found.data.get("spec"))
+    spec = found.spec
     if source.kind == "OCIRepository":
         url = as_text(spec.get("url")).rstrip("/")
         reference = as_mapping(spec.get("ref"))
         return url.rpartition("/")[2], url, _text(reference.get("tag")) or _text(reference.get("semver"))
     if source.kind == "HelmChart":
         repository = resources.get(_named(as_mapping(spec.get("sourceRef")), source.namespace, "HelmRepository"))
-        url = as_text(as_mapping(repository.data.get("spec")).get("url")) if repository else ""
+        url = as_text(repository.spec.get("url")) if repository else ""
         return as_text(spec.get("chart")).rpartition("/")[2], url, _text(spec.get("version"))
     return "", "", ""
 

@@ -264,4 +264,4 @@ def _merged_fields(spec: MappingNode) -> MappingNode | None:
 
 
 def _spec(resource: Resource | None) -> MappingNode:
-    return as_mapping(resource.data.get("spec")) if resource is not None else MappingNode()
+    return resource.spec if resource is not None else MappingNode()

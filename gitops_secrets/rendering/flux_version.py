@@ -22,11 +22,11 @@ def applied_version(resources: Iterable[Resource], things: Iterable[str]) -> str
     """The version that a cluster installs: by the labels of gotk-components.yaml, the tag of a source of Flux's manifests, or a remote base among `things`."""
     tagged = None
     for resource in resources:
-        labels = as_mapping(as_mapping(resource.data.get("metadata")).get("labels"))
+        labels = resource.labels
         if labels.get("app.kubernetes.io/part-of") == "flux" and as_text(labels.get("app.kubernetes.io/version")):
             return as_text(labels["app.kubernetes.io/version"]).lstrip("v")
         if resource.id.group == SOURCE_GROUP and tagged is None:
-            spec = as_mapping(resource.data.get("spec"))
+            spec = resource.spec
             if _SOURCES.match(as_text(spec.get("url"))):
                 tagged = as_text(as_mapping(spec.get("ref")).get("tag")).lstrip("v") or None
     return tagged or next((match[1] for thing in things if (match := _REMOTE.search(thing))), None)

@@ -48,7 +48,7 @@ def to_resource(node: MappingNode, scope_of: ScopeOf, default_namespace: str) ->
 
 def is_exported(resource: Resource) -> bool:
     """Was it written out of a cluster (`kubectl get -o yaml`)? The API server gives every object its `uid`."""
-    return "uid" in as_mapping(resource.data.get("metadata"))
+    return "uid" in resource.metadata
 
 
 def too_long(id: ResourceId) -> str | None:

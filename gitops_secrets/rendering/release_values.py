@@ -30,7 +30,7 @@ class ReleaseValues(NamedTuple):
 
 def release_values(resource: Resource, resources: Mapping[ResourceId, Resource], loader: Loader) -> ReleaseValues:
     """What `spec.valuesFrom` names, in order, and `spec.values` on top (helm-controller, `ChartValuesFromReferences` of fluxcd/pkg/chartutil)."""
-    spec = as_mapping(resource.data.get("spec"))
+    spec = resource.spec
     merged, complete = EMPTY_MAPPING, True
     for entry in as_sequence(spec.get("valuesFrom")):
         entry = as_mapping(entry)

@@ -55,7 +55,7 @@ def expand_resource_set(resource: Resource, resources: Mapping[ResourceId, Resou
     What that takes counts against `budget`. As with
     the operator, one template that fails leaves nothing of the set. What can't be rendered here is left out and named in the reason.
     """
-    spec = as_mapping(resource.data.get("spec"))
+    spec = resource.spec
     try:
         combined = _combined_inputs(resource, spec, resources or {})
         if not isinstance(combined, list):
@@ -71,14 +71,13 @@ def expand_resource_set(resource: Resource, resources: Mapping[ResourceId, Resou
 
 def lacks_inputs(resource: Resource, resources: Mapping[ResourceId, Resource]) -> bool:
     """Could an input provider of this ResourceSet still turn up? One that is selected by labels always could."""
-    entries = as_sequence(as_mapping(resource.data.get("spec")).get("inputsFrom"))
+    entries = as_sequence(resource.spec.get("inputsFrom"))
     return any(_provider_id(resource, as_mapping(entry)) not in resources for entry in entries)
 
 
 def copied_from(resource: Resource) -> ResourceId | None:
     """The ConfigMap or Secret whose data the operator puts into this one, as an annotation asks for."""
-    annotations = as_mapping(as_mapping(resource.data.get("metadata")).get("annotations"))
-    namespace, _, name = as_text(annotations.get("fluxcd.controlplane.io/copyFrom")).partition("/")
+    namespace, _, name = as_text(resource.annotations.get("fluxcd.controlplane.io/copyFrom")).partition("/")
     return resource.id._replace(namespace=namespace, name=name) if namespace and name else None
 
 
@@ -106,7 +105,7 @@ def _combined_inputs(resource: Resource, spec: MappingNode, resources: Mapping[R
     exported: list[tuple[str, list[_Inputs]]] = [(resource.id.name, own)]
     for identity in sorted(providers):
         provider = providers[identity]
-        kind = as_text(as_mapping(provider.data.get("spec")).get("type"))
+        kind = as_text(provider.spec.get("type"))
         if kind != _STATIC:
             return f"its inputs come from {identity}, which asks {kind or 'somebody'} for them"
         exported.append((identity.name, [_static_inputs(provider)]))
@@ -126,7 +125,7 @@ def _providers(resource: Resource, entry: MappingNode, resources: Mapping[Resour
     if not isinstance(selector, MappingNode):
         return "its inputsFrom names no provider"
     candidates = (known for known in resources.values() if known.id.group_kind == (OPERATOR_GROUP, "ResourceSetInputProvider"))
-    return [known for known in candidates if known.id.namespace == resource.id.namespace and is_selected(_labels(known), selector)]
+    return [known for known in candidates if known.id.namespace == resource.id.namespace and is_selected(known.labels, selector)]
 
 
 def _provider_id(resource: Resource, entry: MappingNode) -> ResourceId | None:
@@ -134,13 +133,9 @@ def _provider_id(resource: Resource, entry: MappingNode) -> ResourceId | None:
     return ResourceId(OPERATOR_GROUP, "ResourceSetInputProvider", resource.id.namespace, name) if name else None
 
 
-def _labels(resource: Resource) -> MappingNode:
-    return as_mapping(as_mapping(resource.data.get("metadata")).get("labels"))
-
-
 def _static_inputs(provider: Resource) -> _Inputs:
     """The default values; the operator adds an `id` that it makes of the object's UID, which wins over a value of that name."""
-    defaults = as_mapping(as_mapping(provider.data.get("spec")).get("defaultValues"))
+    defaults = as_mapping(provider.spec.get("defaultValues"))
     return _with_provider({**defaults, "id": _UNKNOWN}, provider)
 
 

@@ -9,7 +9,7 @@ from enum import Enum
 from gitops_secrets.manifests.load import Loader
 from gitops_secrets.model.facts import Resource
 from gitops_secrets.model.ids import ResourceId
-from gitops_secrets.model.nodes import as_mapping, as_text
+from gitops_secrets.model.nodes import as_text
 from gitops_secrets.rendering.urls import normalised_url, owner_of
 
 
@@ -44,7 +44,7 @@ class Sources:
         declared = resources.get(source)
         if declared is None:
             return Origin.LIKELY_HERE
-        url = as_text(as_mapping(declared.data.get("spec")).get("url"))
+        url = as_text(declared.spec.get("url"))
         return Origin.HERE if url and normalised_url(url) in self.urls else Origin.ELSEWHERE
 
     def is_foreign(self, source: ResourceId | None, resources: Mapping[ResourceId, Resource]) -> bool:
@@ -59,4 +59,4 @@ class Sources:
 
 def _url_of(source: ResourceId | None, resources: Mapping[ResourceId, Resource]) -> str:
     declared = resources.get(source) if source is not None else None
-    return as_text(as_mapping(declared.data.get("spec")).get("url")) if declared is not None else ""
+    return as_text(declared.spec.get("url")) if declared is not None else ""

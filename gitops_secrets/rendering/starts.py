@@ -73,7 +73,7 @@ def _synced(file: str, source: Resource, roots: Sequence[Resource]) -> EntryPoin
     paths = [written_path(root.data) for root in roots]
     # The one that applies this file, if one does, is what the others are part of.
     path = next((path for path in paths if file.startswith(f"{path}/")), paths[0])
-    spec = as_mapping(source.data.get("spec"))
+    spec = source.spec
     return EntryPoint(file, path, "flux", tuple(roots), source.id, as_text(spec.get("url")), spec)
 
 
@@ -139,7 +139,7 @@ def instantiated(entry: EntryPoint, tree: Tree) -> list[EntryPoint]:
 def _at(entry: EntryPoint, path: str) -> EntryPoint:
     roots = []
     for root in entry.roots:
-        spec = as_mapping(root.data.get("spec")).copy()
+        spec = root.spec.copy()
         spec.put("path", path, spec.marks["path"])
         data = root.data.copy()
         data.put("spec", spec, data.marks["spec"])

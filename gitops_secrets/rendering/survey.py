@@ -212,7 +212,7 @@ def _ignored_by(entry: EntryPoint) -> str | None:
 
 def _source_spec(entry: EntryPoint) -> MappingNode:
     source = next((given for given in entry.given if given.id == entry.source), None)
-    return entry.source_spec if source is None else as_mapping(source.data.get("spec"))
+    return entry.source_spec if source is None else source.spec
 
 
 def _passed_over(entry: EntryPoint, limits: Limits) -> tuple[Problem, ...]:

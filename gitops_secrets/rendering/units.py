@@ -42,7 +42,7 @@ def is_unit(resource: Resource) -> bool:
 
 def to_unit(resource: Resource, parent: ResourceId | None, path: str | None = None, opaque: str | None = None) -> Unit:
     """The unit of a rendered Flux object. `path` is the directory that it builds, None where it builds none or it is not known."""
-    spec = as_mapping(resource.data.get("spec"))
+    spec = resource.spec
     own = resource.id.namespace
     return Unit(
         id=resource.id,
@@ -66,7 +66,7 @@ def to_unit(resource: Resource, parent: ResourceId | None, path: str | None = No
 
 def source_of(resource: Resource) -> ResourceId | None:
     """The source that a Flux object names in `spec.sourceRef`."""
-    source = as_mapping(as_mapping(resource.data.get("spec")).get("sourceRef"))
+    source = as_mapping(resource.spec.get("sourceRef"))
     if not source:
         return None
     return ResourceId(SOURCE_GROUP, as_text(source.get("kind")), as_text(source.get("namespace")) or resource.id.namespace, as_text(source.get("name")))
@@ -74,8 +74,7 @@ def source_of(resource: Resource) -> ResourceId | None:
 
 def _is_disabled(resource: Resource) -> bool:
     """Flux Operator leaves objects alone that say so in an annotation."""
-    annotations = as_mapping(as_mapping(resource.data.get("metadata")).get("annotations"))
-    return resource.id.group == OPERATOR_GROUP and as_text(annotations.get("fluxcd.controlplane.io/reconcile")).lower() == "disabled"
+    return resource.id.group == OPERATOR_GROUP and as_text(resource.annotations.get("fluxcd.controlplane.io/reconcile")).lower() == "disabled"
 
 
 def _waits(unit: ResourceId, spec: MappingNode) -> bool:

@@ -119,4 +119,4 @@ def _substitute_from(resource: Resource) -> list[tuple[ResourceId, bool]]:
 
 
 def _post_build(resource: Resource) -> MappingNode:
-    return as_mapping(as_mapping(resource.data.get("spec")).get("postBuild"))
+    return as_mapping(resource.spec.get("postBuild"))

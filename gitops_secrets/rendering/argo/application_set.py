@@ -35,7 +35,7 @@ class Made:
 
 def expand_application_set(resource: Resource, repositories: Repositories, loader: Loader) -> Made:
     """What an ApplicationSet makes. As with the controller, one template that fails leaves nothing of the set."""
-    spec = as_mapping(resource.data.get("spec"))
+    spec = resource.spec
     templates = _Templates(spec, loader.budget)
     generation = Generation(repositories, loader, templates.render, templates.dialect is not None)
     made = Made(inputs=generation.inputs)

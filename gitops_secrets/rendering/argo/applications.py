@@ -54,7 +54,7 @@ def is_argo_unit(resource: Resource) -> bool:
 
 def sources_of(application: Resource) -> list[Source]:
     """What an Application is made of: `sources`, which win, `source`, or the dry source of a hydrator."""
-    spec = as_mapping(application.data.get("spec"))
+    spec = application.spec
     several = as_sequence(spec.get("sources"))
     if several:
         return [_source(as_mapping(entry), several.place(index)) for index, entry in enumerate(several)]
@@ -78,7 +78,7 @@ def _source(node: MappingNode, place: Place) -> Source:
 
 def destination_of(application: Resource) -> Destination:
     """The cluster that an Application is for, by what it says of it: a name or an address."""
-    destination = as_mapping(as_mapping(application.data.get("spec")).get("destination"))
+    destination = as_mapping(application.spec.get("destination"))
     return Destination(as_text(destination.get("name")), as_text(destination.get("server")))
 
 
@@ -89,7 +89,7 @@ def is_in_cluster(destination: Destination) -> bool:
 
 def to_unit(resource: Resource, parent: ResourceId | None, path: str | None = None, opaque: str | None = None, step: int | None = None) -> Unit:
     """The unit of a rendered Application or ApplicationSet; `step` is its step in the RollingSync of the ApplicationSet that made it."""
-    spec = as_mapping(resource.data.get("spec"))
+    spec = resource.spec
     policy = as_mapping(spec.get("syncPolicy"))
     automated = policy.get("automated")
     is_automated = "automated" in policy and as_mapping(automated).get("enabled") is not False

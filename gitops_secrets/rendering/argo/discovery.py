@@ -101,7 +101,7 @@ def own_urls(units: Iterable[Resource], remotes: frozenset[str], tree: Tree) -> 
 
 def _read(resource: Resource) -> Iterable[tuple[str, str]]:
     """Repositories that a unit reads, and where in them."""
-    spec = as_mapping(resource.data.get("spec"))
+    spec = resource.spec
     template = Resource(resource.id, resource.version, as_mapping(spec.get("template")), resource.place) if is_application_set(resource) else resource
     for source in sources_of(template):
         if not source.chart:
@@ -181,12 +181,10 @@ def entry_point(folder: str, group: Sequence[tuple[str, Resource]], found: Found
 
 def registered_cluster(resource: Resource) -> Destination | None:
     """A cluster that a Secret registers. Its name and address are secret values, so the Secret's own name has to do."""
-    metadata = as_mapping(resource.data.get("metadata"))
-    labels = as_mapping(metadata.get("labels"))
     key, value = _CLUSTER_SECRET
-    if labels.get(key) != value or resource.id.kind not in ("Secret", "ExternalSecret"):
+    if resource.labels.get(key) != value or resource.id.kind not in ("Secret", "ExternalSecret"):
         return None
-    texts = ({name: text for name, text in as_mapping(metadata.get(kind)).items() if isinstance(text, str)} for kind in ("labels", "annotations"))
+    texts = ({name: text for name, text in written.items() if isinstance(text, str)} for written in (resource.labels, resource.annotations))
     return Destination(resource.id.name, "", *texts)
 
 
