@@ -57,7 +57,7 @@ class MissingCustomResourceDefinition(Rule):
             missing = " and ".join(sorted({str(entry.requirement.need) for entry in entries})[:2])
             what = f"{missing}, which nothing in the repository brings{hint}{doubts}"
             unless = "" if place is not None or confidence is Confidence.POSSIBLE else BY_THE_CLUSTER
-            rows = [context.table.row(entry.requirement.resource.group, entry.requirement.resource.kind) for entry in entries]
+            rows = [context.table.row(*entry.requirement.resource.group_kind) for entry in entries]
             yield self.finding(
                 f"{first.requirement.resource}{more} {need_it} {what}; {end}{unless}",
                 place or first.requirement.place,

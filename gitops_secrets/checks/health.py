@@ -73,7 +73,7 @@ class MisreadHealthCheck(Rule):
     def check(self, context: Context) -> Iterator[Finding]:
         for edge, gates in _unproven_edges(context, misread=True):
             checked = gates[0].checked
-            row = context.table.row(checked.group, checked.kind)
+            row = context.table.row(*checked.group_kind)
             advice = f"; add healthCheckExprs for it: current: {row.healthy_expression}" if row and row.healthy_expression else ""
             message = f"{edge.provider} takes {checked} for ready before its operator has looked at it, and {edge.consumer} starts then{advice}"
             yield self.finding(

@@ -80,7 +80,7 @@ class WrongNamespace(Rule):
 
     def _store(self, context: Context, store: Resource) -> Iterator[Finding]:
         """References of a store whose namespace is one that it may not name, or is missing where it must not be."""
-        row = context.table.row(store.id.group, store.id.kind)
+        row = context.table.row(*store.id.group_kind)
         for reference in row.references if row is not None else ():
             for found in find(store.data, reference.path) if reference.foreign_refused and reference.namespace_field else ():
                 node, name = as_mapping(found.parent), as_text(found.value)

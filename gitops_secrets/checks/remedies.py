@@ -188,7 +188,7 @@ def read_health(edge: OrderedEdge, gates: Sequence[Gate], graph: Graph, table: K
     unit = graph.units[units.pop()]
     items: dict[tuple[str, str], dict[str, str]] = {}
     for each in gates:
-        row = table.row(each.checked.group, each.checked.kind)
+        row = table.row(*each.checked.group_kind)
         version = versions.get(each.checked) or _version_of(each.checked, versions)
         if row is None or row.healthy_expression is None or version is None:
             return None

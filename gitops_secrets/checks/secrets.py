@@ -198,7 +198,7 @@ class _Maker:
     def __init__(self, provision: Provision, resource: Resource | None) -> None:
         self.provision = provision
         self.id = provision.resource
-        self.kind = kind_text(self.id.group, self.id.kind)
+        self.kind = kind_text(*self.id.group_kind)
         self.is_external = self.id.group_kind == (ESO, "ExternalSecret")
         data = resource.data if resource is not None else MappingNode()
         self.annotations = as_mapping(as_mapping(data.get("metadata")).get("annotations"))

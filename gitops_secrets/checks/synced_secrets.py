@@ -141,7 +141,7 @@ class PrunedWithOperator(Rule):
         releases = {release.unit: release for release in context.cluster.releases if release.unit is not None}
         seen: set[tuple[ResourceId, str]] = set()
         for unit, resource in context.synced_resources:
-            row = context.table.row(resource.id.group, resource.id.kind)
+            row = context.table.row(*resource.id.group_kind)
             if row is None or row.finalizer is None or unit.id not in releases or unit.sync is None or "PruneLast=true" in unit.sync.options:
                 continue
             policy = as_mapping(as_mapping(unit.spec.get("syncPolicy")).get("automated"))

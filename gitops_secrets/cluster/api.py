@@ -147,13 +147,13 @@ class Api:
     def _served_as(self, manifest: Mapping[str, Any]) -> Served:
         """How the kind of a manifest is addressed, in the manifest's version. Raises `RefusedError` where it is not served."""
         id, (_, version) = live_id(manifest), split_api_version(text(manifest, "apiVersion"))
-        served = self.served(id.group, id.kind)
+        served = self.served(*id.group_kind)
         if served is None:
             raise RefusedError(f'{id}: no matches for kind "{id.kind}" in version "{text(manifest, "apiVersion")}"')
         return replace(served, version=version)
 
     def _path(self, id: ResourceId) -> str | None:
-        served = self.served(id.group, id.kind)
+        served = self.served(*id.group_kind)
         return None if served is None else served.path(quote(id.namespace), quote(id.name))
 
 

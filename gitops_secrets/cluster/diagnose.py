@@ -119,7 +119,7 @@ class Diagnosis:
         return roots or {min(seen)}
 
     def _status(self, id: ResourceId) -> Status:
-        return status_of(self.live.get(id), self.table.row(id.group, id.kind))
+        return status_of(self.live.get(id), self.table.row(*id.group_kind))
 
     def _blamed(self, id: ResourceId) -> Iterator[ResourceId]:
         """What the trouble of an object may come from."""

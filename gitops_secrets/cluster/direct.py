@@ -27,7 +27,7 @@ def direct_targets(graph: Graph, table: KindTable) -> tuple[Target, ...]:
     circular = {id for circle in shortest_cycles((id, need) for id in objects for need in accepted[id] | healthy[id]) for id in circle}
     return tuple(
         Target(
-            id, Nudge.APPLY, frozenset(accepted[id] | (healthy[id] - circular if id in circular else healthy[id])), table.row(id.group, id.kind), creatable=True
+            id, Nudge.APPLY, frozenset(accepted[id] | (healthy[id] - circular if id in circular else healthy[id])), table.row(*id.group_kind), creatable=True
         )
         for id in sorted(objects)
     )

@@ -45,7 +45,7 @@ def _watched(graph: Graph, table: KindTable) -> set[ResourceId]:
     found |= {unit.source for unit in graph.units.values() if unit.source is not None}
     for applied in graph.cluster.resources:
         id = applied.resource.id
-        row = table.row(id.group, id.kind)
+        row = table.row(*id.group_kind)
         if (row is not None and row.readiness is not None) or id.group_kind in WORKLOADS or id.group == "source.toolkit.fluxcd.io":
             found.add(id)
     return found

@@ -34,7 +34,7 @@ def targets_of(plan: Plan, table: KindTable, *, force_sync: bool = False, only: 
     found = {target.id: target for target in _Targets(plan, table, force_sync).all()}
     # What is needed and brought by nobody is watched all the same: it may be there already.
     for need in sorted({need for target in found.values() for need in target.needs | target.hopes} - found.keys()):
-        found[need] = Target(need, Nudge.NONE, row=table.row(need.group, need.kind), brought=need in plan.graph.provisions, goal=False)
+        found[need] = Target(need, Nudge.NONE, row=table.row(*need.group_kind), brought=need in plan.graph.provisions, goal=False)
     kept = found.keys() if only is None else _closure(only, found, plan.graph)
     return tuple(found[id] for id in sorted(kept))
 
@@ -93,7 +93,7 @@ class _Targets:
             id = applied.resource.id
             if id in self.graph.units or applied.unit in self.remote:
                 continue
-            row = self.table.row(id.group, id.kind)
+            row = self.table.row(*id.group_kind)
             if row is not None and row.readiness is not None:
                 yield self._secret_object(id, applied.unit)
             elif id.group_kind in _AWAITED and any(edge.requirement.reason == "secret" for edge in self.edges.get(id, ())):
@@ -185,7 +185,7 @@ class _Targets:
         """Does its own status show whether it is ready?"""
         if id.kind in _ENGINE_KINDS and id in self.graph.units:
             return True
-        row = self.table.row(id.group, id.kind)
+        row = self.table.row(*id.group_kind)
         return row is not None and row.readiness is not None
 
     # Sources and secrets
@@ -202,7 +202,7 @@ class _Targets:
             id,
             Nudge.REFRESH if refreshed else Nudge.NONE,
             frozenset(need for need in needs if need is not None),
-            self.table.row(id.group, id.kind),
+            self.table.row(*id.group_kind),
             parent=unit,
             fresh_only=makes_new,
             refresh=self.force_sync and id.kind == "ExternalSecret" and not makes_new,

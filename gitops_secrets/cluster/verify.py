@@ -136,7 +136,7 @@ class Judge:
 
     def status(self, id: ResourceId) -> Status:
         """The status of an object."""
-        return status_of(self.observed.live.get(id), self.table.row(id.group, id.kind))
+        return status_of(self.observed.live.get(id), self.table.row(*id.group_kind))
 
     def _all(self) -> Iterator[Verdict]:
         units = [unit for unit in self.graph.units.values() if not unit.is_overlay]
@@ -150,7 +150,7 @@ class Judge:
         made: set[ResourceId] = set()
         for applied in self.graph.cluster.resources:
             id = applied.resource.id
-            row = self.table.row(id.group, id.kind)
+            row = self.table.row(*id.group_kind)
             if applied.unit in self.remote or id in self.graph.units:
                 continue
             if row is not None and row.readiness is not None:

@@ -75,7 +75,7 @@ def _order(plan: Plan, unit: ResourceId, checked: Sequence[ResourceId], table: K
 def _expressions(checked: Iterable[ResourceId], table: KindTable, versions: Mapping[ResourceId, str]) -> list[dict[str, str]]:
     found: dict[tuple[str, str], dict[str, str]] = {}
     for target in checked:
-        row = table.row(target.group, target.kind)
+        row = table.row(*target.group_kind)
         if row is not None and row.healthy_expression is not None:
             api_version = versions.get(target, f"{target.group}/v1")
             found.setdefault(target.group_kind, {"apiVersion": api_version, "kind": target.kind, "current": row.healthy_expression})

@@ -86,7 +86,7 @@ def gate_of(edge: ResourceEdge, unit: Unit, graph: Graph, table: KindTable) -> G
     if release is not None and checked.kind == "HelmRelease" and not release.wait:
         return Gate(edge, GateKind.NOT_WAITING, checked, release.place)
     expression = next((entry for entry in unit.health_expressions if (entry.group, entry.kind) == checked.group_kind), None)
-    row = table.row(checked.group, checked.kind)
+    row = table.row(*checked.group_kind)
     if row is not None and row.misread_by_kstatus and expression is None:
         return Gate(edge, GateKind.MISREAD, checked, unit.place)
     return Gate(edge, GateKind.WAIT if unit.wait else GateKind.HEALTH_CHECK, checked, unit.place, expression)

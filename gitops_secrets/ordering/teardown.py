@@ -186,7 +186,7 @@ def _finalizer(resource: Resource | None, edge: ResourceEdge, table: KindTable) 
     """The finalizer that an object has because of the operator at the other end of an edge, if it has one."""
     if resource is None or not isinstance(edge.requirement.need, KindNeed) or edge.provision.when is not When.LATER or edge.is_alternative:
         return None
-    row = table.row(resource.id.group, resource.id.kind)
+    row = table.row(*resource.id.group_kind)
     if row is None or row.finalizer is None:
         return None
     if row.finalizer_if is not None and value_at(resource.data, row.finalizer_if[0]) != row.finalizer_if[1]:

@@ -15,7 +15,7 @@ def relative_name(unit: ResourceId, context: ResourceId | None) -> str:
     ('apps', 'flux-system/apps')
     """
     if context is None or unit.group_kind != context.group_kind:
-        return f"{kind_text(unit.group, unit.kind)} {name_within_kind(unit)}"
+        return f"{kind_text(*unit.group_kind)} {name_within_kind(unit)}"
     return name_within_kind(unit if unit.namespace != context.namespace else unit._replace(namespace=""))
 
 

@@ -70,7 +70,7 @@ class _Levels:
         hidden = 0
         for unit in sorted(level):
             if not self.plan.depends_on.get(unit):
-                free.setdefault(kind_text(unit.group, unit.kind), []).append(unit)
+                free.setdefault(kind_text(*unit.group_kind), []).append(unit)
         for kind, units in free.items():
             shown = [unit for unit in units if self.style.verbose or unit in self.awaited or kind != "HelmRelease"]
             names = ", ".join(name_within_kind(unit) for unit in shown)

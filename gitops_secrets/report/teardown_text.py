@@ -55,7 +55,7 @@ def _cluster(teardown: Teardown, style: Style) -> Iterator[str]:
 def _units(units: Iterable[ResourceId], style: Style, remark: str = "") -> Iterator[str]:
     kinds: dict[str, list[str]] = {}
     for unit in sorted(units):
-        kinds.setdefault(kind_text(unit.group, unit.kind), []).append(name_within_kind(unit))
+        kinds.setdefault(kind_text(*unit.group_kind), []).append(name_within_kind(unit))
     for kind, names in kinds.items():
         yield from style.wrapped(visible(f"{kind} {', '.join(names)}{remark}"), "  ", "    ")
 
