@@ -5,8 +5,10 @@ Says nothing of order or time: that is for plans, one room up.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import cached_property
+from itertools import chain
 from re import compile as pattern
 from typing import Final
 
@@ -249,32 +251,37 @@ class _Difference:
     # How far it reaches
 
     def _touched(self, objects: Mapping[ResourceId, ObjectChange], contents: Mapping[ResourceId, str]) -> tuple[Touched, ...]:
-        reasons: dict[ResourceId, list[str]] = {}
-        counts: dict[ResourceId, dict[Fate, int]] = {}
+        reasons: dict[ResourceId, dict[str, None]] = {}
+        for unit, why in chain(self._written_anew(objects), self._holding_others(objects), self._reading_others(objects, contents)):
+            reasons.setdefault(unit, {})[why] = None
+        return tuple(Touched(unit, tuple(why)) for unit, why in sorted(reasons.items()))
+
+    def _written_anew(self, objects: Mapping[ResourceId, ObjectChange]) -> Iterator[tuple[ResourceId, str]]:
         for id, change in sorted(objects.items()):
             if id in self.after.units and (change.fate is Fate.ADDED or _has_new_content(change)):
-                reasons.setdefault(id, []).append("it is new" if change.fate is Fate.ADDED else "its manifest changes")
-            for unit in {change.unit, change.moved_from or change.unit}:
-                if unit != id:
-                    by_fate = counts.setdefault(unit, {})
-                    by_fate[change.fate] = by_fate.get(change.fate, 0) + 1
+                yield id, "it is new" if change.fate is Fate.ADDED else "its manifest changes"
+
+    def _holding_others(self, objects: Mapping[ResourceId, ObjectChange]) -> Iterator[tuple[ResourceId, str]]:
+        counts: dict[ResourceId, Counter[Fate]] = {}
+        for id, change in objects.items():
+            for unit in {change.unit, change.moved_from or change.unit} - {id}:
+                counts.setdefault(unit, Counter())[change.fate] += 1
         for unit, by_fate in counts.items():
             if unit in self.after.units:
-                parts = [f"{by_fate[fate]} {fate.value}" for fate in Fate if fate in by_fate]
-                reasons.setdefault(unit, []).append(f"objects: {', '.join(parts)}")
+                yield unit, f"objects: {', '.join(f'{by_fate[fate]} {fate.value}' for fate in Fate if fate in by_fate)}"
+
+    def _reading_others(self, objects: Mapping[ResourceId, ObjectChange], contents: Mapping[ResourceId, str]) -> Iterator[tuple[ResourceId, str]]:
         for unit in self.after.units:
             if unit in self.after.broken and unit not in self.before.broken:
-                reasons.setdefault(unit, []).append("it does not build any more")
+                yield unit, "it does not build any more"
             elif unit in self.before.broken and unit not in self.after.broken:
-                reasons.setdefault(unit, []).append("it builds again")
-            for requirement in self.after.requirements.get(unit, ()):
+                yield unit, "it builds again"
+            for requirement in self.after.requirements.get(unit, ()) if unit in self.before.units else ():
                 need = requirement.need
-                if isinstance(need, ObjectNeed) and unit in self.before.units:
-                    if need.id in contents:
-                        reasons.setdefault(unit, []).append(f"it reads {need.id}")
-                    elif _is_new_source(requirement, objects):
-                        reasons.setdefault(unit, []).append(f"its source {need.id} changes")
-        return tuple(Touched(unit, tuple(dict.fromkeys(why))) for unit, why in sorted(reasons.items()))
+                if isinstance(need, ObjectNeed) and need.id in contents:
+                    yield unit, f"it reads {need.id}"
+                elif isinstance(need, ObjectNeed) and _is_new_source(requirement, objects):
+                    yield unit, f"its source {need.id} changes"
 
     def _waiting(self, touched: Collection[ResourceId]) -> tuple[ResourceId, ...]:
         """Units that are held up while what they depend on reconciles."""

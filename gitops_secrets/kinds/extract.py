@@ -172,18 +172,13 @@ def _reference(collector: Collector, reference: Reference, found: Found) -> None
     if not isinstance(written_name, str) or not written_name:
         return
     name = with_defaults(written_name)
-    group, kind = reference.group, reference.kind
-    if reference.kind_field is not None:
-        kind = with_defaults(as_text(siblings.get(reference.kind_field))) or kind
-    if reference.group_field is not None and reference.group_field in siblings:
-        group = as_text(siblings[reference.group_field])
-    if reference.api_version_field is not None and siblings.get(reference.api_version_field):
-        group = split_api_version(as_text(siblings[reference.api_version_field]))[0]
+    confidence = Confidence.CERTAIN if name == written_name else Confidence.LIKELY
+    group, kind = _kind_named(reference, siblings)
     if reference.kinds is not None and kind not in reference.kinds:
         return
-    namespace, referent, chart = "", False, None
-    confidence = Confidence.CERTAIN if name == written_name else Confidence.LIKELY
-    if collector.table.is_namespaced(group, kind) is not False:
+    namespace, chart = "", None
+    is_namespaced = collector.table.is_namespaced(group, kind) is not False
+    if is_namespaced:
         own = collector.resource.id.namespace
         written = with_defaults(as_text(siblings.get(reference.namespace_field))) if reference.namespace_field is not None else ""
         if reference.qualified and "/" in name:
@@ -193,14 +188,13 @@ def _reference(collector: Collector, reference: Reference, found: Found) -> None
         namespace = written or own
         if not namespace and reference.namespace is not None:
             namespace, chart = reference.namespace, reference.namespace_of_chart
-        if not namespace:
-            if reference.without_namespace == "skip":
-                return
-            referent = True
-            if reference.without_namespace == "unchecked":
-                confidence = Confidence.POSSIBLE
+    referent = is_namespaced and not namespace
+    if referent and reference.without_namespace == "skip":
+        return
     if kind == "ServiceAccount" and name == "default" and not group:
         return  # made by Kubernetes in each namespace
+    if referent and reference.without_namespace == "unchecked":
+        confidence = Confidence.POSSIBLE
     id = ResourceId(group, kind, namespace, name)
     optional = reference.optional or (reference.optional_field is not None and siblings.get(reference.optional_field) is True)
     if "${" in name or "${" in namespace:
@@ -219,6 +213,18 @@ def _reference(collector: Collector, reference: Reference, found: Found) -> None
             namespace_of_chart=chart,
             confidence=confidence,
         )
+
+
+def _kind_named(reference: Reference, siblings: MappingNode) -> tuple[str, str]:
+    """Group and kind of what a reference names: those of the table, unless fields beside the name say others."""
+    group, kind = reference.group, reference.kind
+    if reference.kind_field is not None:
+        kind = with_defaults(as_text(siblings.get(reference.kind_field))) or kind
+    if reference.group_field is not None and reference.group_field in siblings:
+        group = as_text(siblings[reference.group_field])
+    if reference.api_version_field is not None and siblings.get(reference.api_version_field):
+        group = split_api_version(as_text(siblings[reference.api_version_field]))[0]
+    return group, kind
 
 
 def _keys(reference: Reference, siblings: MappingNode) -> list[str]:

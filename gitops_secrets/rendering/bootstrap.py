@@ -167,8 +167,12 @@ def _applied(loader: Loader, command: Command, base: str | None = None) -> Itera
         target = resolve(loader.tree, path, file) if path.endswith(YAML) else None
         if target is not None and "bootstrap" in f"{target} {file}".lower():
             yield from _manifests(loader, target, command.place, plain=True)
-    if "-" not in options_of(command, ("-f", "--filename")):
-        return
+    if "-" in options_of(command, ("-f", "--filename")):
+        yield from _piped(loader, command, file)
+
+
+def _piped(loader: Loader, command: Command, file: str) -> Iterator[BootstrapManifest]:
+    """What the commands before it hand to `kubectl apply -f -`: a build of kustomize, or files that they read."""
     only = _only_kind(command.before)
     for before in command.before:
         words = positionals_of(before, _KUSTOMIZE_FLAGS)
