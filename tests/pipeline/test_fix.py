@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,69 +26,12 @@ from gitops_secrets.repository.tree import MemoryTree
 from gitops_secrets.syntax.spans import YamlText
 from gitops_secrets.syntax.splice import apply_edits, remove_key
 from gitops_secrets.syntax.yaml import parse
+from tests.rules import cases, files_of, units
 
 TESTS = Path(__file__).parents[1]
 REPOSITORIES = TESTS / "repositories"
-TABLES = TESTS / "checks"
-GIVEN = yaml.safe_load((TABLES / "given" / "files.yaml").read_text())
-UNIT = """\
-apiVersion: kustomize.toolkit.fluxcd.io/v1
-kind: Kustomization
-metadata: {{name: {name}, namespace: flux-system}}
-spec:
-  interval: 10m # as all of them
-  path: ./{name}
-  prune: true
-  sourceRef: {{kind: GitRepository, name: flux-system}}
-"""
-
-APPLICATION = """\
-apiVersion: argoproj.io/v1alpha1
-kind: Application
-metadata: # as all of them
-  name: {name}
-  namespace: argocd
-  annotations:
-    {wave}
-spec:
-  project: default
-  source: {{repoURL: https://git.example.org/platform, path: {name}}}
-  destination: {{server: https://kubernetes.default.svc, namespace: {name}}}
-"""
 
 Files = dict[str, str]
-
-
-def units(*given: str, **specs: str) -> Files:
-    """A small Flux repository: files of the rules' tables, and a Kustomization for each of `specs` with this at the end of its `spec`."""
-    files: Files = {}
-    for name in ("cluster", *given):
-        files |= GIVEN[name]
-    for name, rest in specs.items():
-        files[f"clusters/test/{name}.yaml"] = UNIT.format(name=name) + "".join(f"  {line}\n" for line in rest.splitlines())
-    return files
-
-
-def applications(case: Mapping[str, Any]) -> Files:
-    """The same for Argo CD."""
-    files: Files = {}
-    for name in ("argo", *case.get("given", ())):
-        files |= GIVEN[name]
-    for name, written in case["applications"].items():
-        wave = f'argocd.argoproj.io/sync-wave: "{written["wave"]}"' if "wave" in written else "example.org/owner: platform"
-        spec = written.get("spec", "syncPolicy: {automated: {}}")
-        files[f"apps/{name}.yaml"] = APPLICATION.format(name=name, wave=wave) + "".join(f"  {line}\n" for line in spec.splitlines())
-    return files | case.get("files", {})
-
-
-def cases() -> Iterator[Files]:
-    """The repository of every case of every rule."""
-    for table in sorted(TABLES.glob("*.yaml")):
-        for case in yaml.safe_load(table.read_text()):
-            if "applications" in case:
-                yield applications(case)
-                continue
-            yield units(*case.get("given", ()), **{name: rest or "" for name, rest in case.get("units", {}).items()}) | case.get("files", {})
 
 
 def whole(name: str) -> Files:
@@ -114,7 +57,7 @@ def serious(files: Mapping[str, str]) -> list[tuple[str, str, str | None]]:
     return [(finding.rule, finding.subject, finding.other) for finding in found(files) if finding.severity.value != "note"]
 
 
-ALL = [*cases(), *(whole(path.name) for path in sorted(REPOSITORIES.iterdir()) if path.is_dir())]
+ALL = [*(files_of(case) for _, case in cases()), *(whole(path.name) for path in sorted(REPOSITORIES.iterdir()) if path.is_dir())]
 
 
 @pytest.mark.parametrize("number", range(len(ALL)))

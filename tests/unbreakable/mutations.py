@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 from hypothesis import strategies as st
 
-from tests.checks.test_rules import TABLES, files_of
+from tests.rules import cases, files_of
 from tests.unbreakable.cases import HOSTILE_NAMES
 
 ROOT = Path(__file__).parents[2]
@@ -72,10 +72,7 @@ def repositories() -> Mapping[str, Mapping[str, str]]:
 @cache
 def all_repositories() -> Mapping[str, Mapping[str, str]]:
     """With those of the tables of rules, which hold kinds and fields that no other repository has."""
-    found = dict(repositories())
-    for table in sorted(TABLES.glob("*.yaml")):
-        found |= {f"{table.stem}: {case['name']}": files_of(case) for case in yaml.safe_load(table.read_text(encoding="utf-8"))}
-    return found
+    return {**repositories(), **{f"{rule}: {case['name']}": files_of(case) for rule, case in cases()}}
 
 
 @cache
