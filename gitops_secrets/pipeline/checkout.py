@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Hashable
+from collections.abc import Collection, Hashable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -88,21 +88,51 @@ class Answers:
             if not tree.unread:
                 self._cache.put(self._name(question), ("", {}, {}, [], answer))
         elif tree.is_steady:
-            at_work = [path for path in uncommitted(self._checkout.root) if path in tree.seen and path.endswith(_WITH_SKELETON)]
-            skeletons: dict[str, tuple[str, ...]] = {path: self._skeleton(tree.read(path), words) for path in at_work[:_FEW]}
-            skeletons |= dict.fromkeys(taken, ())
+            skeletons: dict[str, tuple[str, ...]] = dict.fromkeys(taken, ())
+            skeletons |= {path: self._skeleton(content, words) for path, content in self._keep_contents(tree, taken)}
             self._cache.put(self._name(question), (digest(*tree.files), tree.snapshot(), skeletons, list(words), answer))
+
+    def _keep_contents(self, tree: WorkingTree, taken: Collection[str]) -> Iterable[tuple[str, bytes]]:
+        """Keeps the contents that git does not have; yields the first of those in which secret values may stand, and which are therefore not kept."""
+        at_work = uncommitted(self._checkout.root)
+        paths = tree.seen if at_work is None else [path for path in at_work if path in tree.seen]
+        contents: dict[str, bytes] = {}
+        secret = size = 0
+        for path in paths:
+            if path in taken or not path.endswith(_WITH_SKELETON):
+                continue
+            content = tree.read(path)
+            if _MAY_BE_SECRET.search(content):
+                secret += 1
+                if secret <= _FEW:
+                    yield path, content
+            elif size + len(content) <= _MOST_BYTES:
+                size += len(content)
+                contents[tree.identity(path)] = content
+        if contents:
+            self._cache.put(self._contents, contents)
 
     def _says_the_same(self, path: str, identity: str, known: tuple[str, ...] | None, words: Collection[bytes], answer: str) -> bool:
         """Does a file differ only in what nothing rests on from the content `identity`, whose skeleton may be `known`?"""
         if known == () or not path.endswith(_WITH_SKELETON):
             return False
         if known is None:
-            before = stored_content(self._checkout.root, identity)
+            before = self._content_before(identity)
             known = None if before is None else self._skeleton(before, words)
         now = self._skeleton(self._checkout.tree.read(path), words)
         # Where an answer doesn't name a file, it tells no line of it.
         return known is not None and known[0] == now[0] and (known[1] == now[1] or not _may_name(answer, path))
+
+    def _content_before(self, identity: str) -> bytes | None:
+        """A content that was read before, by its id: what git does not have of it is kept."""
+        match self._cache.get(self._contents):
+            case {**contents} if isinstance(content := contents.get(identity), bytes):
+                return content
+        return stored_content(self._checkout.root, identity)
+
+    @property
+    def _contents(self) -> str:
+        return digest("contents", str(self._checkout.root))
 
     def _skeleton(self, content: bytes, words: Collection[bytes]) -> tuple[str, ...]:
         from gitops_secrets.pipeline.skeleton import skeleton
@@ -123,5 +153,9 @@ def _may_name(answer: str, path: str) -> bool:
 _PLAIN = re.compile(r"[A-Za-z0-9._-]+")
 # Beyond so many changed files it is another state, not an edit.
 _FEW = 32
+# Bytes of all contents together that are kept because git does not have them.
+_MOST_BYTES = 64 * 2**20
+# A Secret, what makes one, or what is encrypted as one; also within a text.
+_MAY_BE_SECRET = re.compile(rb"\bSecret(?:List)?\b|secretGenerator|stringData|sops|ENC\[")
 # JSON has no line for each value, so it has no skeleton.
 _WITH_SKELETON = (".yaml", ".yml")

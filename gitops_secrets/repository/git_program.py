@@ -72,12 +72,12 @@ def remotes(path: Path) -> tuple[str, ...]:
     return tuple(sorted({line.partition("\t")[2].removesuffix(" (fetch)") for line in lines if line.endswith(" (fetch)")}))
 
 
-def uncommitted(root: Path) -> list[str]:
-    """The files of the checkout at `root` whose content git does not keep yet; none outside of git."""
+def uncommitted(root: Path) -> list[str] | None:
+    """The files of the checkout at `root` whose content git does not keep yet; None where there is no git, which are all of them."""
     try:
         return [path for path in run(root, "ls-files", "-z", "--modified", "--others", "--exclude-standard").split("\0") if path]
     except OutsideError:
-        return []
+        return None
 
 
 def stored_content(root: Path, object_id: str) -> bytes | None:

@@ -177,6 +177,20 @@ def test_an_image_may_change_in_a_file_that_somebody_is_at_work_on(repository: P
     assert len(analyses) == 1
 
 
+@pytest.mark.parametrize("kept_by", ["git", "nobody"])
+def test_a_comment_changes_no_answer_either_where_git_does_not_have_the_file(repository: Path, run: Run, analyses: list[object], kept_by: str) -> None:
+    if kept_by == "git":
+        git(repository, "init", "--quiet")
+    for number in range(40):
+        (repository / "apps" / f"settings-{number}.yaml").write_text(CONFIG_MAP.replace("settings", f"settings-{number}"))
+    run("check")
+    (repository / "apps" / "settings-39.yaml").write_text(CONFIG_MAP.replace("settings", "settings-39") + "# a word\n")
+    found = run("check")
+
+    assert len(analyses) == 1
+    assert found.stdout == run("check", "--no-cache").stdout
+
+
 @pytest.mark.parametrize("command", [("check", "--format", "patch"), ("scan", "--format", "json", "--resources")], ids=["quoted", "hashed"])
 def test_where_every_byte_counts_an_image_does(repository: Path, run: Run, analyses: list[object], command: tuple[str, ...]) -> None:
     workload = repository / "apps" / "workload.yaml"
