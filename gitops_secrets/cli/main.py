@@ -8,6 +8,7 @@ from __future__ import annotations
 import os.path
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from importlib import import_module
 from types import MappingProxyType
 from typing import Any, NoReturn
@@ -127,4 +128,11 @@ def cli() -> None:
 
 def main() -> NoReturn:
     """Entry point of `gitops-secrets`, `kubectl gitops-secrets` and `flux gitops-secrets`."""
-    cli.main()
+    try:
+        cli.main()
+    except SystemExit as done:
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError, ValueError, AttributeError):  # closed, by the caller or by who reads it
+                stream.flush()
+        # Nobody has to wait until all that was made is freed piece by piece.
+        os._exit(done.code if isinstance(done.code, int) else BUG)

@@ -41,9 +41,9 @@ def test_the_list_of_commands_says_what_each_command_says_of_itself(name: str) -
 def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
     code = f"""
 import sys
-from gitops_secrets.cli.main import main
+from gitops_secrets.cli.main import cli
 try:
-    main()
+    cli.main()
 except SystemExit as ended:
     print(ended.code, [name for name in {HEAVY!r} if name in sys.modules])
 """
