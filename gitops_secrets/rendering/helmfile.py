@@ -45,7 +45,10 @@ class Helmfile:
 
 def is_helmfile_path(path: str) -> bool:
     """May this file be a helmfile, by its name or by the directory it stands in? Only its content tells, see `read_helmfile`."""
-    *directories, name = path.lower().split("/")
+    lowered = path.lower()
+    if "helmfile" not in lowered and "bootstrap/" not in lowered:
+        return False  # said at once of nearly all files of a repository
+    *directories, name = lowered.split("/")
     if not name.endswith(_SUFFIXES):
         return False
     return name.startswith("helmfile") or any(directory in ("helmfile", "helmfile.d", "helmfiles", "bootstrap") for directory in directories)
