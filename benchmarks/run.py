@@ -179,6 +179,7 @@ def comparisons(directory: Path, applications: int, manifests: int, repository: 
     setting = change(application / "config-map.yaml", "level: info", "level: debug-")
     reference = change(application / "external-secret.yaml", "key: production/app-0000", "key: production/other-")
     made = change(application / "external-secret.yaml", "secretKey: username", "secretKey: other-")
+    store = change(application / "external-secret.yaml", "name: aws-secrets-manager", "name: other-")
     found = [
         Comparison(f"cold scan, {what}", (*SCAN, COLD, str(directory)), *parse, 2.5, 200),
         Comparison("the same, unchanged since", (*SCAN, str(directory)), *parse, 0.5),
@@ -187,6 +188,7 @@ def comparisons(directory: Path, applications: int, manifests: int, repository: 
         Comparison("the same, a value of a ConfigMap changed in one file", (*SCAN, str(directory)), *parse, 0.5, before=setting),
         Comparison("the same, a key at the provider changed in one file", (*SCAN, str(directory)), *parse, 0.5, before=reference),
         Comparison("the same, a key of a Secret changed in one file", (*SCAN, str(directory)), *parse, 0.5, before=made),
+        Comparison("the same, a store that is used changed in one file", (*SCAN, str(directory)), *parse, 0.5, before=store),
         Comparison("cold check --base, a key of a Secret changed in one file", (*SINCE, COLD, str(directory)), *scan, 1.6, before=made),
         Comparison("warm check --base, a key at the provider changed in one file since the last run", (*SINCE, str(directory)), *imports, 3, before=reference),
         Comparison("warm check --base, a key of a Secret changed in one file since the last run", (*SINCE, str(directory)), *imports, 3, before=made),

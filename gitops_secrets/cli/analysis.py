@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gitops_secrets.ordering.order import Plan
-    from gitops_secrets.pipeline.checkout import Checkout
+    from gitops_secrets.pipeline.checkout import Checkout, Edited
     from gitops_secrets.pipeline.scan import Analysis, Repository
 
 NO_ENTRY_POINT = """\
@@ -35,6 +35,7 @@ class Answer(NamedTuple):
     text: str
     status: int = 0
     lasts: bool = True  # as long as the files are the same
+    keep: Callable[[], object] = lambda: None  # makes what tells the answer after an edit too
 
 
 def answered(
@@ -44,8 +45,11 @@ def answered(
     answer: Callable[[Repository, Analysis], Answer],
     *,
     quotes_files: bool = False,
+    after_edit: Callable[[Edited, Checkout], str | None] = lambda edited, checkout: None,
 ) -> Answer:
     """The answer to a question about the repository at `path`: from the cache if it was given before to the same files, else by `answer`.
+
+    After an edit of few files `after_edit` may tell it from what was kept with the answer before.
 
     `question` tells it from all others that calls with the same shared options ask. It may rest on nothing but the repository and these options.
     """
@@ -60,10 +64,14 @@ def answered(
     known = answers.recall(asked, to_the_letter=quotes_files)
     if known is not None:
         return Answer(*known)
+    gc.disable()  # as in `_analyse`
+    edited = answers.edited(asked)
+    if edited is not None and (text := after_edit(edited, checkout)) is not None:
+        return Answer(text, edited.status)
     repository, analysis = _analyse(checkout, call)
     found = answer(repository, analysis)
     if analysis.clusters and repository.is_whole and found.lasts:
-        answers.remember(asked, found[:2], *repository.read_whole)
+        answers.remember(asked, found[:2], *repository.read_whole, found.keep())
     return found
 
 
@@ -102,10 +110,6 @@ def _analyse(checkout: Checkout, call: Call) -> tuple[Repository, Analysis]:
 
     repository = repository_at(checkout, config=call.config, limits=call.limits)
     analysis = analyse_repository(repository, call)
-    # The process is about to end. Nobody has to wait until all of it is freed piece by piece: what refers to itself, and is frozen, is never freed.
-    kept: list[object] = [repository, analysis]
-    kept.append(kept)
-    gc.freeze()
     return repository, analysis
 
 

@@ -88,9 +88,9 @@ def check(
 
     # What a change does is told by every byte of it, and a step of GitHub gets a summary beside the answer.
     if baseline is None and not reports and format_ != "github" and (base is None or format_ not in WITH_CHANGES):
-        text, status, _ = answered(path, call, question, answer, quotes_files=format_ in QUOTING)
-        write(text, call)
-        context.exit(status)
+        found = answered(path, call, question, answer, quotes_files=format_ in QUOTING)
+        write(found.text, call)
+        context.exit(found.status)
     checked = checked_in(*open_and_analyse(path, call))
     if baseline is not None and checked.result.resolved:
         note(f"{len(checked.result.resolved)} findings of {baseline} are gone; write it again", call)

@@ -14,6 +14,7 @@ from gitops_secrets.cli.progress import progress_bar
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from gitops_secrets.pipeline.checkout import Checkout, Edited
     from gitops_secrets.pipeline.scan import Analysis, Repository
 
 
@@ -32,15 +33,36 @@ def scan(path: Path, format_: str, resources: bool, base: str | None, merge_base
     if base is not None and format_ != "html":
         raise click.UsageError("--base marks changes in --format html; for text and data there is `gitops-secrets diff`")
 
-    def answer(_: Repository, analysis: Analysis) -> Answer:
-        return Answer(_written(analysis, format_, call, resources=resources))
+    def answer(repository: Repository, analysis: Analysis) -> Answer:
+        if format_ == "tree":
+            return _tree(repository, analysis, call, resources=resources)
+        return Answer(_written(analysis, format_, resources=resources))
+
+    def after_edit(edited: Edited, checkout: Checkout) -> str | None:
+        from gitops_secrets.pipeline.edits import tree_after
+
+        if format_ != "tree":
+            return None
+        return tree_after(edited.kept, checkout.tree, edited.before, edited.words, call.limits, call.style, resources=resources)
 
     # The page names the folder that it was made of, and its base, so it is not an answer of the files alone.
     page = format_ == "html"
-    write(_page(path, base, merge_base, call) if page else answered(path, call, lambda _: ("scan", format_, resources), answer).text, call)
+    write(
+        _page(path, base, merge_base, call) if page else answered(path, call, lambda _: ("scan", format_, resources), answer, after_edit=after_edit).text, call
+    )
 
 
-def _written(analysis: Analysis, format_: str, call: Call, *, resources: bool) -> str:
+def _tree(repository: Repository, analysis: Analysis, call: Call, *, resources: bool) -> Answer:
+    from gitops_secrets.pipeline.kept import keep
+    from gitops_secrets.report.strays import without_strays
+    from gitops_secrets.report.tree import joined, scan_blocks
+
+    plans, style = plans_of(analysis), call.style
+    blocks = scan_blocks(plans, analysis.problems, style, resources=resources)
+    return Answer(joined(blocks), keep=lambda: keep(repository, analysis, [plan.graph for plan in without_strays(plans, style)[0]], blocks))
+
+
+def _written(analysis: Analysis, format_: str, *, resources: bool) -> str:
     plans = plans_of(analysis)
     match format_:
         case "json":
@@ -51,14 +73,10 @@ def _written(analysis: Analysis, format_: str, call: Call, *, resources: bool) -
             from gitops_secrets.report.dot import dot
 
             return dot(plans, resources=resources)
-        case "mermaid":
+        case _:
             from gitops_secrets.report.mermaid import mermaid
 
             return mermaid(plans, resources=resources)
-        case _:
-            from gitops_secrets.report.tree import scan_tree
-
-            return scan_tree(plans, analysis.problems, call.style, resources=resources)
 
 
 def _page(path: Path, base: str | None, merge_base: bool, call: Call) -> str:

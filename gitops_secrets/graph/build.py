@@ -39,6 +39,52 @@ def build(cluster: Cluster, facts: Iterable[tuple[ResourceId, Facts]], before: S
     return _Build(cluster, tuple(facts), before).graph()
 
 
+def requirements_of(cluster: Cluster, facts: Sequence[tuple[ResourceId, Facts]]) -> Iterable[tuple[ResourceId, Requirement]]:
+    """Every requirement as it is looked for, with the unit of who needs it.
+
+    A store's credential without namespace stands once for each consumer's namespace.
+    """
+    release_namespaces = {release.chart: release.namespace for release in cluster.releases if release.chart}
+    referent: dict[ResourceId, list[Requirement]] = {}
+    for unit, fact in facts:
+        for requirement in fact.requirements:
+            if requirement.referent:
+                referent.setdefault(requirement.resource, []).append(requirement)
+            else:
+                yield unit, _in_release_namespace(requirement, release_namespaces)
+    if not referent:
+        return
+    for unit, fact in facts:
+        seen = set()
+        for requirement in fact.requirements:
+            need = requirement.need
+            # A ClusterExternalSecret has no namespace; its children stand beside it.
+            if not requirement.resource.namespace:
+                continue
+            if isinstance(need, ObjectNeed) and requirement.reason == "secret-store" and need.id in referent and need.id not in seen:
+                seen.add(need.id)
+                for inherited in referent[need.id]:
+                    yield unit, _for_consumer(inherited, requirement.resource)
+
+
+def rebuild(
+    cluster: Cluster,
+    unit_of: Mapping[ResourceId, ResourceId],
+    kept: Iterable[ResourceEdge],
+    required: Iterable[tuple[ResourceId, Requirement]],
+    provided: Iterable[tuple[Provision, ResourceId | None]],
+) -> Graph:
+    """The graph between units once more, of edges that are as they were and of requirements that are to be met again, by what is provided.
+
+    Of the objects it knows the units alone.
+    """
+    work = _Build(cluster, (), ())
+    for provision, unit in provided:
+        work.add(provision, unit)
+    edges = [*kept, *work.met(required)[0]]
+    return Graph(cluster, work.units, unit_of, {}, tuple(edges), tuple(work.unit_edges(edges)), (), cluster.opaque, ())
+
+
 class _Build:
     def __init__(self, cluster: Cluster, facts: Sequence[tuple[ResourceId, Facts]], before: Sequence[Provision]) -> None:
         self.cluster = cluster
@@ -52,20 +98,37 @@ class _Build:
         self.kinds: dict[tuple[str, str], list[tuple[Provision, ResourceId | None]]] = {}
         self.opaque: list[Opaque] = list(cluster.opaque)
         for provision in before:
-            self._add(provision, None)
+            self.add(provision, None)
         for unit, fact in facts:
             for provision in fact.provisions:
-                self._add(provision, unit)
+                self.add(provision, unit)
             self.opaque.extend(fact.opaque)
         self.lineage = {unit: frozenset(self.ancestors(unit)) for unit in self.units}
-        self.release_namespaces = {release.chart: release.namespace for release in cluster.releases if release.chart}
 
     def graph(self) -> Graph:
         """Meets every requirement, then sums up by unit."""
+        edges, unmet, remote = self.met(requirements_of(self.cluster, self.facts))
+        edges.sort(key=lambda edge: (*_position(edge.requirement), edge.consumer_unit, edge.is_alternative, edge.provision.resource))
+        unmet.sort(key=lambda entry: (*_position(entry.requirement), entry.unit))
+        graph = Graph(
+            cluster=self.cluster,
+            units=self.units,
+            unit_of=self.unit_of,
+            provisions={target: tuple(provision for provision, _ in found) for target, found in self.objects.items()},
+            resource_edges=tuple(edges),
+            unit_edges=tuple(self.unit_edges(edges)),
+            unmet=(),
+            opaque=tuple(sorted(set(self.opaque), key=lambda opaque: (opaque.thing, opaque.place, opaque.why))),
+            remote_keys=tuple(sorted(remote, key=_position)),
+        )
+        return replace(graph, unmet=tuple(_with_doubt(entry, graph) for entry in unmet))
+
+    def met(self, required: Iterable[tuple[ResourceId, Requirement]]) -> tuple[list[ResourceEdge], list[Unmet], list[Requirement]]:
+        """Requirements by how they are met: in the cluster, by nothing, at a provider."""
         edges: list[ResourceEdge] = []
         unmet: list[Unmet] = []
         remote: list[Requirement] = []
-        for unit, requirement in self._requirements():
+        for unit, requirement in required:
             if isinstance(requirement.need, RemoteNeed):
                 remote.append(requirement)
                 continue
@@ -76,25 +139,13 @@ class _Build:
                     unmet.append(met)
             else:
                 edges.extend(met)
-        edges.sort(key=lambda edge: (*_position(edge.requirement), edge.consumer_unit, edge.is_alternative, edge.provision.resource))
-        unmet.sort(key=lambda entry: (*_position(entry.requirement), entry.unit))
-        graph = Graph(
-            cluster=self.cluster,
-            units=self.units,
-            unit_of=self.unit_of,
-            provisions={target: tuple(provision for provision, _ in found) for target, found in self.objects.items()},
-            resource_edges=tuple(edges),
-            unit_edges=tuple(self._unit_edges(edges)),
-            unmet=(),
-            opaque=tuple(sorted(set(self.opaque), key=lambda opaque: (opaque.thing, opaque.place, opaque.why))),
-            remote_keys=tuple(sorted(remote, key=_position)),
-        )
-        return replace(graph, unmet=tuple(_with_doubt(entry, graph) for entry in unmet))
+        return edges, unmet, remote
 
-    def _add(self, provision: Provision, unit: ResourceId | None) -> None:
+    def add(self, provision: Provision, unit: ResourceId | None) -> None:
+        """Something is there to meet requirements: a unit brings it, or nobody has to."""
         provides = provision.provides
         if isinstance(provides, ObjectNeed):
-            for id in _names(provides.id):
+            for id in names_of(provides.id):
                 if id not in self.objects:
                     self.of_kind.setdefault((id.group, id.kind), []).append(id)
                 self.objects.setdefault(id, []).append((provision, unit))
@@ -109,36 +160,6 @@ class _Build:
             found.append(parent)
             parent = self.units[parent].parent
         return found
-
-    def _requirements(self) -> Iterable[tuple[ResourceId, Requirement]]:
-        """Every requirement with the unit of who needs it; a store's credential without namespace stands once for each consumer's namespace."""
-        referent: dict[ResourceId, list[Requirement]] = {}
-        for unit, fact in self.facts:
-            for requirement in fact.requirements:
-                if requirement.referent:
-                    referent.setdefault(requirement.resource, []).append(requirement)
-                else:
-                    yield unit, self._in_release_namespace(requirement)
-        if not referent:
-            return
-        for unit, fact in self.facts:
-            seen = set()
-            for requirement in fact.requirements:
-                need = requirement.need
-                # A ClusterExternalSecret has no namespace; its children stand beside it.
-                if not requirement.resource.namespace:
-                    continue
-                if isinstance(need, ObjectNeed) and requirement.reason == "secret-store" and need.id in referent and need.id not in seen:
-                    seen.add(need.id)
-                    for inherited in referent[need.id]:
-                        yield unit, _for_consumer(inherited, requirement.resource)
-
-    def _in_release_namespace(self, requirement: Requirement) -> Requirement:
-        chart = requirement.namespace_of_chart
-        namespace = self.release_namespaces.get(chart) if chart else None
-        if namespace is None or not isinstance(requirement.need, ObjectNeed):
-            return requirement
-        return replace(requirement, need=ObjectNeed(requirement.need.id._replace(namespace=namespace), requirement.need.key))
 
     def _meet(self, requirement: Requirement, unit: ResourceId) -> list[ResourceEdge] | Unmet:
         """The edge to whom the cluster would have it from, then those to others that bring it as well."""
@@ -198,7 +219,8 @@ class _Build:
             return (1, *tie)
         return (3 if later else 2, *tie)
 
-    def _unit_edges(self, edges: Iterable[ResourceEdge]) -> Iterable[UnitEdge]:
+    def unit_edges(self, edges: Iterable[ResourceEdge]) -> Iterable[UnitEdge]:
+        """What the edges between resources come to between units."""
         reasons: dict[tuple[ResourceId, ResourceId], list[ResourceEdge]] = {}
         for edge in edges:
             for pair in self._pairs(edge):
@@ -267,7 +289,7 @@ class _Build:
         return {pair: tuple(edges) for pair, edges in found.items()}
 
 
-def _names(id: ResourceId) -> tuple[ResourceId, ...]:
+def names_of(id: ResourceId) -> tuple[ResourceId, ...]:
     """What an object goes by: references to it are read with the defaults of variables that nothing puts in."""
     if "${" not in id.name and "${" not in id.namespace:
         return (id,)
@@ -277,6 +299,14 @@ def _names(id: ResourceId) -> tuple[ResourceId, ...]:
 def _serves(provision: Provision, need: KindNeed) -> bool:
     """Is the kind served in the version asked for? An unknown one on either side fits."""
     return isinstance(provision.provides, KindNeed) and (not need.version or provision.provides.version in ("", need.version))
+
+
+def _in_release_namespace(requirement: Requirement, namespaces: Mapping[str, str]) -> Requirement:
+    chart = requirement.namespace_of_chart
+    namespace = namespaces.get(chart) if chart else None
+    if namespace is None or not isinstance(requirement.need, ObjectNeed):
+        return requirement
+    return replace(requirement, need=ObjectNeed(requirement.need.id._replace(namespace=namespace), requirement.need.key))
 
 
 def _for_consumer(requirement: Requirement, consumer: ResourceId) -> Requirement:

@@ -7,13 +7,15 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import cached_property
 from operator import attrgetter, itemgetter
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from gitops_secrets.graph.programs import Program, programs_in
 from gitops_secrets.model.facts import UNBUILT, KindNeed, ObjectNeed, Opaque, Provision, Requirement
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.results import Cluster, Dependency, Unit
 from gitops_secrets.syntax.nearest import Names
+
+if TYPE_CHECKING:
+    from gitops_secrets.graph.programs import Program
 
 Item = TypeVar("Item")
 Key = TypeVar("Key", bound=Hashable)
@@ -231,6 +233,8 @@ class Graph:
     @cached_property
     def programs(self) -> tuple[Program, ...]:
         """What runs once or at times, and may make objects that no manifest has."""
+        from gitops_secrets.graph.programs import programs_in
+
         return tuple(programs_in(applied.resource for applied in self.cluster.resources))
 
     @cached_property

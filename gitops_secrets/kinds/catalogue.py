@@ -23,7 +23,6 @@ from gitops_secrets.model.facts import (
     Provision,
     Release,
     Requirement,
-    Resource,
     When,
 )
 from gitops_secrets.model.ids import ResourceId
@@ -40,7 +39,6 @@ __all__ = [
     "network_definitions",
     "operators_of",
     "release_facts",
-    "webhook_requirement",
 ]
 
 # A chart that the catalogue knows may still make any of these; it is no secret which definitions it brings, and none makes a Namespace.
@@ -305,18 +303,6 @@ def controllers_of(releases: Iterable[Release], catalogue: Catalogue) -> Mapping
     return found
 
 
-def controller_requirement(resource: Resource, controllers: Mapping[str, ResourceId]) -> Requirement | None:
-    """What a custom resource needs to be of use, beside its definition: the release that runs its controller. Nothing is refused without it.
-
-    `controllers` comes from `controllers_of` the releases of the same cluster.
-    """
-    release = controllers.get(resource.id.group)
-    if release is None or release == resource.id:
-        return None
-    place = resource.data.place("apiVersion") if "apiVersion" in resource.data else resource.place
-    return Requirement(resource.id, ObjectNeed(release), Effect.READY, "operator", "apiVersion", place, soft=True, confidence=Confidence.LIKELY)
-
-
 def operators_of(releases: Iterable[Release], catalogue: Catalogue) -> Mapping[str, ResourceId]:
     """By group, the admission webhook of the release that runs its operator; of several the first by name."""
     found: dict[str, ResourceId] = {}
@@ -326,19 +312,6 @@ def operators_of(releases: Iterable[Release], catalogue: Catalogue) -> Mapping[s
             for group in chart.admits(release.values):
                 found.setdefault(group, webhook_id(chart, release))
     return found
-
-
-def webhook_requirement(resource: Resource, operators: Mapping[str, ResourceId], table: KindTable) -> Requirement | None:
-    """What an object needs beside its definition: the webhook that admits it, refused while that has no endpoint (`failurePolicy: Fail`).
-
-    `operators` comes from `operators_of` the releases of the same cluster: where none of them runs the operator, nothing is known of its webhook.
-    """
-    row = table.row(resource.id.group, resource.id.kind)
-    webhook = operators.get(resource.id.group)
-    if row is None or not row.webhook or webhook is None:
-        return None
-    place = resource.data.place("apiVersion") if "apiVersion" in resource.data else resource.place
-    return Requirement(resource.id, ObjectNeed(webhook), Effect.APPLY, "webhook", "apiVersion", place, confidence=Confidence.LIKELY)
 
 
 def network_definitions(releases: Iterable[Release], catalogue: Catalogue, table: KindTable) -> Iterator[Provision]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
@@ -76,6 +77,8 @@ class Loader:
         self._words: dict[bytes, dict[str, bool]] = {}  # what was looked for, and in which files it is
         self.words: set[bytes] = set()  # the same of all that read the same files
         self.taken: set[str] = set()  # files of which more counts than the objects in them: they were read as text, or something was made of their values
+        self.apart: set[str] = set()  # files that somebody looked into other than to build them
+        self.builds: Counter[str] = Counter()  # how many builds read a file
         self._within: dict[Problem, None] = {}  # of texts within files
         self.on_load: Callable[[int], None] | None = None  # told now and then how many files were loaded
         self._kept: dict[Hashable, tuple[_Reading, Any]] = {}
@@ -157,8 +160,10 @@ class Loader:
             self._reading.words[path, word] = found
         return found
 
-    def load(self, path: str) -> Documents:
+    def load(self, path: str, *, to_build: bool = False) -> Documents:
         """The documents of `path`, without the values of Secrets and SOPS files. Raises `FileNotFoundError`."""
+        if not to_build:
+            self.apart.add(path)
         if self._reading is not None:
             self._reading.parsed.add(path)
         known = self._loaded.get(path)
@@ -257,7 +262,7 @@ class Loader:
         """The same documents for a tree with fewer files."""
         other = Loader(tree, whole=self.whole, beside=self._beside, budget=self.budget)
         other._loaded, other._within, other.taken, other.on_load = self._loaded, self._within, self.taken, self.on_load
-        other._kept, other.words = self._kept, self.words
+        other._kept, other.words, other.apart, other.builds = self._kept, self.words, self.apart, self.builds
         return other
 
     def origin_of(self, path: str) -> str:

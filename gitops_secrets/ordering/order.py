@@ -86,13 +86,19 @@ class Cycle:
 
 
 @dataclass(frozen=True)
-class Plan:
-    """The order of one cluster."""
+class Order:
+    """What the units of a cluster wait for, and should wait for."""
 
     graph: Graph
     edges: tuple[OrderedEdge, ...]
+    missing: tuple[MissingEdge, ...]  # the fewest edges to write that say all that order, and that nothing written guarantees
+
+
+@dataclass(frozen=True)
+class Plan(Order):
+    """The order of one cluster, and what has none."""
+
     unwritten: tuple[OrderedEdge, ...]  # that order, and that nothing written guarantees
-    missing: tuple[MissingEdge, ...]  # the fewest of those that say all of them
     splits: tuple[Split, ...]
     cycles: tuple[Cycle, ...]
     # What `dependsOn` of each unit should say: what is written, and what is missing.
@@ -129,6 +135,11 @@ def orders(edge: ResourceEdge, graph: Graph, table: KindTable) -> bool:
     return (unit.wait and is_awaited(requirement.resource)) or checks(unit, requirement.resource)
 
 
+def order(graph: Graph, table: KindTable) -> Order:
+    """As `plan`, of a graph that knows the edges between units alone."""
+    return _Planner(graph, table).order()
+
+
 def plan(graph: Graph, table: KindTable) -> Plan:
     """The plan of a graph. A pure function: same graph, same plan."""
     return _Planner(graph, table).plan()
@@ -144,22 +155,27 @@ class _Planner:
         self.earlier = earlier(graph)
         self.declared = {unit: tuple(dict.fromkeys(targets)) for unit, targets in graph.dependencies.items()}
 
-    def plan(self) -> Plan:
         before = self._guaranteed(self.declared)
-        edges = tuple(self._judge(edge) for edge in self.graph.unit_edges)
-        needed = [edge for edge in edges if edge.orders and not self._guarantees(before, edge)]
-        cycles = self._cycles(edges, needed)
+        self.edges = tuple(self._judge(edge) for edge in graph.unit_edges)
+        self.needed = [edge for edge in self.edges if edge.orders and not self._guarantees(before, edge)]
+        self.cycles = self._cycles()
+
+    def order(self) -> Order:
         # What needs a split has no right order yet.
-        undecided = {(step.consumer, step.provider) for cycle in cycles for step in cycle.steps if not cycle.declared}
-        missing = self._reduced(self._addable([edge for edge in needed if (edge.consumer, edge.provider) not in undecided]))
+        undecided = {(step.consumer, step.provider) for cycle in self.cycles for step in cycle.steps if not cycle.declared}
+        missing = self._reduced(self._addable([edge for edge in self.needed if (edge.consumer, edge.provider) not in undecided]))
+        return Order(self.graph, self.edges, missing)
+
+    def plan(self) -> Plan:
+        missing = self.order().missing
         depends_on = self._written_and(missing)
         return Plan(
             graph=self.graph,
-            edges=edges,
-            unwritten=tuple(needed),
+            edges=self.edges,
             missing=missing,
-            splits=self._splits() + self._cyclic_splits(cycles),
-            cycles=tuple(cycle for cycle in cycles if cycle.declared or self._is_resource_cycle(cycle)),
+            unwritten=tuple(self.needed),
+            splits=self._splits() + self._cyclic_splits(),
+            cycles=tuple(cycle for cycle in self.cycles if cycle.declared or self._is_resource_cycle(cycle)),
             depends_on=depends_on,
             levels=self._levels(depends_on),
         )
@@ -334,12 +350,12 @@ class _Planner:
             if not _only_admits(reason)
         )
 
-    def _cycles(self, edges: Sequence[OrderedEdge], needed: Sequence[OrderedEdge]) -> tuple[Cycle, ...]:
-        pairs = {(edge.consumer, edge.provider): edge for edge in edges}
+    def _cycles(self) -> tuple[Cycle, ...]:
+        pairs = {(edge.consumer, edge.provider): edge for edge in self.edges}
         declared = [pair for pair, edge in pairs.items() if edge.edge.declared is not None]
         found = [Cycle(units, _steps(units, pairs), declared=True) for units in _find_cycles(declared)]
         on_declared = {unit for cycle in found for unit in cycle.units}
-        extended = declared + [(edge.consumer, edge.provider) for edge in needed if self._blocks(edge)]
+        extended = declared + [(edge.consumer, edge.provider) for edge in self.needed if self._blocks(edge)]
         for units in _find_cycles(extended):
             if not on_declared & set(units) and not self._is_met_in_time(_steps(units, pairs)):
                 steps = _steps(units, pairs)
@@ -369,10 +385,10 @@ class _Planner:
         ]
         return bool(_find_cycles(resources + inner))
 
-    def _cyclic_splits(self, cycles: Iterable[Cycle]) -> tuple[Split, ...]:
+    def _cyclic_splits(self) -> tuple[Split, ...]:
         reasons = (
             tuple(reason for step in cycle.steps for reason in sorted(step.ordering, key=_rank)[:1])
-            for cycle in cycles
+            for cycle in self.cycles
             if not cycle.declared and not self._is_resource_cycle(cycle)
         )
         return tuple(Split(edges[0].consumer_unit, edges) for edges in reasons)

@@ -19,7 +19,7 @@ from gitops_secrets.rendering.bootstrap import BootstrapManifest, bootstrap_dire
 from gitops_secrets.rendering.bootstrap_charts import bootstrap_releases
 from gitops_secrets.rendering.bootstrap_names import bootstrap_names
 from gitops_secrets.rendering.charts import flux_release
-from gitops_secrets.rendering.flux import build_directory
+from gitops_secrets.rendering.flux_build import build_directory
 from gitops_secrets.rendering.helmfile import DEFINITIONS_ONLY
 from gitops_secrets.rendering.inflation import inflated_release
 from gitops_secrets.rendering.kustomize import Builder

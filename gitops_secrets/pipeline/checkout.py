@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Hashable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from gitops_secrets.errors import UsageError
 from gitops_secrets.model.limits import Limits
@@ -54,6 +54,30 @@ def _root_of(folder: Path) -> Path:
     return here if here == folder or here in folder.parents else folder
 
 
+class Known(NamedTuple):
+    """An answer that was given before, and what it rests on."""
+
+    files: str
+    contents: dict[str, Any]
+    skeletons: dict[str, tuple[str, ...]]
+    words: list[bytes]
+    answer: tuple[str, int]
+
+    @property
+    def state(self) -> str:
+        """Stands for all files as they were."""
+        return digest(self.files, *(identity for _, identity in self.contents.values()))
+
+
+class Edited(NamedTuple):
+    """What has changed in a few files since an answer was given."""
+
+    kept: Any  # of the analysis, with the answer
+    before: dict[str, bytes]  # the contents that these files had
+    words: list[bytes]  # that files were looked through for
+    status: int  # exit status
+
+
 class Answers:
     """Answers to questions about one checkout. `question` holds all that they rest on beside its files."""
 
@@ -61,36 +85,63 @@ class Answers:
         self._cache = cache
         self._checkout = checkout
         self._limits = limits
+        self._read: dict[tuple[Hashable, ...], Known] = {}
 
     def recall(self, question: tuple[Hashable, ...], *, to_the_letter: bool = False) -> Any | None:
         """The answer, if it was given before to the same files; unless it quotes them, also to files that differ only in values that nothing rests on."""
-        match self._cache.get(self._name(question)):
-            case (str(files), dict(contents), dict(skeletons), list(words), tuple(answer)):
-                pass
-            case _:
-                return None
+        known = self._known(question)
+        if known is None:
+            return None
         tree = self._checkout.tree
         if isinstance(tree, RevisionTree):
-            return answer
-        changed = tree.changed(contents, _FEW) if files == digest(*tree.files) else None
+            return known.answer
+        changed = self._changed(known, tree)
         if changed is None or (changed and to_the_letter):
             return None
-        text = answer[0]
-        return answer if all(self._says_the_same(path, contents[path][1], skeletons.get(path), words, text) for path in changed) else None
+        return known.answer if all(self._says_the_same(path, known) for path in changed) else None
 
-    def remember(self, question: tuple[Hashable, ...], answer: tuple[str, int], taken: Collection[str] = (), words: Collection[bytes] = ()) -> None:
+    def edited(self, question: tuple[Hashable, ...]) -> Edited | None:
+        """What has changed since the answer was given, where that is known, is little, and none of it is named in the answer."""
+        known, tree = self._known(question), self._checkout.tree
+        changed = None if known is None or isinstance(tree, RevisionTree) else self._changed(known, tree)
+        if known is None or not changed or any(known.skeletons.get(path) == () or _may_name(known.answer[0], path) for path in changed):
+            return None
+        before = {path: content for path in changed if (content := self._content_before(known.contents[path][1])) is not None}
+        if len(before) < len(changed):
+            return None
+        match self._cache.get(self._kept(question)):
+            case (state, kept) if state == known.state:
+                return Edited(kept, before, known.words, known.answer[1])
+        return None
+
+    def remember(
+        self, question: tuple[Hashable, ...], answer: tuple[str, int], taken: Collection[str] = (), words: Collection[bytes] = (), kept: Any = None
+    ) -> None:
         """Keeps an answer, text and exit status, with what was read of the checkout for it.
 
-        Of the files `taken` every byte counts; `words` are those that files were looked through for.
+        Of the files `taken` every byte counts; `words` are those that files were looked through for. `kept` is what `edited` gives.
         """
         tree = self._checkout.tree
         if isinstance(tree, RevisionTree):
             if not tree.unread:
-                self._cache.put(self._name(question), ("", {}, {}, [], answer))
+                self._cache.put(self._name(question), tuple(Known("", {}, {}, [], answer)))
         elif tree.is_steady:
             skeletons: dict[str, tuple[str, ...]] = dict.fromkeys(taken, ())
             skeletons |= {path: self._skeleton(content, words) for path, content in self._keep_contents(tree, taken)}
-            self._cache.put(self._name(question), (digest(*tree.files), tree.snapshot(), skeletons, list(words), answer))
+            known = Known(digest(*tree.files), tree.snapshot(), skeletons, list(words), answer)
+            self._cache.put(self._name(question), tuple(known))
+            if kept is not None:
+                self._cache.put(self._kept(question), (known.state, kept))
+
+    def _known(self, question: tuple[Hashable, ...]) -> Known | None:
+        if question not in self._read:
+            match self._cache.get(self._name(question)):
+                case (str(), dict(), dict(), list(), tuple()) as row:
+                    self._read[question] = Known(*row)
+        return self._read.get(question)
+
+    def _changed(self, known: Known, tree: WorkingTree) -> list[str] | None:
+        return tree.changed(known.contents, _FEW) if known.files == digest(*tree.files) else None
 
     def _keep_contents(self, tree: WorkingTree, taken: Collection[str]) -> Iterable[tuple[str, bytes]]:
         """Keeps the contents that git does not have; yields the first of those in which secret values may stand, and which are therefore not kept."""
@@ -112,16 +163,17 @@ class Answers:
         if contents:
             self._cache.put(self._contents, contents)
 
-    def _says_the_same(self, path: str, identity: str, known: tuple[str, ...] | None, words: Collection[bytes], answer: str) -> bool:
-        """Does a file differ only in what nothing rests on from the content `identity`, whose skeleton may be `known`?"""
-        if known == () or not path.endswith(_WITH_SKELETON):
+    def _says_the_same(self, path: str, known: Known) -> bool:
+        """Does a file differ only in what nothing rests on from what it was when an answer was given?"""
+        earlier = known.skeletons.get(path)
+        if earlier == () or not path.endswith(_WITH_SKELETON):
             return False
-        if known is None:
-            before = self._content_before(identity)
-            known = None if before is None else self._skeleton(before, words)
-        now = self._skeleton(self._checkout.tree.read(path), words)
+        if earlier is None:
+            before = self._content_before(known.contents[path][1])
+            earlier = None if before is None else self._skeleton(before, known.words)
+        now = self._skeleton(self._checkout.tree.read(path), known.words)
         # Where an answer doesn't name a file, it tells no line of it.
-        return known is not None and known[0] == now[0] and (known[1] == now[1] or not _may_name(answer, path))
+        return earlier is not None and earlier[0] == now[0] and (earlier[1] == now[1] or not _may_name(known.answer[0], path))
 
     def _content_before(self, identity: str) -> bytes | None:
         """A content that was read before, by its id: what git does not have of it is kept."""
@@ -138,6 +190,9 @@ class Answers:
         from gitops_secrets.pipeline.skeleton import skeleton
 
         return tuple(skeleton(content, self._limits, words))
+
+    def _kept(self, question: tuple[Hashable, ...]) -> str:
+        return digest("kept", self._name(question))
 
     def _name(self, question: tuple[Hashable, ...]) -> str:
         checkout = self._checkout

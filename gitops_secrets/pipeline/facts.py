@@ -8,14 +8,13 @@ from dataclasses import replace
 from gitops_secrets.kinds.catalogue import (
     Catalogue,
     bundle_facts,
-    controller_requirement,
     controllers_of,
     distributed_objects,
     operators_of,
     release_facts,
-    webhook_requirement,
 )
 from gitops_secrets.kinds.charts import Chart
+from gitops_secrets.kinds.controllers import controller_requirement, webhook_requirement
 from gitops_secrets.kinds.external_secret import LabelledNamespace, expand_cluster_external_secret
 from gitops_secrets.kinds.extract import facts_of
 from gitops_secrets.kinds.table import KindTable

@@ -19,7 +19,8 @@ from gitops_secrets.kinds.catalogue import (
 from gitops_secrets.kinds.extract import facts_of
 from gitops_secrets.kinds.table import KindTable, default_table, table_with
 from gitops_secrets.manifests.load import YAML_SUFFIXES, Loader, unreadable
-from gitops_secrets.model.facts import UNBUILT, Problem, Provision, When
+from gitops_secrets.model.facts import UNBUILT, Facts, Problem, Provision, When
+from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.limits import DEFAULT_LIMITS, Limits
 from gitops_secrets.model.nodes import Place
 from gitops_secrets.model.results import Cluster, Destination
@@ -56,6 +57,9 @@ class ClusterAnalysis:
     before: tuple[Provision, ...] = ()  # what the bootstrap installs
     named: Mapping[str, Place] = field(default_factory=dict)  # what scripts and pages name that they install
     problems: tuple[Problem, ...] = ()  # texts in the fields of its objects that could not be read
+    # What the graph was made of: facts with the units that apply what they are of, and what is there before any unit.
+    facts: tuple[tuple[ResourceId, Facts], ...] = ()
+    there: tuple[Provision, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -339,6 +343,7 @@ def analyse_cluster(cluster: Cluster, repository: Repository, before: Sequence[P
         *network_definitions(cluster.releases, repository.catalogue, table),
         *before,
     ]
-    facts = [*cluster_facts(cluster, repository.facts), *remote]
+    facts = (*cluster_facts(cluster, repository.facts), *remote)
     graph = build(cluster, facts, there)
-    return ClusterAnalysis(graph, plan(graph, table), tuple(before), problems=tuple(problem for _, each in facts for problem in each.problems))
+    problems = tuple(problem for _, each in facts for problem in each.problems)
+    return ClusterAnalysis(graph, plan(graph, table), tuple(before), problems=problems, facts=facts, there=tuple(there))

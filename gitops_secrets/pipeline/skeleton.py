@@ -12,7 +12,6 @@ from hashlib import blake2b
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
-from gitops_secrets.kinds.charts import chart_version
 from gitops_secrets.kinds.paths import ITEMS, VALUES, Found, parse_path
 from gitops_secrets.kinds.values import hosts_in
 from gitops_secrets.manifests.load import SUPPRESSION, may_be_respelt, parse_documents, trim_definition
@@ -58,6 +57,8 @@ def _text(value: Any, parent: MappingNode | SequenceNode, key: str) -> str | Non
 
 def _version(value: Any, parent: MappingNode | SequenceNode, key: str) -> str | None:
     """Major and minor of the version of a chart: the catalogue looks no closer."""
+    from gitops_secrets.kinds.charts import chart_version
+
     known = chart_version(value) if isinstance(value, str) and "$" not in value else None
     return None if known is None else repr(known)
 

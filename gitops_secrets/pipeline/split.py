@@ -19,7 +19,7 @@ from gitops_secrets.model.results import Edit, Unit
 from gitops_secrets.ordering.gates import health_check
 from gitops_secrets.ordering.order import orders
 from gitops_secrets.pipeline.scan import Analysis, ClusterAnalysis, Repository
-from gitops_secrets.rendering.flux import generated_kustomization
+from gitops_secrets.rendering.flux_build import generated_kustomization
 from gitops_secrets.rendering.kustomize import Builder, find_kustomization
 from gitops_secrets.repository.tree import Tree, UnreadableError, join
 from gitops_secrets.syntax.editor import Lines

@@ -20,7 +20,7 @@ from gitops_secrets.model.results import Cluster, Destination
 from gitops_secrets.rendering.argo.discovery import may_hold_objects
 from gitops_secrets.rendering.argo_roots import ArgoRoots
 from gitops_secrets.rendering.cluster_names import unique_suffixes
-from gitops_secrets.rendering.flux import build_directory
+from gitops_secrets.rendering.flux_build import build_directory
 from gitops_secrets.rendering.flux_roots import FluxRoots
 from gitops_secrets.rendering.flux_version import bootstrapped_version, components_version
 from gitops_secrets.rendering.kustomize import find_kustomization

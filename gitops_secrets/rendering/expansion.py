@@ -9,7 +9,7 @@ import re
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from gitops_secrets.manifests.load import Loader
 from gitops_secrets.manifests.secrets import REDACTED
@@ -75,6 +75,19 @@ class Engine(Protocol):
         """The charts that its units install, once everything is expanded."""
 
 
+class Resources(dict[ResourceId, Resource]):
+    """Resources by id. `sought` gets the ids that somebody asked for, whether they are there or not."""
+
+    def __init__(self, sought: set[ResourceId]) -> None:
+        super().__init__()
+        self._sought = sought
+
+    def get(self, key: ResourceId, default: Any = None) -> Any:
+        """The resource of that id, for who looks into it."""
+        self._sought.add(key)
+        return super().get(key, default)
+
+
 class State:
     """What is known so far of the cluster that is being expanded. Engines read it and add to it."""
 
@@ -89,7 +102,7 @@ class State:
         self.hits: set[str] = set()  # limits
         self.units: dict[ResourceId, Unit] = {}
         self.applied: list[AppliedResource] = []
-        self.by_id: dict[ResourceId, Resource] = {}
+        self.by_id = Resources(renderings.sought)
         self.opaque: list[Opaque] = []
         self.problems: list[Problem] = []
         self.elsewhere: list[Elsewhere] = []

@@ -6,36 +6,26 @@ applies.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from gitops_secrets.manifests.load import Loader
-from gitops_secrets.manifests.substitute import is_substituted, substitute
 from gitops_secrets.model.facts import Opaque, Problem, Release, Resource
 from gitops_secrets.model.ids import ResourceId
-from gitops_secrets.model.nodes import MappingNode, SequenceNode, as_mapping, as_text
+from gitops_secrets.model.nodes import MappingNode, as_text
 from gitops_secrets.rendering.artifacts import artifact_loader
 from gitops_secrets.rendering.charts import flux_release
 from gitops_secrets.rendering.directories import closest_directory
 from gitops_secrets.rendering.expansion import State, Waiting
-from gitops_secrets.rendering.kustomize import Build, Builder, find_kustomization
-from gitops_secrets.rendering.objects import FLUX_NAMESPACE, ProvisionsOf, place_of_field, with_common_metadata
+from gitops_secrets.rendering.flux_build import build_directory, default_namespace, objects_of
+from gitops_secrets.rendering.kustomize import Builder
+from gitops_secrets.rendering.objects import ProvisionsOf, place_of_field
 from gitops_secrets.rendering.renderings import Rendering
 from gitops_secrets.rendering.resource_set import expand_resource_set, is_resource_set, lacks_inputs
 from gitops_secrets.rendering.sources import Origin, Sources
 from gitops_secrets.rendering.units import HELM_GROUP, is_kustomization, is_unit, source_of, to_unit, written_path
 from gitops_secrets.rendering.variables import Variables
-from gitops_secrets.repository.tree import Tree
 
-# Fields of a Flux Kustomization that kustomize-controller merges into the kustomization.yaml that it builds (fluxcd/pkg/kustomize, Generator).
-_MERGED_FIELDS = {
-    "targetNamespace": "namespace",
-    "patches": "patches",
-    "images": "images",
-    "components": "components",
-    "namePrefix": "namePrefix",
-    "nameSuffix": "nameSuffix",
-}
 _NO_SUCH_PATH = "its path is not in the repository"
 
 
@@ -181,86 +171,16 @@ class FluxEngine:
         variables, complete = self.variables.of(resource), not self.variables.may_be_more(resource)
         if known is None or not known.is_of(variables, complete=complete) or not budget.allows(known.spent_on_objects):
             problems, before = len(state.problems), budget.spent
-            objects = tuple(self._objects(build, resource, variables, complete=complete))
+            objects = objects_of(build, resource, variables, state, complete=complete)
             spent = budget.spent.since(before)
             inputs, found = loader.origins_of(build.inputs), tuple(state.problems[problems:])
-            known = Rendering(resource, build, inputs, variables, complete, objects, found, spent_on_build, spent)
+            known = Rendering(resource, path, build, inputs, variables, complete, objects, found, spent_on_build, spent)
         else:
             state.problems.extend(known.problems)
             budget.spend_all(known.spent_on_objects)
         if loader is state.loader:
-            state.renderings.remember(path, known)
+            state.renderings.remember(known)
         return known.objects
-
-    def _objects(self, build: Build, unit: Resource, variables: Mapping[str, str | None] | None, *, complete: bool) -> list[Resource]:
-        """What kustomize-controller applies of a build: with common metadata, decrypted, with variables put in."""
-        metadata = as_mapping(_spec(unit).get("commonMetadata"))
-        nodes = []
-        for node in build.resources:
-            if metadata:
-                node = with_common_metadata(node, metadata)
-            if "sops" in node:
-                node = node.copy()
-                node.remove("sops")
-            if variables is not None and is_substituted(node):
-                node = self._substitute(node, variables, str(unit.id), complete=complete)
-            nodes.append(node)
-        return self.state.to_resources(nodes, unit.id, default_namespace)
-
-    def _substitute(self, node: MappingNode, variables: Mapping[str, str | None], owner: str, *, complete: bool) -> MappingNode:
-        result = substitute(node, variables, complete=complete, budget=self.state.loader.budget)
-        if result.error is not None:
-            self.state.problems.append(replace(result.error, subject=owner))
-        for name, place in result.undefined:
-            self.state.problems.append(Problem(f"{owner} builds an object with ${{{name}}}, which nothing defines", place, "undefined-variable", owner, name))
-        return result.node
-
-
-def default_namespace(node: MappingNode) -> str:
-    """Where kustomize-controller applies an object that names no namespace."""
-    return FLUX_NAMESPACE if ".toolkit.fluxcd.io/" in as_text(node.get("apiVersion")) else "default"
-
-
-def build_directory(builder: Builder, tree: Tree, path: str, resource: Resource | None = None) -> Build:
-    """What Flux builds of a directory: its kustomization, or one over all YAML below where it has none, with the fields of `resource` merged in."""
-    extra = _merged_fields(_spec(resource)) if resource is not None else None
-    if find_kustomization(tree, path) is not None:
-        return builder.build(path, extra=extra)
-    place = place_of_field(resource.data, "spec", "path") if resource is not None else MappingNode(path, 0).place()
-    return builder.build(path, extra=extra, kustomization=generated_kustomization(tree, path, MappingNode(place.file, 0), place_line=place.line))
-
-
-def generated_kustomization(tree: Tree, path: str, node: MappingNode, place_line: int) -> MappingNode:
-    """The kustomization that Flux makes for a directory without one: every YAML file below it; a directory with one of its own stands for itself."""
-    mark = place_line << 16 | 1
-    resources = SequenceNode(node.file, mark)
-    pending = [""]
-    while pending:
-        relative = pending.pop()
-        directory = "/".join(part for part in (path, relative) if part)
-        for name in tree.children(directory):
-            child = f"{relative}/{name}" if relative else name
-            full = f"{path}/{child}" if path else child
-            if tree.is_directory(full):
-                if find_kustomization(tree, full) is not None:
-                    resources.add(child, mark)
-                else:
-                    pending.append(child)
-            elif name.endswith((".yaml", ".yml")):
-                resources.add(child, mark)
-    resources.sort()
-    node.put("apiVersion", "kustomize.config.k8s.io/v1beta1", mark)
-    node.put("kind", "Kustomization", mark)
-    node.put("resources", resources, mark)
-    return node
-
-
-def _merged_fields(spec: MappingNode) -> MappingNode | None:
-    extra = MappingNode(spec.file, spec.mark)
-    for field, target in _MERGED_FIELDS.items():
-        if spec.get(field):
-            extra.put(target, spec[field], spec.place(field))
-    return extra or None
 
 
 def _spec(resource: Resource | None) -> MappingNode:

@@ -11,7 +11,7 @@ from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import MappingNode, Place, as_mapping, as_text
 from gitops_secrets.model.reach import reachable
 from gitops_secrets.rendering.artifacts import EXTENSIONS_GROUP
-from gitops_secrets.rendering.flux import build_directory
+from gitops_secrets.rendering.flux_build import build_directory
 from gitops_secrets.rendering.kustomize.kustomization import FILE_NAMES
 from gitops_secrets.rendering.objects import FLUX_NAMESPACE, is_exported, to_resource
 from gitops_secrets.rendering.starts import (

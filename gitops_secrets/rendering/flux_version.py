@@ -22,14 +22,18 @@ def applied_version(resources: Iterable[Resource], things: Iterable[str]) -> str
     """The version that a cluster installs: by the labels of gotk-components.yaml, the tag of a source of Flux's manifests, or a remote base among `things`."""
     tagged = None
     for resource in resources:
-        labels = resource.labels
-        if labels.get("app.kubernetes.io/part-of") == "flux" and as_text(labels.get("app.kubernetes.io/version")):
-            return as_text(labels["app.kubernetes.io/version"]).lstrip("v")
+        if is_labelled_flux(resource) and (version := as_text(resource.labels.get("app.kubernetes.io/version"))):
+            return version.lstrip("v")
         if resource.id.group == SOURCE_GROUP and tagged is None:
             spec = resource.spec
             if _SOURCES.match(as_text(spec.get("url"))):
                 tagged = as_text(as_mapping(spec.get("ref")).get("tag")).lstrip("v") or None
     return tagged or next((match[1] for thing in things if (match := _REMOTE.search(thing))), None)
+
+
+def is_labelled_flux(resource: Resource) -> bool:
+    """Is it part of Flux, as its labels have it?"""
+    return resource.labels.get("app.kubernetes.io/part-of") == "flux"
 
 
 def components_version(loader: Loader, sync: str) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
 
 from gitops_secrets.manifests.load import Loader
@@ -20,6 +20,7 @@ class Rendering:
     """What the directory of a unit came to. The same files and variables come to the same objects, at the same places."""
 
     unit: Resource
+    path: str
     build: Build
     inputs: frozenset[str]  # of the build, as paths of the repository; directories end with "/"
     variables: Mapping[str, str | None] | None
@@ -46,18 +47,23 @@ class Renderings:
         self._part = part
         self._known: dict[tuple[Hashable, str, ResourceId, Place], Rendering] = {}
         self._same: dict[str, bool] = {}  # directories: do they have the same files beside?
+        self.sought: set[ResourceId] = set()  # objects that units and releases are made with, whether they are there or not
 
     def part(self, part: Hashable) -> Renderings:
         """The same for another view of the tree, which leaves files out or moves them: a view of the same name shows the same of the same files."""
         other = Renderings(self._loader, self._beside, part)
-        other._known, other._same = self._known, self._same
+        other._known, other._same, other.sought = self._known, self._same, self.sought
         return other
 
-    def remember(self, path: str, rendering: Rendering) -> None:
-        """Keeps what a unit that builds `path` came to. What went wrong may go better in another state, whatever it read."""
+    def __iter__(self) -> Iterator[Rendering]:
+        """Those of this view of the tree."""
+        return (rendering for (part, *_), rendering in self._known.items() if part == self._part)
+
+    def remember(self, rendering: Rendering) -> None:
+        """Keeps what a unit came to. What went wrong may go better in another state, whatever it read."""
         if not (rendering.build.problems or rendering.build.opaque or rendering.build.failed):
             unit = rendering.unit
-            self._known[self._part, path, unit.id, unit.place] = rendering
+            self._known[self._part, rendering.path, unit.id, unit.place] = rendering
 
     def recall(self, path: str, unit: Resource) -> Rendering | None:
         """What the same unit came to in the other state, if all that its build read is the same here."""

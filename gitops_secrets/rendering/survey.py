@@ -127,7 +127,8 @@ class Survey:
             builder = Builder(loader)
         sources = Sources(entry.source, urls, self.external, self.checkouts)
         repositories = self.repositories(entry, urls, here)
-        renderings = self.renderings.part((_ignored_by(entry), folder))
+        view = _ignored_by(entry), folder
+        renderings = self.renderings if view == (None, "") else self.renderings.part(view)
         own_roots = [(root, None) for root in entry.roots]
         expansion = expand(roots or own_roots, entry.given, sources, repositories, loader, builder, renderings, self.scope_of, self.provisions_of)
         cluster = _to_cluster(entry, expansion)

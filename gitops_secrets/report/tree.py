@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from gitops_secrets.model.facts import Problem
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.results import Unit
-from gitops_secrets.ordering.order import OrderedEdge, Plan
+from gitops_secrets.ordering.order import Order, OrderedEdge, Plan
 from gitops_secrets.report.escape import visible
 from gitops_secrets.report.names import relative_name, resource_counts
 from gitops_secrets.report.strays import without_strays
@@ -22,14 +22,29 @@ def scan_tree(plans: Sequence[Plan], problems: Sequence[Problem], style: Style, 
 
     With a verbose style also what was written without a visible reason, what is used without an order, and everything that is opaque.
     """
-    shown, strays = without_strays(plans, style)
-    blocks = ["\n".join(_cluster(plan, style, resources)) for plan in shown] + strays
-    if problems:
-        blocks.append("\n".join(_problems(problems, style)))
+    return joined(scan_blocks(plans, problems, style, resources=resources))
+
+
+def joined(blocks: Sequence[str]) -> str:
+    """The text of these blocks."""
     return "\n\n".join(blocks) + "\n" if blocks else ""
 
 
-def _cluster(plan: Plan, style: Style, resources: bool) -> Iterator[str]:
+def scan_blocks(plans: Sequence[Plan], problems: Sequence[Problem], style: Style, *, resources: bool = False) -> list[str]:
+    """The blocks of `scan_tree`: first one for each cluster that `without_strays` leaves, in their order."""
+    shown, strays = without_strays(plans, style)
+    blocks = [cluster_block(plan, style, resources=resources) for plan in shown] + strays
+    if problems:
+        blocks.append("\n".join(_problems(problems, style)))
+    return blocks
+
+
+def cluster_block(order: Order, style: Style, *, resources: bool = False) -> str:
+    """One cluster."""
+    return "\n".join(_cluster(order, style, resources))
+
+
+def _cluster(plan: Order, style: Style, resources: bool) -> Iterator[str]:
     graph = plan.graph
     yield f"{style.paint(visible(graph.cluster.name), BOLD)}  {style.dim(visible(graph.cluster.entry_point))}"
     written = sum(edge.edge.declared is not None for edge in plan.edges)
@@ -43,7 +58,7 @@ def _cluster(plan: Plan, style: Style, resources: bool) -> Iterator[str]:
 class _Tree:
     """The lines of the units of one cluster."""
 
-    def __init__(self, plan: Plan, style: Style, resources: bool) -> None:
+    def __init__(self, plan: Order, style: Style, resources: bool) -> None:
         self.graph = plan.graph
         self.style = style
         self.edges: dict[ResourceId, list[OrderedEdge]] = {}
@@ -136,7 +151,7 @@ def _labelled(label: str, text: str, indent: str, style: Style) -> Iterator[str]
         yield f"{indent}{painted if number == 0 else ' ' * len(label)} {content}"
 
 
-def _opaque(plan: Plan, style: Style) -> Iterator[str]:
+def _opaque(plan: Order, style: Style) -> Iterator[str]:
     entries = plan.graph.opaque
     if not entries:
         return

@@ -103,8 +103,9 @@ class FilteredTree(Index):
     """Another tree without the files that its source leaves out."""
 
     def __init__(self, below: Tree, without: frozenset[str]) -> None:
-        super().__init__(path for path in below.files if path not in without)
+        super().__init__(below if isinstance(below, Index) and not without else (path for path in below.files if path not in without))
         self._below = below
+        self.without = without
 
     @property
     def whole(self) -> Tree:

@@ -41,9 +41,16 @@ def blob_id(content: bytes) -> str:
 
 
 class Index:
-    """Which paths there are, from a list of files."""
+    """Which paths there are, from a list of files, or as in another one."""
 
-    def __init__(self, files: Iterable[str]) -> None:
+    files: tuple[str, ...]
+    _files: frozenset[str]
+    _children: dict[str, tuple[str, ...]]
+
+    def __init__(self, files: Iterable[str] | Index) -> None:
+        if isinstance(files, Index):
+            self.files, self._files, self._children = files.files, files._files, files._children
+            return
         self.files = tuple(sorted(files))
         self._files = frozenset(self.files)
         children: dict[str, set[str]] = {"": set()}
@@ -92,7 +99,9 @@ class OverlaidTree(Index):
     """Another tree with some files replaced, added or (None) deleted."""
 
     def __init__(self, below: Tree, changes: Mapping[str, bytes | None]) -> None:
-        super().__init__((set(below.files) | set(changes)) - {path for path, content in changes.items() if content is None})
+        added = {path for path in changes if not below.is_file(path)}
+        gone = {path for path, content in changes.items() if content is None}
+        super().__init__((set(below.files) | added) - gone if added or gone or not isinstance(below, Index) else below)
         self._below = below
         self._changes = changes
 

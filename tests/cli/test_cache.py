@@ -337,7 +337,7 @@ def test_any_sequence_of_changes_gives_the_same_with_and_without_it(
         for change in [None, *changes]:
             if change is not None:
                 _change(root, *change)
-            for command in (*COMMANDS, ("check",), ("plan",)):
+            for command in (*COMMANDS, ("check",), ("plan",), ("scan",)):
                 results.append([CliRunner().invoke(cli, [*command, *options, str(root)]).output for options in ((), (), ("--no-cache",))])
 
     assert [found for found in results if len(set(found)) > 1] == []

@@ -11,16 +11,15 @@ from hypothesis import strategies as st
 from gitops_secrets.kinds.catalogue import (
     Chart,
     bundle_facts,
-    controller_requirement,
     controllers_of,
     default_catalogue,
     distributed_objects,
     network_definitions,
     operators_of,
     release_facts,
-    webhook_requirement,
 )
 from gitops_secrets.kinds.charts import chart_version
+from gitops_secrets.kinds.controllers import controller_requirement, webhook_requirement
 from gitops_secrets.kinds.rows import REASONS
 from gitops_secrets.kinds.table import default_table
 from gitops_secrets.model.facts import Confidence, Effect, Facts, Healing, KindNeed, ObjectNeed, Release, Resource, When

@@ -66,11 +66,13 @@ class Builder:
         built is built.
         """
         if extra is None and kustomization is None:
-            known = self._builds.get(directory)
-            if known is None:
-                known = self._builds[directory] = self._build(directory, None, None)
-            return known
-        return self._build(directory, extra, kustomization)
+            found = self._builds.get(directory)
+            if found is None:
+                found = self._builds[directory] = self._build(directory, None, None)
+        else:
+            found = self._build(directory, extra, kustomization)
+        self.loader.builds.update(found.inputs)
+        return found
 
     def _build(self, directory: str, extra: MappingNode | None, written: MappingNode | None) -> Build:
         self.loader.budget.begin()
@@ -186,7 +188,7 @@ class Builder:
         if len(paths) > 1:
             raise BuildError(f"{directory or 'the root'} has several kustomization files: {', '.join(paths)}", Place(paths[1], 1, 1))
         try:
-            documents = self.loader.load(paths[0])
+            documents = self.loader.load(paths[0], to_build=True)
         except FileNotFoundError:
             raise BuildError(f"{paths[0]} can't be read") from None
         # A repeated key is no error here: the last one counts.

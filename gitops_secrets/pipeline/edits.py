@@ -1,0 +1,241 @@
+"""The tree of units after an edit, from what was kept of the analysis before it: only the units that read what was edited are built again.
+
+It goes for ordinary objects that Flux Kustomizations apply: workloads, their configuration, what External Secrets Operator reads. What steers an engine,
+brings definitions or admits other objects changes more than its own unit; then all is worked out again. So it is wherever anything is out of the
+ordinary: this is a way to be fast, not another way to an answer.
+"""
+
+from __future__ import annotations
+
+import marshal
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Final, NamedTuple
+
+from gitops_secrets.graph.build import names_of, rebuild
+from gitops_secrets.graph.graph import ResourceEdge
+from gitops_secrets.kinds.controllers import controller_requirement, webhook_requirement
+from gitops_secrets.kinds.extract import facts_of
+from gitops_secrets.kinds.table import KindTable, default_table
+from gitops_secrets.manifests.load import Loader
+from gitops_secrets.model.facts import Facts, KindNeed, ObjectNeed, Provision, RemoteNeed, Requirement, Resource, SelectionNeed
+from gitops_secrets.model.ids import ResourceId
+from gitops_secrets.model.limits import Limits
+from gitops_secrets.model.nodes import Place
+from gitops_secrets.model.results import Cluster
+from gitops_secrets.ordering.order import Order, order
+from gitops_secrets.pipeline.kept import NOBODY, Kept, KeptCluster, is_ordinary
+from gitops_secrets.pipeline.rows import Row, node_of, opaque_of, provision_of, provision_row, requirement_of, unit_of
+from gitops_secrets.rendering.expansion import State
+from gitops_secrets.rendering.flux_build import build_directory, objects_of
+from gitops_secrets.rendering.flux_version import is_labelled_flux
+from gitops_secrets.rendering.kustomize import Builder
+from gitops_secrets.rendering.renderings import Renderings
+from gitops_secrets.report.style import Style
+from gitops_secrets.report.tree import cluster_block, joined
+from gitops_secrets.repository.ignore import FilteredTree
+from gitops_secrets.repository.tree import OverlaidTree, Tree
+from gitops_secrets.syntax.budget import Budget, BudgetError, Spent
+
+# A unit that takes more than this part of what it may take is near a limit, which may lie elsewhere in another run.
+_MOST_OF_IT: Final = 0.5
+
+
+class _UnusualError(Exception):
+    """Something is out of the ordinary."""
+
+
+class _Edit(NamedTuple):
+    """What was done to one unit."""
+
+    gone: frozenset[ResourceId]  # objects
+    made: frozenset[ResourceId]
+    ordinary: frozenset[ResourceId]  # the objects, before or after, whose facts are those below; of the others they are as before
+    requirements: tuple[Requirement, ...]
+    provisions: tuple[Provision, ...]
+    affected: frozenset[ResourceId]  # what it provides otherwise than before
+
+
+def tree_after(kept: Row, tree: Tree, before: Mapping[str, bytes], words: Iterable[bytes], limits: Limits, style: Style, *, resources: bool) -> str | None:
+    """The tree of a checkout whose files `before` had these contents when `kept` was made of it; None where all has to be worked out.
+
+    `words` are those that files were looked through for.
+    """
+    known = Kept(*kept)
+    if any(path not in known.readers or any((word in text) != (word in tree.read(path)) for word in words) for path, text in before.items()):
+        return None
+    if not Budget(limits).allows(Spent(known.text, known.steps)):
+        return None
+    files = FilteredTree(tree, frozenset(known.left_out))
+    states = [Loader(each, budget=Budget(limits)) for each in (OverlaidTree(files, before), files)]
+    sought = frozenset(ResourceId(*id) for id in known.sought)
+    blocks, table = list(known.blocks), default_table().within(limits)
+    try:
+        for number, position in enumerate(known.positions):
+            row, units = known.clusters[number], {unit for path in before for cluster, unit in known.readers[path] if cluster == number}
+            if position is not None and row is not None and units:
+                cluster = _Cluster(KeptCluster(*row), table)
+                edits = {unit: _edit(cluster, unit, states, sought) for unit in sorted(units)}
+                blocks[position] = cluster_block(cluster.after(edits), style, resources=resources)
+    except (_UnusualError, BudgetError):
+        return None
+    return joined(blocks)
+
+
+class _Cluster:
+    """A cluster as it was kept."""
+
+    def __init__(self, kept: KeptCluster, table: KindTable) -> None:
+        name, entry_point, engine, stray = kept.about
+        self.kept = kept
+        self.table = table
+        self.units = tuple(map(unit_of, kept.units))
+        self.ids = [unit.id for unit in self.units]
+        self.cluster = Cluster(name, entry_point, engine, self.units, (), opaque=tuple(map(opaque_of, kept.opaque)), stray=stray)
+        self.referents = frozenset(ResourceId(*id) for id in kept.referents)
+        self.operators = {group: ResourceId(*id) for group, id in kept.operators.items()}
+        self.controllers = {group: ResourceId(*id) for group, id in kept.controllers.items()}
+
+    def after(self, edits: Mapping[int, _Edit]) -> Order:
+        """Its order once units are edited. Raises `_UnusualError`."""
+        affected = frozenset[ResourceId]().union(*(edit.affected for edit in edits.values()))
+        checked = {ResourceId(*id): tuple(map(provision_of, rows)) for id, rows in self.kept.checked}
+        if checked.keys() & affected or any((id.group, id.kind) in self.kept.selected for id in affected):
+            raise _UnusualError
+        edited = {self.ids[number] for number in edits}
+        edges = [edge for edge in self._edges() if edge.consumer_unit not in edited and not _concerns(edge.requirement, affected)]
+        required = list(self._required(edits, affected))
+        provided = self._provided({requirement.need for _, requirement in required}, edits)
+        graph = rebuild(self.cluster, self._applied(edits), edges, required, provided)
+        return order(replace(graph, provisions=checked), self.table)
+
+    def built(self, unit: int, loader: Loader) -> tuple[frozenset[str], dict[ResourceId, Resource]]:
+        """What the build of a unit reads, and its objects. Raises `_UnusualError`."""
+        version, data, place, path = marshal.loads(self.kept.built[unit])  # noqa: S302  the cache answers for what is kept
+        resource = Resource(self.ids[unit], version, node_of(data), Place(*place))
+        builder = Builder(loader)
+        state = State(loader, builder, Renderings(loader), self.table.is_namespaced)
+        build = build_directory(builder, loader.tree, path, resource)
+        objects = objects_of(build, resource, None, state, complete=True)
+        by_id = {each.id: each for each in objects}
+        wrong = build.problems or build.opaque or build.failed or state.problems or state.opaque
+        if wrong or loader.budget.used > _MOST_OF_IT or len(by_id) < len(objects):
+            raise _UnusualError
+        return build.inputs, by_id
+
+    def _edges(self) -> Iterator[ResourceEdge]:
+        """The edges that join units, as they were."""
+        provisions = list(map(provision_of, self.kept.met_by))
+        for row, provision, consumer, provider, before, alternatives, is_alternative in self.kept.edges:
+            yield ResourceEdge(
+                requirement_of(row),
+                provisions[provision],
+                self.ids[consumer],
+                None if provider is None else self.ids[provider],
+                None if before is None else provisions[before],
+                tuple(self.ids[each] for each in alternatives),
+                is_alternative,
+            )
+
+    def _applied(self, edits: Mapping[int, _Edit]) -> dict[ResourceId, ResourceId]:
+        """Who applies each object after edits."""
+        applied = {ResourceId(*id): self.ids[unit] for id, unit in self.kept.applied}
+        namespaces = {id.namespace for id in applied}
+        shared = {ResourceId(*id) for id in self.kept.shared}
+        for edit in edits.values():
+            if edit.gone & shared:
+                raise _UnusualError
+            for id in edit.gone:
+                del applied[id]
+        for number, edit in edits.items():
+            if edit.made & applied.keys():
+                raise _UnusualError
+            applied.update(dict.fromkeys(edit.made, self.ids[number]))
+        if {id.namespace for id in applied} != namespaces:
+            raise _UnusualError  # there are things in each that Kubernetes makes
+        return applied
+
+    def _required(self, edits: Mapping[int, _Edit], affected: Iterable[ResourceId]) -> Iterator[tuple[ResourceId, Requirement]]:
+        """What has to be met again: what edited units require, and what others require of them."""
+        for number, edit in edits.items():
+            found = (requirement_of(row) for _, row in _rows(self.kept.required, number))
+            yield from ((self.ids[number], requirement) for requirement in found if requirement.resource not in edit.ordinary)
+            yield from ((self.ids[number], requirement) for requirement in edit.requirements)
+        wanted = {(0, tuple(id)) for id in affected}
+        elsewhere = dict.fromkeys((consumer, row) for row, _, consumer, *_ in self.kept.edges if row[1][:2] in wanted)
+        for number in {number for _, id in wanted for number in self.kept.requiring.get(id, ())}:
+            elsewhere.update(((number, row), None) for is_open, row in _rows(self.kept.required, number) if is_open and row[1][:2] in wanted)
+        yield from ((self.ids[number], requirement_of(row)) for number, row in elsewhere if number not in edits)
+
+    def _provided(self, needs: Iterable[object], edits: Mapping[int, _Edit]) -> Iterator[tuple[Provision, ResourceId | None]]:
+        """All that may meet needs, and whose it is."""
+        keys: set[Row] = set()
+        for need in needs:
+            if isinstance(need, ObjectNeed):
+                keys.add(tuple(need.id))
+            elif isinstance(need, KindNeed):
+                keys.add((need.group, need.kind))
+            elif isinstance(need, SelectionNeed):
+                keys.update(key for key in self.kept.providing if len(key) > 2 and key[:2] == (need.group, need.kind))
+        for number in sorted({number for key in keys for number in self.kept.providing.get(key, ())}):
+            found = map(provision_of, _rows(self.kept.provided, number))
+            unit = None if number == NOBODY else self.ids[number]
+            yield from ((each, unit) for each in found if number not in edits or each.resource not in edits[number].ordinary)
+        for number, edit in edits.items():
+            yield from ((provision, self.ids[number]) for provision in edit.provisions)
+
+
+def _rows(rows: Mapping[int, bytes], number: int) -> Sequence[Row]:
+    found: Sequence[Row] = marshal.loads(rows[number]) if number in rows else ()  # noqa: S302  the cache answers for what is kept
+    return found
+
+
+def _concerns(requirement: Requirement, ids: Collection[ResourceId]) -> bool:
+    return isinstance(requirement.need, ObjectNeed) and requirement.need.id in ids
+
+
+def _edit(cluster: _Cluster, unit: int, states: Sequence[Loader], sought: frozenset[ResourceId]) -> _Edit:
+    """What was done to a unit, by its builds before and after. Raises `_UnusualError`."""
+    (read_before, before), (read_after, after) = (cluster.built(unit, loader) for loader in states)
+    changed = {id for id in before.keys() | after.keys() if id not in before or id not in after or repr(before[id].data) != repr(after[id].data)}
+    if read_before != read_after or not all(is_ordinary(id) and id not in sought for id in changed):
+        raise _UnusualError
+    if any(is_labelled_flux(objects[id]) for objects in (before, after) for id in changed & objects.keys()):
+        raise _UnusualError  # it may tell the version that everything else is read by
+    facts = [[(each, facts_of(each, cluster.table)) for id, each in objects.items() if is_ordinary(id)] for objects in (before, after)]
+    if any(found.opaque or found.problems for state in facts for each, found in state if each.id in changed):
+        raise _UnusualError
+    earlier, requirements = ([each for resource, found in state for each in _required_by(resource, found, cluster)] for state in facts)
+    _check(earlier, changed, cluster)
+    _check(requirements, changed, cluster)
+    gone, made = ({_without_place(each) for _, found in state for each in found.provisions} for state in facts)
+    affected = frozenset(id for provides in (row[1] for row in gone ^ made) if len(provides) == 2 for id in names_of(ResourceId(*provides[0])))
+    if affected & sought or not all(map(is_ordinary, affected)) or any(len(row[1]) > 2 for row in gone ^ made):
+        raise _UnusualError
+    return _Edit(
+        gone=frozenset(before.keys() - after.keys()),
+        made=frozenset(after.keys() - before.keys()),
+        ordinary=frozenset(each.id for state in facts for each, _ in state),
+        requirements=tuple(each for each in requirements if not each.referent),
+        provisions=tuple(each for _, found in facts[1] for each in found.provisions),
+        affected=affected,
+    )
+
+
+def _required_by(resource: Resource, facts: Facts, cluster: _Cluster) -> Iterator[Requirement]:
+    """What an object requires in the cluster: see `cluster_facts`."""
+    yield from (each for each in facts.requirements if not isinstance(each.need, RemoteNeed))
+    beside = (webhook_requirement(resource, cluster.operators, cluster.table), controller_requirement(resource, cluster.controllers))
+    yield from (each for each in beside if each is not None)
+
+
+def _check(requirements: Iterable[Requirement], changed: Collection[ResourceId], cluster: _Cluster) -> None:
+    """Raises `_UnusualError` for requirements that are looked for elsewhere than they say, or of which further ones come (see `requirements_of`)."""
+    for each in requirements:
+        if each.namespace_of_chart is not None or _concerns(each, cluster.referents) or (each.referent and each.resource in changed):
+            raise _UnusualError
+
+
+def _without_place(provision: Provision) -> Row:
+    row = provision_row(provision)
+    return *row[:3], *row[4:]

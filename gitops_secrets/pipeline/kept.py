@@ -1,0 +1,225 @@
+"""What is kept of an analysis, so that an edit within units need not start from nothing (see `edits`): rows of plain values, for the cache."""
+
+from __future__ import annotations
+
+import marshal
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from gitops_secrets.graph.build import names_of, requirements_of
+from gitops_secrets.graph.graph import Graph, ResourceEdge
+from gitops_secrets.model.facts import Effect, ObjectNeed, Provision, RemoteNeed, SelectionNeed, When
+from gitops_secrets.model.ids import ResourceId
+from gitops_secrets.model.workloads import ROLLED_OUT
+from gitops_secrets.pipeline.rows import Row, node_row, opaque_row, provision_row, requirement_row, unit_row
+from gitops_secrets.rendering.flux_build import shape_of
+from gitops_secrets.rendering.kustomize.kustomization import FILE_NAMES
+from gitops_secrets.rendering.renderings import Rendering
+from gitops_secrets.repository.ignore import FilteredTree
+
+if TYPE_CHECKING:
+    from gitops_secrets.pipeline.scan import Analysis, ClusterAnalysis, Repository
+
+# Kinds of these groups concern nobody but who names them.
+_ORDINARY_GROUPS: Final = frozenset(
+    """
+    apps autoscaling batch cert-manager.io discovery.k8s.io external-secrets.io gateway.networking.k8s.io generators.external-secrets.io
+    monitoring.coreos.com networking.k8s.io policy rbac.authorization.k8s.io scheduling.k8s.io storage.k8s.io
+    """.split()
+) | {""}
+# Namespaces are selected by their labels.
+_OTHERS: Final = frozenset({"Namespace", "ClusterExternalSecret", "ClusterPushSecret"})
+# Stands for the unit of what is there before any unit, and comes before them.
+NOBODY: Final = -1
+
+
+class Kept(NamedTuple):
+    """Of a repository. Clusters and units are told by their numbers."""
+
+    blocks: list[str]  # of the tree
+    positions: list[int | None]  # of the clusters among these blocks
+    clusters: list[Row | None]  # each a `KeptCluster`; None where no edit can be told from the rest
+    readers: dict[str, list[tuple[int, int]]]  # the clusters and units that read a file, where nothing else does
+    sought: list[Row]  # objects that units and releases are made with
+    text: int  # that the analysis has taken
+    steps: int
+    left_out: list[str]  # files that sources leave out
+
+
+class KeptCluster(NamedTuple):
+    """Of one cluster."""
+
+    about: tuple[str, str, str, bool]  # name, entry point, engine, is it a stray
+    units: list[Row]
+    applied: list[tuple[Row, int]]  # objects, and the units that apply them
+    shared: list[Row]  # objects that several units apply
+    opaque: list[Row]
+    met_by: list[Row]  # provisions of edges
+    edges: list[Row]  # those that join units
+    required: dict[int, bytes]  # what units require, beside what ordinary objects of the edited unit do; marked if others than they may meet it, and do not yet
+    provided: dict[int, bytes]  # all that units bring
+    requiring: dict[Row, list[int]]  # the units with such a mark
+    providing: dict[Row, list[int]]  # the units that bring something
+    checked: list[tuple[Row, list[Row]]]  # what health checks name and no manifest holds, and who brings it
+    built: dict[int, bytes]  # how units are built that can be built again
+    selected: list[Row]  # kinds of which objects are looked for by their labels
+    referents: list[Row]  # stores whose credentials are looked for beside who uses them
+    operators: dict[str, Row]
+    controllers: dict[str, Row]
+
+
+def is_ordinary(id: ResourceId) -> bool:
+    """Is an object of a kind that concerns nobody but who names it?"""
+    return id.group in _ORDINARY_GROUPS and id.kind not in _OTHERS
+
+
+def keep(repository: Repository, analysis: Analysis, shown: Sequence[Graph], blocks: Sequence[str]) -> Row | None:
+    """A `Kept`, for a tree of these blocks, first those of the clusters that are `shown`; None where no edit can be told from the rest."""
+    if repository.configuration.kinds:
+        return None
+    found = {id(rendering.unit.data): rendering for rendering in repository.renderings if _can_be_built_again(rendering)}
+    built = [_built(each.graph, found) for each in analysis.clusters]
+    readers = _readers(repository, built)
+    if not readers:
+        return None
+    read = {numbers for units in readers.values() for numbers in units}
+    clusters: list[Row | None] = []
+    for number, (each, renderings) in enumerate(zip(analysis.clusters, built, strict=True)):
+        edited = {unit: rendering for unit, rendering in renderings.items() if (number, unit) in read}
+        clusters.append(_cluster_row(each, repository, edited) if edited else None)
+    places = {id(graph): position for position, graph in enumerate(shown)}
+    return tuple(
+        Kept(
+            list(blocks),
+            [places.get(id(each.graph)) for each in analysis.clusters],
+            clusters,
+            readers,
+            [tuple(id) for id in repository.renderings.sought if is_ordinary(id)],
+            repository.loader.budget.spent.text,
+            repository.loader.budget.spent.steps,
+            sorted(repository.tree.without) if isinstance(repository.tree, FilteredTree) else [],
+        )
+    )
+
+
+def _can_be_built_again(rendering: Rendering) -> bool:
+    """Can it be, with what may be kept? Variables and patches may hold secret values."""
+    return rendering.variables is None and not rendering.problems and not rendering.unit.spec.get("patches")
+
+
+def _built(graph: Graph, renderings: Mapping[int, Rendering]) -> dict[int, Rendering]:
+    """The units that can be built again, in a cluster with Flux units alone, where nobody admits objects and no health check names a workload of a chart."""
+    units = graph.cluster.units
+    if any(unit.sync is not None or unit.id.kind == "ResourceSet" for unit in units) or any(target[:2] in ROLLED_OUT for target in _checked_elsewhere(graph)):
+        return {}
+    ids = (applied.resource.id for applied in graph.cluster.resources)
+    if any(id.group == "argoproj.io" or id.kind.endswith("WebhookConfiguration") for id in ids):
+        return {}
+    return {number: renderings[id(unit.data)] for number, unit in enumerate(units) if id(unit.data) in renderings and not unit.remote}
+
+
+def _checked_elsewhere(graph: Graph) -> Iterator[ResourceId]:
+    return (check.target for unit in graph.units.values() for check in unit.health_checks if check.target not in graph.unit_of)
+
+
+def _readers(repository: Repository, built: Sequence[Mapping[int, Rendering]]) -> dict[str, list[tuple[int, int]]]:
+    """The units that read a file, of files that are read by builds of these units and by nothing else."""
+    taken, _ = repository.read_whole
+    loaders = [repository.loader] if repository.around is None else [repository.loader, repository.around]
+    apart = taken.union(*(loader.apart for loader in loaders))
+    builds = sum((loader.builds for loader in loaders), Counter[str]())
+    reading: dict[str, list[tuple[int, int]]] = {}
+    for cluster, renderings in enumerate(built):
+        for unit, rendering in renderings.items():
+            for path in rendering.inputs:
+                if path not in apart and path.endswith((".yaml", ".yml")) and path.rpartition("/")[2] not in FILE_NAMES:
+                    reading.setdefault(path, []).append((cluster, unit))
+    return {path: units for path, units in reading.items() if len(units) == builds[path]}
+
+
+def _cluster_row(analysis: ClusterAnalysis, repository: Repository, built: Mapping[int, Rendering]) -> Row:
+    from gitops_secrets.kinds.catalogue import controllers_of, operators_of
+
+    graph, cluster = analysis.graph, analysis.graph.cluster
+    numbers = {unit.id: number for number, unit in enumerate(cluster.units)}
+    joining = {id(reason): reason for edge in graph.unit_edges for reason in edge.reasons}
+    met_by, edges = _edge_rows(joining.values(), numbers)
+    settled = {id(edge.requirement) for edge in joining.values()}
+    settled.update(id(edge.requirement) for edge in graph.resource_edges if _is_met_within(edge))
+    ordinary = {number: {each.id for each in rendering.objects if is_ordinary(each.id)} for number, rendering in built.items()}
+    required: dict[int, list[Row]] = {}
+    requiring: dict[Row, list[int]] = {}
+    selected: set[tuple[str, str]] = set()
+    for unit, requirement in requirements_of(cluster, analysis.facts):
+        number, need = numbers[unit], requirement.need
+        if is_open := isinstance(need, ObjectNeed) and is_ordinary(need.id) and id(requirement) not in settled:
+            requiring.setdefault(tuple(need.id), []).append(number)
+        elif isinstance(need, SelectionNeed):
+            selected.add((need.group, need.kind))
+        if is_open or (number in ordinary and requirement.resource not in ordinary[number] and not isinstance(need, RemoteNeed)):
+            required.setdefault(number, []).append((is_open, requirement_row(requirement)))
+    provided: dict[int, list[Row]] = {}
+    providing: dict[Row, list[int]] = {}
+    of_units = ((numbers[unit], provision) for unit, facts in analysis.facts for provision in facts.provisions)
+    for number, provision in (*((NOBODY, provision) for provision in analysis.there), *of_units):
+        provided.setdefault(number, []).append(provision_row(provision))
+        for key in _keys(provision):
+            providing.setdefault(key, []).append(number)
+    times = Counter(each.resource.id for each in cluster.resources)
+    return tuple(
+        KeptCluster(
+            about=(cluster.name, cluster.entry_point, cluster.engine, cluster.stray),
+            units=list(map(unit_row, cluster.units)),
+            applied=[(tuple(id), numbers[unit]) for id, unit in graph.unit_of.items()],
+            shared=[tuple(id) for id, count in times.items() if count > 1],
+            opaque=list(map(opaque_row, graph.opaque)),
+            met_by=met_by,
+            edges=edges,
+            required={number: marshal.dumps(rows) for number, rows in required.items()},
+            provided={number: marshal.dumps(rows) for number, rows in provided.items()},
+            requiring=requiring,
+            providing=providing,
+            checked=[(tuple(target), list(map(provision_row, graph.provisions.get(target, ())))) for target in _checked_elsewhere(graph)],
+            built={number: marshal.dumps(_built_row(rendering)) for number, rendering in built.items()},
+            selected=list(selected),
+            referents=[tuple(each.resource) for _, facts in analysis.facts for each in facts.requirements if each.referent],
+            operators={group: tuple(webhook) for group, webhook in operators_of(cluster.releases, repository.catalogue).items()},
+            controllers={group: tuple(release) for group, release in controllers_of(cluster.releases, repository.catalogue).items()},
+        )
+    )
+
+
+def _edge_rows(edges: Iterable[ResourceEdge], numbers: Mapping[ResourceId, int]) -> tuple[list[Row], list[Row]]:
+    """Provisions, and edges with the positions of theirs."""
+    provisions: dict[int, tuple[int, Row]] = {}
+
+    def position(provision: Provision) -> int:
+        if id(provision) not in provisions:
+            provisions[id(provision)] = len(provisions), provision_row(provision)
+        return provisions[id(provision)][0]
+
+    rows: list[Row] = []
+    for edge in edges:
+        provider = None if edge.provider_unit is None else numbers[edge.provider_unit]
+        before = None if edge.before is None else position(edge.before)
+        alternatives = tuple(numbers[unit] for unit in edge.alternatives)
+        row = requirement_row(edge.requirement), position(edge.provision), numbers[edge.consumer_unit], provider, before, alternatives, edge.is_alternative
+        rows.append(row)
+    return [row for _, row in provisions.values()], rows
+
+
+def _is_met_within(edge: ResourceEdge) -> bool:
+    """Does the unit meet it itself, whatever anybody else brings?"""
+    return edge.consumer_unit == edge.provider_unit and not (edge.provision.when is When.LATER and edge.requirement.effect is Effect.APPLY)
+
+
+def _keys(provision: Provision) -> Iterable[Row]:
+    """What it is looked up by."""
+    provides = provision.provides
+    return map(tuple, names_of(provides.id)) if isinstance(provides, ObjectNeed) else [(provides.group, provides.kind)]
+
+
+def _built_row(rendering: Rendering) -> Any:
+    unit = shape_of(rendering.unit)
+    return unit.version, node_row(unit.data), tuple(unit.place), rendering.path
