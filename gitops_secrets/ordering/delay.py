@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.results import Unit
@@ -64,6 +64,23 @@ def present_delay(plan: Plan) -> Delay:
     return _Longest(plan, waits, cost).delay()
 
 
+class _Way(NamedTuple):
+    """The longest way to a unit, by its last step: written out, the ways to all units of a chain would take the square of its length."""
+
+    seconds: float
+    unit: ResourceId
+    before: _Way | None = None
+
+    def chain(self) -> tuple[ResourceId, ...]:
+        """Its units, the first one first."""
+        found = []
+        way: _Way | None = self
+        while way is not None:
+            found.append(way.unit)
+            way = way.before
+        return tuple(reversed(found))
+
+
 class _Longest:
     """The longest way through what waits for what. What lies on a cycle never starts, and is not counted."""
 
@@ -72,38 +89,39 @@ class _Longest:
         self.units = plan.graph.units
         self.waits = waits
         self.cost = cost
-        self.starts: dict[ResourceId, Delay] = {}
+        self.starts: dict[ResourceId, _Way] = {}
         self.open: set[ResourceId] = set()
 
     def delay(self) -> Delay:
         # In the order of the levels nearly everything that is asked for is known already, so the recursion stays shallow.
-        found = [self._start(unit) for level in self.plan.levels for unit in level]
-        return min(found, key=lambda delay: (-delay.seconds, delay.chain), default=Delay(0, ()))
+        found = [way for level in self.plan.levels for unit in level if (way := self._start(unit)) is not None]
+        seconds = max((way.seconds for way in found), default=0.0)
+        return Delay(seconds, min((way.chain() for way in found if way.seconds == seconds), default=()))
 
-    def _start(self, unit: ResourceId) -> Delay:
-        """When a unit is applied: after its parent, and after what it depends on is Ready and it has looked again."""
+    def _start(self, unit: ResourceId) -> _Way | None:
+        """When a unit is applied: after its parent, and after what it depends on is Ready and it has looked again. None while that is asked for."""
         if unit in self.starts:
             return self.starts[unit]
         if unit in self.open:
-            return Delay(0, ())
+            return None
         self.open.add(unit)
-        best = Delay(0, (unit,))
+        best = _Way(0, unit)
         parent = self.units[unit].parent
         if parent is not None and parent in self.units:
             began = self._start(parent)
-            if began.seconds > 0:
-                best = Delay(began.seconds, (*began.chain, unit))
+            if began is not None and began.seconds > 0:
+                best = _Way(began.seconds, unit, began)
         for target in self.waits.get(unit, ()):
             if target in self.units:
                 ready = self._ready(target)
-                seconds = ready.seconds + self.cost(unit, target)
+                seconds = (0 if ready is None else ready.seconds) + self.cost(unit, target)
                 if seconds > best.seconds:
-                    best = Delay(seconds, (*ready.chain, unit))
+                    best = _Way(seconds, unit, ready)
         self.open.discard(unit)
         self.starts[unit] = best
         return best
 
-    def _ready(self, unit: ResourceId) -> Delay:
+    def _ready(self, unit: ResourceId) -> _Way | None:
         """When a unit is Ready: once it is applied, and with `wait` once its children are Ready."""
         best = self._start(unit)
         if self.units[unit].wait and unit not in self.open:
@@ -111,7 +129,7 @@ class _Longest:
             for child in self.plan.graph.children.get(unit, ()):
                 if child not in self.open:
                     ready = self._ready(child)
-                    if ready.seconds > best.seconds:
+                    if ready is not None and (best is None or ready.seconds > best.seconds):
                         best = ready
             self.open.discard(unit)
         return best
