@@ -15,7 +15,7 @@ from gitops_secrets.model.facts import Confidence, Opaque, Resource
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import Place
 from gitops_secrets.model.reach import reachable
-from gitops_secrets.model.results import Cluster, Finding, Related, Remedy, Severity, Unit
+from gitops_secrets.model.results import Cluster, Dependency, Finding, Related, Remedy, Severity, Unit
 from gitops_secrets.ordering.order import Plan
 from gitops_secrets.syntax.nearest import Names, share
 
@@ -43,6 +43,13 @@ class Context:
     def manifests(self) -> Mapping[ResourceId, Resource]:
         """Every object of the cluster that has a manifest, as it is rendered."""
         return {applied.resource.id: applied.resource for applied in self.cluster.resources}
+
+    @cached_property
+    def lost(self) -> Mapping[ResourceId, Sequence[Dependency]]:
+        """Entries of `dependsOn` that no unit matches, by the unit that has them."""
+        units = self.graph.units
+        found = {unit.id: [dependency for dependency in unit.depends_on if dependency.target not in units] for unit in units.values()}
+        return {unit: lost for unit, lost in found.items() if lost}
 
     @cached_property
     def synced_resources(self) -> tuple[tuple[Unit, Resource], ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 
 from gitops_secrets.checks import remedies
 from gitops_secrets.checks.base import Context, Rule, closest, did_you_mean, doubt, reached, unless
@@ -36,10 +36,14 @@ class MissingDependsOn(Rule):
 
     def check(self, context: Context) -> Iterator[Finding]:
         graph = context.graph
+        meant: dict[ResourceId, Set[ResourceId]] = {}
         for entry in context.plan.missing:
             edge = entry.edge
             unit = graph.units[edge.consumer]
-            if unit.sync is not None or _is_meant(edge, context):
+            if unit.id not in meant:
+                meant[unit.id] = _meant_by_lost(unit.id, context)
+            # That an entry leads nowhere and that this edge is not written is one fault, not two.
+            if unit.sync is not None or edge.provider in meant[unit.id]:
                 continue
             related = list(evidence(edge.edge.reasons))
             for implied in entry.implied:
@@ -82,24 +86,16 @@ def _thing(edge: OrderedEdge) -> str:
     return f"{first.requirement.need}{made}"
 
 
-def _is_meant(edge: OrderedEdge, context: Context) -> bool:
-    """Does an entry that names something else, which is not there, mean this edge? Then that is one fault, not two."""
-    graph = context.graph
-    for dependency in graph.units[edge.consumer].depends_on:
-        if not _is_there(dependency, context):
-            meant = _only_meant(dependency, context) or _sole_need(edge.consumer, context)
-            if meant is not None and (meant == edge.provider or edge.provider in reached(meant, graph)):
-                return True
-    return False
-
-
-def _is_there(dependency: Dependency, context: Context) -> bool:
-    return dependency.target in context.graph.units
+def _meant_by_lost(unit: ResourceId, context: Context) -> Set[ResourceId]:
+    """What entries that lead nowhere mean, and what would come before a unit with that."""
+    meant = {_only_meant(dependency, context) or _sole_need(unit, context) for dependency in context.lost.get(unit, ())}
+    found = {each for each in meant if each is not None}
+    return found.union(*(reached(each, context.graph) for each in found))
 
 
 def _sole_need(unit: ResourceId, context: Context) -> ResourceId | None:
     """What a unit with a single entry that leads nowhere lacks, if that is one unit only."""
-    lost = [dependency for dependency in context.graph.units[unit].depends_on if not _is_there(dependency, context)]
+    lost = context.lost.get(unit, ())
     lacked = [entry.edge.provider for entry in context.plan.missing_of.get(unit, ())]
     return lacked[0] if len(lost) == len(lacked) == 1 else None
 
@@ -126,12 +122,14 @@ class DanglingDependsOn(Rule):
     def check(self, context: Context) -> Iterator[Finding]:
         graph = context.graph
         for unit in context.cluster.units:
-            for dependency in unit.depends_on:
-                if dependency.target in graph.units or (unit.id.kind == "ResourceSet" and _may_be_there(dependency.target, graph)):
-                    continue
+            lost = [dependency for dependency in unit.depends_on if dependency.target not in graph.units]
+            written = {unit.id.name, *(each.target.name for each in unit.depends_on)} if lost else frozenset()
+            for dependency in lost:
                 target = dependency.target
+                if unit.id.kind == "ResourceSet" and _may_be_there(target, graph):
+                    continue
                 opaque = graph.may_be_made_by(target, str(unit.id))
-                hint = _meant(unit, dependency, context)
+                hint = _meant(unit, dependency, written, context)
                 # Where only folders tell what starts, another repository may start the rest.
                 is_open = context.cluster.guessed and opaque is None and not hint
                 doubts = ", unless another repository applies it to the same cluster" if is_open else unless(opaque)
@@ -154,7 +152,7 @@ def _may_be_there(target: ResourceId, graph: Graph) -> bool:
     return target in graph.unit_of or target in graph.provisions or target.kind == "CustomResourceDefinition"
 
 
-def _meant(unit: Unit, dependency: Dependency, context: Context) -> str:
+def _meant(unit: Unit, dependency: Dependency, written: Set[str], context: Context) -> str:
     target, graph = dependency.target, context.graph
     namesakes = graph.units_by_name.get(target.name, ())
     elsewhere = [unit for unit in namesakes if unit.kind == target.kind]
@@ -165,7 +163,6 @@ def _meant(unit: Unit, dependency: Dependency, context: Context) -> str:
         holder = graph.units[other[0]].parent
         instead = f"; depend on {holder}, which applies it" if holder is not None and holder.kind == target.kind else ""
         return f" ({other[0]} is, but a {target.kind} can't depend on a {other[0].kind}{instead})"
-    written = {unit.id.name, *(each.target.name for each in unit.depends_on)}
     near, lacked = closest(target.name, graph.names_of_units(target.kind), among=graph.lacking, besides=written), _sole_need(unit.id, context)
     return did_you_mean(near) if near is not None or lacked is None else f" (it needs {lacked}, which may be meant)"
 

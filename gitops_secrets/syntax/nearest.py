@@ -14,6 +14,7 @@ from gitops_secrets.model.brief import LONGEST_NAME
 # letter; and to measure how alike they are takes their lengths by one another.
 _WORK: Final = 300_000  # for one name
 _WORK_IN_ALL: Final = 50_000_000
+_WORK_IN_A_FOLDER: Final = 20_000  # for one name of which nobody knows how many more are not there
 _LETTERS_PER_WORK: Final = 10
 # Every character has a place of so many bits for each time that it may stand in a name; characters that share a place are none that names have.
 _PLACES, _TIMES = 79, 16
@@ -137,13 +138,13 @@ class _Comparison:
         return self._length - (unmatched & whole).bit_count()
 
 
-def nearest(name: str, candidates: Iterable[str]) -> str | None:
-    """The name most like `name`, if one is alike enough, as a command line would guess it.
+def nearest(name: str, candidates: Iterable[str], among: int = 1) -> str | None:
+    """The name most like `name`, if one is alike enough, as a command line would guess it; see `share` for `among`.
 
     >>> nearest("stroe", ["store", "stores", "operator"])
     'store'
     """
-    return _prepared(tuple(candidates)).closest(name, 0.6)
+    return _prepared(tuple(candidates)).closest(name, 0.6, min(_WORK_IN_A_FOLDER, share(among)))
 
 
 @lru_cache(maxsize=16)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from gitops_secrets.manifests.load import Documents
 from gitops_secrets.model.facts import Opaque, Problem
-from gitops_secrets.model.nodes import MappingNode, Place, SequenceNode, as_mapping
+from gitops_secrets.model.nodes import MappingNode, Place, SequenceNode, as_mapping, as_sequence
 from gitops_secrets.rendering.kustomize import generators, transformers
 from gitops_secrets.rendering.kustomize.accumulated import Accumulated, Kustomization, SchemaInUse, Session
 from gitops_secrets.rendering.kustomize.defaults import FieldTables
@@ -99,7 +99,8 @@ class Layer:
             return f"{entry} is outside of the repository"
         parent, _, name = path.rpartition("/")
         self.state.inputs.add(parent + "/")
-        near = nearest(name, self.session.loader.tree.children(parent))
+        listed = sum(len(as_sequence(entries)) for entries in self.fields.values())
+        near = nearest(name, self.session.loader.tree.children(parent), listed)
         hint = f"; did you mean {entry.rstrip('/')[: -len(name)]}{near}?" if near and name and entry.rstrip("/").endswith(name) else ""
         return f"{entry} is not there{hint}"
 
