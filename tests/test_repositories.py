@@ -33,6 +33,7 @@ from gitops_secrets.repository.tree import MemoryTree
 from gitops_secrets.syntax.spans import YamlText
 from gitops_secrets.syntax.splice import apply_edits, remove_key
 from gitops_secrets.syntax.yaml import parse
+from tests.git import commit, git
 
 REPOSITORIES = Path(__file__).parent / "repositories"
 NAMES = sorted(path.name for path in REPOSITORIES.iterdir() if path.is_dir())
@@ -164,7 +165,7 @@ FINDINGS: Mapping[str, list[str]] = {
 def copied(name: str, target: Path) -> Path:
     """The repository in a git checkout of its own, so that nothing around it is seen."""
     shutil.copytree(REPOSITORIES / name, target)
-    subprocess.run(["git", "init", "--quiet", str(target)], check=True)
+    git(target, "init", "--quiet")
     return target
 
 
@@ -369,9 +370,7 @@ COMMANDS = [
 def canary(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A repository with a marker in every place where a secret value can stand, as a git commit and on disk."""
     root = copied("secrets-canary", tmp_path_factory.mktemp("canary") / "repository")
-    identity = ["-c", "user.name=Somebody", "-c", "user.email=somebody@example.com"]
-    subprocess.run(["git", "-C", str(root), "add", "--all"], check=True)
-    subprocess.run(["git", "-C", str(root), *identity, "commit", "--quiet", "--no-gpg-sign", "-m", "all"], check=True)
+    commit(root)
     return root
 
 

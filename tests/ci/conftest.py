@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.flux import UNIT, sync
+from tests.git import git
 
 ROOT = Path(__file__).resolve().parents[2]
 PLATFORM = {
@@ -45,7 +45,6 @@ spec:
 }
 Files = Mapping[str, str | None]
 Commit = Callable[[Files], str]
-Git = Callable[..., str]
 
 
 @pytest.fixture
@@ -54,19 +53,8 @@ def platform() -> dict[str, str]:
     return dict(PLATFORM)
 
 
-@pytest.fixture(scope="session")
-def git() -> Git:
-    """What git prints, run in a folder as somebody."""
-
-    def git(folder: Path, *arguments: str) -> str:
-        identity = ("-c", "user.name=test", "-c", "user.email=test@example.org", "-c", "commit.gpgsign=false")
-        return subprocess.run(("git", *identity, *arguments), cwd=folder, capture_output=True, text=True, check=True).stdout.strip()
-
-    return git
-
-
 @pytest.fixture
-def repository(tmp_path: Path, git: Git) -> Path:
+def repository(tmp_path: Path) -> Path:
     """An empty repository, on the branch main."""
     folder = tmp_path / "repository"
     folder.mkdir()
@@ -75,7 +63,7 @@ def repository(tmp_path: Path, git: Git) -> Path:
 
 
 @pytest.fixture
-def stage(repository: Path, git: Git) -> Callable[[Files], None]:
+def stage(repository: Path) -> Callable[[Files], None]:
     """Writes files, or deletes those without a text, and stages them."""
 
     def stage(files: Files) -> None:
@@ -92,7 +80,7 @@ def stage(repository: Path, git: Git) -> Callable[[Files], None]:
 
 
 @pytest.fixture
-def commit(repository: Path, stage: Callable[[Files], None], git: Git) -> Commit:
+def commit(repository: Path, stage: Callable[[Files], None]) -> Commit:
     """Commits files and returns the commit."""
 
     def commit(files: Files) -> str:

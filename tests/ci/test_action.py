@@ -16,6 +16,8 @@ from typing import Any, ClassVar
 import pytest
 import yaml
 
+from tests.git import git
+
 ROOT = Path(__file__).resolve().parents[2]
 ACTION = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))
 STEPS = {step["name"]: step for step in ACTION["runs"]["steps"]}
@@ -131,7 +133,7 @@ Run = Callable[..., Outcome]
 
 
 @pytest.fixture
-def run(tmp_path: Path, repository: Path, git: Callable[..., str], environment: dict[str, str], forge: Forge) -> Run:
+def run(tmp_path: Path, repository: Path, environment: dict[str, str], forge: Forge) -> Run:
     """Runs the step `Check` for an event on the checkout, with inputs of the action."""
     python = tmp_path / "temp" / "gitops-secrets" / "bin" / "python"
     python.parent.mkdir(parents=True)
@@ -172,7 +174,7 @@ def run(tmp_path: Path, repository: Path, git: Callable[..., str], environment: 
 
 
 @pytest.fixture
-def pull_request(repository: Path, git: Callable[..., str], commit: Callable[..., str]) -> Callable[..., dict[str, Any]]:
+def pull_request(repository: Path, commit: Callable[..., str]) -> Callable[..., dict[str, Any]]:
     """Makes a pull request of some files against others, checks its merge commit out as actions/checkout does, and returns its event."""
 
     def pull_request(before: Mapping[str, str | None], change: Mapping[str, str | None]) -> dict[str, Any]:
@@ -322,9 +324,7 @@ def test_a_merge_queue_is_compared_with_its_base(run: Run, commit: Any, platform
     assert run({"merge_group": {"base_sha": base}}).status == 0
 
 
-def test_a_checkout_of_one_commit_is_told_what_to_fetch(
-    run: Run, pull_request: Make, platform: dict[str, str], git: Any, repository: Path, tmp_path: Path
-) -> None:
+def test_a_checkout_of_one_commit_is_told_what_to_fetch(run: Run, pull_request: Make, platform: dict[str, str], repository: Path, tmp_path: Path) -> None:
     event = pull_request(platform, {"README.md": "# home\n"})
     git(repository, "branch", "merge")
     shallow = tmp_path / "shallow"
@@ -337,7 +337,7 @@ def test_a_checkout_of_one_commit_is_told_what_to_fetch(
     assert "give actions/checkout `fetch-depth: 2`" in outcome.log
 
 
-def test_a_checkout_of_two_commits_is_enough(run: Run, pull_request: Make, platform: dict[str, str], git: Any, repository: Path, tmp_path: Path) -> None:
+def test_a_checkout_of_two_commits_is_enough(run: Run, pull_request: Make, platform: dict[str, str], repository: Path, tmp_path: Path) -> None:
     event = pull_request(platform | BROKEN, {"README.md": "# home\n"})
     git(repository, "branch", "merge")
     shallow = tmp_path / "shallow"

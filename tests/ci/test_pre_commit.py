@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.git import git
+
 ROOT = Path(__file__).resolve().parents[2]
 Run = Callable[[str], "subprocess.CompletedProcess[str]"]
 
 
 @pytest.fixture
-def run(tmp_path: Path, repository: Path, git: Callable[..., str], environment: dict[str, str]) -> Run:
+def run(tmp_path: Path, repository: Path, environment: dict[str, str]) -> Run:
     """Runs a hook on what is staged, as `git commit` would."""
     hooks = tmp_path / "gitops-secrets"
     hooks.mkdir()

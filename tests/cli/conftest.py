@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +11,7 @@ from click.testing import CliRunner, Result
 
 from gitops_secrets.cli.main import FRAMES, cli
 from tests.flux import UNIT, sync
+from tests.git import commit, git
 
 # As the program sets it, before hypothesis remembers what it was.
 sys.setrecursionlimit(max(FRAMES, sys.getrecursionlimit()))
@@ -84,18 +84,6 @@ spec:
 }
 
 Run = Callable[..., Result]
-
-IDENTITY = ("-c", "user.name=Somebody", "-c", "user.email=somebody@example.org", "-c", "commit.gpgsign=false", "-c", "init.defaultBranch=main")
-
-
-def git(directory: Path, *arguments: str) -> str:
-    return subprocess.run(["git", "-C", str(directory), *IDENTITY, *arguments], check=True, capture_output=True, text=True).stdout.strip()
-
-
-def commit(directory: Path, message: str = "Change") -> str:
-    git(directory, "add", "--all")
-    git(directory, "commit", "--quiet", "--allow-empty", "--message", message)
-    return git(directory, "rev-parse", "HEAD")
 
 
 @pytest.fixture

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from click.testing import Result
 
-from tests.cli.conftest import commit, git
+from tests.git import commit, git
 
 Run = Callable[..., Result]
 
@@ -229,7 +228,7 @@ def test_the_base_that_a_shallow_clone_lacks_is_there_after_the_fetch_it_is_told
 ) -> None:
     clone = shallow(checkout, tmp_path)
     if revision == "the commit before":
-        revision = subprocess.run(["git", "-C", checkout, "rev-parse", "change~1"], capture_output=True, text=True, check=True).stdout.strip()
+        revision = git(Path(checkout), "rev-parse", "change~1")
     monkeypatch.chdir(clone)
     git(clone, *advice(run("check", "--base", revision).stderr))
 

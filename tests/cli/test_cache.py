@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,15 +16,11 @@ from hypothesis import strategies as st
 from gitops_secrets.cli.main import cli
 from gitops_secrets.repository import files
 from gitops_secrets.repository.cache import Cache
+from tests.git import commit, git
 
 Run = Callable[..., Result]
 REPOSITORIES = Path(__file__).parent.parent / "repositories"
 COMMANDS = (("scan", "--format", "json", "--resources"), ("check", "--format", "json"))
-
-
-def git(root: Path, *arguments: str) -> None:
-    identity = ("-c", "user.name=Somebody", "-c", "user.email=somebody@example.com", "-c", "commit.gpgsign=false")
-    subprocess.run(["git", "-C", str(root), *identity, *arguments], check=True, capture_output=True)
 
 
 @pytest.fixture
@@ -41,9 +36,7 @@ def analyses(monkeypatch: pytest.MonkeyPatch) -> list[object]:
 
 @pytest.mark.parametrize("command", [*COMMANDS, ("check",), ("plan",), ("scan", "--rev", "HEAD")], ids=" ".join)
 def test_what_was_asked_before_is_not_worked_out_again(repository: Path, run: Run, analyses: list[object], command: tuple[str, ...]) -> None:
-    git(repository, "init", "--quiet")
-    git(repository, "add", "--all")
-    git(repository, "commit", "--quiet", "--message=all")
+    commit(repository)
     first, second = run(*command), run(*command)
 
     assert len(analyses) == 1
@@ -85,9 +78,7 @@ IMAGES = "kind: Deployment\napiVersion: apps/v1\nmetadata: {{name: web}}\nspec:\
 def test_a_new_image_changes_no_answer(repository: Path, run: Run, analyses: list[object], command: tuple[str, ...]) -> None:
     workload = repository / "apps" / "workload.yaml"
     workload.write_text(IMAGES.format(1))
-    git(repository, "init", "--quiet")
-    git(repository, "add", "--all")
-    git(repository, "commit", "--quiet", "--message=all")
+    commit(repository)
     first = run(*command)
     known = len(analyses)
     workload.write_text(IMAGES.format(2))
@@ -117,9 +108,7 @@ def test_a_comment_and_a_value_that_names_nothing_change_no_answer(
 ) -> None:
     settings_of_all = repository / "apps" / "settings.yaml"
     settings_of_all.write_text(CONFIG_MAP)
-    git(repository, "init", "--quiet")
-    git(repository, "add", "--all")
-    git(repository, "commit", "--quiet", "--message=all")
+    commit(repository)
     run(*command)
     known = len(analyses)
     settings_of_all.write_text(edit(CONFIG_MAP))
@@ -158,9 +147,7 @@ KUSTOMIZATION = "resources: [consumer.yaml, settings.yaml]\n"
 def test_a_value_that_goes_elsewhere_is_another_answer(repository: Path, run: Run, takes: str, command: tuple[str, ...]) -> None:
     for name, text in {"consumer.yaml": CONSUMER, "settings.yaml": CONFIG_MAP, "kustomization.yaml": KUSTOMIZATION + takes}.items():
         (repository / "apps" / name).write_text(text)
-    git(repository, "init", "--quiet")
-    git(repository, "add", "--all")
-    git(repository, "commit", "--quiet", "--message=all")
+    commit(repository)
     run(*command)
     (repository / "apps" / "settings.yaml").write_text(CONFIG_MAP.replace("one", "two"))
 
@@ -198,9 +185,7 @@ def test_where_every_byte_counts_an_image_does(repository: Path, run: Run, analy
     (repository / "apps" / "kustomization.yaml").write_text(
         "resources: [namespace.yaml, workload.yaml]\nconfigMapGenerator: [{name: template, files: [workload.yaml]}]\n"
     )
-    git(repository, "init", "--quiet")
-    git(repository, "add", "--all")
-    git(repository, "commit", "--quiet", "--message=all")
+    commit(repository)
     run(*command)
     known = len(analyses)
     workload.write_text(IMAGES.format(2))

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from click.testing import Result
 
-from tests.cli.conftest import commit, git
+from tests.git import commit, git
 
 Run = Callable[..., Result]
 

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 
+from tests.git import git
+
 Run = Callable[..., Result]
 APPS = "clusters/production/apps.yaml"
 DEPENDENCY = "  dependsOn:\n    - name: stores\n"
@@ -40,7 +42,7 @@ def test_the_diff_writes_nothing_and_applies(repository: Path, run: Run) -> None
     result = run("fix", "--diff")
 
     assert texts(repository) == before
-    subprocess.run(["git", "init", "--quiet"], cwd=repository, check=True)
+    git(repository, "init", "--quiet")
     subprocess.run(["git", "apply"], cwd=repository, input=result.stdout, text=True, check=True)
     assert DEPENDENCY in texts(repository)[APPS]
 

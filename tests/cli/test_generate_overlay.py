@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from click.testing import Result
+
+from tests.git import git
 
 Run = Callable[..., Result]
 
@@ -18,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 def sample(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The working directory: a checkout with the sample platform's base."""
     shutil.copytree(ROOT / "base", tmp_path / "base")
-    subprocess.run(["git", "init", "--quiet", str(tmp_path)], check=True)
+    git(tmp_path, "init", "--quiet")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

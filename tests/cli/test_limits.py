@@ -13,7 +13,8 @@ from click.testing import Result
 from gitops_secrets.generate.files import entries_change, listing_change
 from gitops_secrets.model.limits import DEFAULT_LIMITS, Limits
 from gitops_secrets.syntax.spans import UneditableError
-from tests.pipeline.test_fix import platform, units
+from tests.pipeline.test_fix import platform
+from tests.rules import units
 
 Run = Callable[..., Result]
 

@@ -18,6 +18,7 @@ from gitops_secrets.pipeline.check import check
 from gitops_secrets.pipeline.generate import Generated, generate_flux
 from gitops_secrets.pipeline.scan import analyse, open_repository
 from gitops_secrets.syntax.yaml import parse
+from tests.git import git
 
 ROOT = Path(__file__).parents[2]
 OVERLAYS = ["development", "gke", "production", "staging"]
@@ -44,7 +45,7 @@ def sample(tmp_path: Path) -> Path:
 
 
 def checkout(root: Path) -> Path:
-    subprocess.run(["git", "init", "--quiet", str(root)], check=True)
+    git(root, "init", "--quiet")
     return root
 
 

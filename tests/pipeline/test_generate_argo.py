@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ from gitops_secrets.pipeline.generate import Generated
 from gitops_secrets.pipeline.generate_argo import generate_argo
 from gitops_secrets.pipeline.scan import analyse, open_repository
 from gitops_secrets.syntax.yaml import parse
+from tests.git import git
 
 URL = "https://git.example.org/platform"
 OVERLAY = """\
@@ -82,7 +82,7 @@ def root(tmp_path: Path) -> Path:
     for path, text in FILES.items():
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_text(text)
-    subprocess.run(["git", "init", "--quiet", str(tmp_path)], check=True)
+    git(tmp_path, "init", "--quiet")
     return tmp_path
 
 
@@ -153,7 +153,7 @@ def test_what_is_no_longer_needed_goes(root: Path) -> None:
 
 
 def test_the_url_is_that_of_the_remote_without_what_signs_in(root: Path) -> None:
-    subprocess.run(["git", "-C", str(root), "remote", "add", "origin", "https://user:token@git.example.org/platform"], check=True)
+    git(root, "remote", "add", "origin", "https://user:token@git.example.org/platform")
     change = next(change for change in generated(root, url="").changes if change.path.endswith("shop.yaml"))
 
     assert "repoURL: https://git.example.org/platform\n" in (change.after or "")

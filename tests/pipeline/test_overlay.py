@@ -25,6 +25,7 @@ from gitops_secrets.pipeline.overlay_state import Request
 from gitops_secrets.pipeline.scan import analyse, open_repository
 from gitops_secrets.rendering.kustomize import Builder
 from gitops_secrets.syntax.yaml import parse
+from tests.git import git
 
 ROOT = Path(__file__).parents[2]
 COMPONENTS = ("alerts", "external-secrets", "orders", "reloader", "secret-stores/aws", "weather")
@@ -51,7 +52,7 @@ Build = Callable[[str], Objects]
 def sample(tmp_path: Path) -> Path:
     """A copy of the sample platform's base in a checkout of its own."""
     shutil.copytree(ROOT / "base", tmp_path / "base")
-    subprocess.run(["git", "init", "--quiet", str(tmp_path)], check=True)
+    git(tmp_path, "init", "--quiet")
     return tmp_path
 
 
@@ -246,7 +247,7 @@ def test_one_application_gets_a_namespace_of_its_own(sample: Path, build: Build)
 def test_any_prefix_comes_out_of_the_build_as_it_went_in(tmp_path_factory: pytest.TempPathFactory, prefix: str) -> None:
     root = tmp_path_factory.mktemp("sample")
     shutil.copytree(ROOT / "base/weather", root / "base/weather")
-    subprocess.run(["git", "init", "--quiet", str(root)], check=True)
+    git(root, "init", "--quiet")
     generate(root, Request("base", key_prefixes=(("prod/", prefix),)))
     objects = {node["kind"]: node for node in Builder(open_repository(root).loader).build("overlays/qa").resources}
 

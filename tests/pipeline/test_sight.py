@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -15,12 +14,9 @@ from gitops_secrets.pipeline.check import check
 from gitops_secrets.pipeline.compare import check_since
 from gitops_secrets.pipeline.diff import RepositoryDifference, diff
 from gitops_secrets.pipeline.scan import analyse, analyse_base, at_revision, open_repository
+from tests.git import commit
 
 REPOSITORIES = Path(__file__).parents[1] / "repositories"
-
-
-def git(root: Path, *arguments: str) -> None:
-    subprocess.run(["git", "-C", str(root), "-c", "user.name=a", "-c", "user.email=a@example.org", *arguments], check=True, capture_output=True)
 
 
 def told(findings: Iterable[Finding], file: str) -> list[str]:
@@ -38,9 +34,7 @@ def came_or_went(found: RepositoryDifference) -> list[str]:
 def test_a_file_that_breaks_makes_nothing_else_new_or_gone(tmp_path: Path, name: str) -> None:
     root = tmp_path / name
     shutil.copytree(REPOSITORIES / name, root)
-    git(root, "init", "--quiet")
-    git(root, "add", "--all")
-    git(root, "commit", "--quiet", "--no-gpg-sign", "-m", "all")
+    commit(root)
     files = [path.relative_to(root).as_posix() for path in sorted(root.rglob("*.yaml")) if path.name != ".gitops-secrets.yaml"]
     faults = {}
     for file in files:

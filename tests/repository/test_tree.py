@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from gitops_secrets.errors import UsageError
 from gitops_secrets.repository.files import RevisionTree, WorkingTree
 from gitops_secrets.repository.git_program import remotes, top_level
 from gitops_secrets.repository.tree import JoinedTree, MemoryTree, OverlaidTree, Tree, join
+from tests.git import git
 
 FILES = {"a.yaml": "a: 1\n", "apps/web/b.yaml": "b: 1\n", "apps/c.txt": "c\n"}
 
@@ -21,11 +21,6 @@ def write(root: Path, files: Mapping[str, str]) -> None:
     for path, text in files.items():
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).write_text(text)
-
-
-def git(root: Path, *arguments: str) -> str:
-    identity = ("-c", "user.name=Somebody", "-c", "user.email=somebody@example.com", "-c", "commit.gpgsign=false", "-c", "protocol.file.allow=always")
-    return subprocess.run(["git", "-C", str(root), *identity, *arguments], check=True, capture_output=True, text=True).stdout
 
 
 @pytest.fixture
@@ -224,12 +219,12 @@ def test_a_revision_is_read_whatever_lies_on_disk(checkout: Path) -> None:
 
     assert tree.read("a.yaml") == b"a: 1\n"
     assert "new.yaml" not in tree.files
-    assert tree.commit == git(checkout, "rev-parse", "HEAD").strip()
+    assert tree.commit == git(checkout, "rev-parse", "HEAD")
 
 
 def test_branches_tags_and_short_ids_name_revisions(checkout: Path) -> None:
     git(checkout, "tag", "--annotate", "--message=tag", "v1")
-    commit = git(checkout, "rev-parse", "HEAD").strip()
+    commit = git(checkout, "rev-parse", "HEAD")
 
     assert {RevisionTree(checkout, name).commit for name in ("main", "v1", commit[:8], "HEAD~0", "refs/heads/main")} == {commit}
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -32,25 +30,11 @@ from gitops_secrets.report.markdown import check_markdown
 from gitops_secrets.report.sarif import check_sarif
 from gitops_secrets.report.style import Style
 from gitops_secrets.report.text import check_text
+from tests.git import git
 
 HERE = Path(__file__).parent
 PLATFORM = HERE / "platform"
 SITUATIONS = yaml.safe_load((HERE / "situations.yaml").read_text())
-# The same commits everywhere, so that their ids can stand in golden files.
-IDENTITY = {
-    "GIT_AUTHOR_NAME": "Somebody",
-    "GIT_AUTHOR_EMAIL": "somebody@example.org",
-    "GIT_AUTHOR_DATE": "2026-01-01T00:00:00Z",
-    "GIT_COMMITTER_NAME": "Somebody",
-    "GIT_COMMITTER_EMAIL": "somebody@example.org",
-    "GIT_COMMITTER_DATE": "2026-01-01T00:00:00Z",
-    "GIT_CONFIG_GLOBAL": os.devnull,
-    "GIT_CONFIG_SYSTEM": os.devnull,
-}
-
-
-def git(root: Path, *arguments: str) -> None:
-    subprocess.run(["git", "-C", str(root), *arguments], check=True, capture_output=True, env={**os.environ, **IDENTITY})
 
 
 def changed(files: Mapping[str, str], changes: Mapping[str, Any]) -> dict[str, str]:

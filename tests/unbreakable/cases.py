@@ -10,14 +10,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.flux import sync
+from tests.git import commit, git
 from tests.unbreakable.repositories import (
     Content,
     Link,
     Sparse,
     Special,
     bare,
-    commit,
-    git,
     make,
     shallow,
     with_broken_index,

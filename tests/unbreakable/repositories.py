@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import socket
-import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.flux import UNIT, sync
+from tests.git import commit, git
 
 # Stands in files beside the repository, and must never be seen.
 OUTSIDE = "outside-of-the-repository"
@@ -114,26 +114,6 @@ def make(root: Path, files: Mapping[str, Content]) -> None:
             path.write_bytes(content)
         else:
             content.make(path)
-
-
-GIT = {
-    **{name: value for name, value in os.environ.items() if not name.startswith("GIT_")},
-    "GIT_CONFIG_GLOBAL": os.devnull,
-    "GIT_CONFIG_SYSTEM": os.devnull,
-    **{f"GIT_{who}_{what}": "test@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
-}
-
-
-def git(folder: Path, *arguments: str) -> None:
-    """Runs git in a folder, with nobody's configuration."""
-    subprocess.run(["git", *arguments], cwd=folder, check=True, capture_output=True, env=GIT)
-
-
-def commit(root: Path) -> None:
-    """Makes a git repository of `root`, with all of it in one commit."""
-    git(root, "init", "--quiet", "--initial-branch=main")
-    git(root, "add", "--all")
-    git(root, "commit", "--quiet", "--message=all")
 
 
 def with_broken_index(root: Path) -> None:

@@ -13,10 +13,11 @@ from xml.etree import ElementTree
 import pytest
 
 from gitops_secrets.cli.main import cli
+from tests.git import commit, git
 from tests.unbreakable.cases import CASES, FAMILIES, STATUS, Case
 from tests.unbreakable.commands import NOT_RUN, commands, commands_of_a_change, commands_of_a_cluster, format_of
 from tests.unbreakable.harness import Ran, Session, run_all
-from tests.unbreakable.repositories import NEIGHBOUR_FINDING, OUTSIDE, PLATFORM, Special, commit, git, make
+from tests.unbreakable.repositories import NEIGHBOUR_FINDING, OUTSIDE, PLATFORM, Special, make
 
 # Lines that a CI system takes for a command: https://docs.github.com/actions/reference/workflow-commands, Azure's `##vso[`, and what GitHub reads as those.
 COMMAND = re.compile(r"^\s*::|##\w*\[", re.MULTILINE)

@@ -12,10 +12,11 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
+from tests.git import commit
 from tests.unbreakable.commands import commands, commands_of_a_change
 from tests.unbreakable.harness import Session, run_all
 from tests.unbreakable.mutations import WRONG_VALUES, all_repositories, documents, mutated_repositories, paths, replaced
-from tests.unbreakable.repositories import NEIGHBOUR_FINDING, OUTSIDE, PLATFORM, commit, make
+from tests.unbreakable.repositories import NEIGHBOUR_FINDING, OUTSIDE, PLATFORM, make
 from tests.unbreakable.test_cases import assert_unbroken, is_said, said_by
 
 EXAMPLES = 8
