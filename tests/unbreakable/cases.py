@@ -1474,6 +1474,53 @@ MANY_FINDINGS = (
     ),
 )
 
+GATEWAY = "apiVersion: gateway.networking.k8s.io/v1\nkind: Gateway\nmetadata: {{name: g{n}, namespace: neighbour}}\nspec: {{gatewayClassName: c}}\n"
+ROUTE = "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {{name: r{n}, namespace: neighbour}}\nspec:\n  parentRefs: [{parents}]\n  rules: [{{backendRefs: [{backends}]}}]\n"
+# What names much is looked at in the time of what it names.
+MANY_NAMED = (
+    Case(
+        "a variable that names 50,000 hosts",
+        one(
+            "apiVersion: v1\nkind: Pod\nmetadata: {name: p, namespace: neighbour}\nspec:\n  containers: [{name: c, image: x, env: [{name: HOSTS, value: '"
+            + ",".join(f"http://s{n}.n{n % 50}.svc:80" for n in range(50_000))
+            + "'}]}]\n"
+        ),
+        briefly=True,
+    ),
+    Case(
+        "80 routes that each name 80 gateways and 80 backends",
+        one(
+            "---\n".join(GATEWAY.format(n=n) for n in range(80))
+            + "---\n"
+            + "---\n".join(
+                ROUTE.format(n=n, parents=", ".join(f"{{name: g{g}}}" for g in range(80)), backends=", ".join(f"{{name: b{b}, port: 80}}" for b in range(80)))
+                for n in range(80)
+            )
+        ),
+        briefly=True,
+    ),
+    Case(
+        "1,000 dependencies of a unit on units that are not there",
+        {
+            "clusters/production/lost.yaml": "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {name: lost, namespace: flux-system}\nspec:\n  path: ./nowhere\n"
+            + SOURCED
+            + "  dependsOn:\n"
+            + "".join(f"  - name: neighbor-{n}\n" for n in range(1_000))
+        },
+        ("dangling-depends-on clusters/production/lost.yaml:8", "dangling-depends-on clusters/production/lost.yaml:1007"),
+        briefly=True,
+    ),
+    Case(
+        "2,000 resources that are not there",
+        {
+            "case/kustomization.yaml": "resources:\n" + "".join(f"- setting-{n}.yaml\n" for n in range(2_000)),
+            **{f"case/settings-{n}.yaml": "" for n in range(300)},
+        },
+        ("build-failed case/kustomization.yaml:2", "build-failed case/kustomization.yaml:2001"),
+        briefly=True,
+    ),
+)
+
 # Every other field and command that names a file.
 READING_FILES = """\
 apiVersion: helm.toolkit.fluxcd.io/v2
@@ -1535,6 +1582,7 @@ FAMILIES = (
     VALUE_PATHS,
     AMPLIFIERS,
     MANY_FINDINGS,
+    MANY_NAMED,
     READERS,
 )
 CASES = tuple(case for family in FAMILIES for case in family)
