@@ -84,7 +84,7 @@ def check(
 
     def answer(repository: Repository, analysis: Analysis) -> Answer:
         checked = checked_in(repository, analysis)
-        return Answer(written(checked, format_, call), NOT_WELL if fails(checked.result.findings, limit) else 0, lasts=not _asks_for_renames(checked.result))
+        return Answer(written(checked, format_, call), NOT_WELL if fails(checked.result.findings, limit) else 0, lasts=_lasts(checked.result, format_))
 
     # What a change does is told by every byte of it, and a step of GitHub gets a summary beside the answer.
     if baseline is None and not reports and format_ != "github" and (base is None or format_ not in WITH_CHANGES):
@@ -136,6 +136,14 @@ def _checked(
         result = check_since(result, repository, analysis, earlier, before, everything=everything)
         changes = diff(earlier, before, repository, analysis).clusters if with_changes else None
     return Checked(with_fixes(result, repository), repository, analysis, changes)
+
+
+def _lasts(result: CheckResult, format_: str) -> bool:
+    """Does an answer hold as long as the files do, and is all of it told by its text?"""
+    from gitops_secrets.model.limits import names_limit
+
+    is_told = format_ not in QUOTING or not any(names_limit(problem.message) for problem in result.problems)
+    return is_told and not _asks_for_renames(result)
 
 
 def _asks_for_renames(result: CheckResult) -> bool:

@@ -12,7 +12,7 @@ import click
 
 from gitops_secrets.cli.analysis import plans_of
 from gitops_secrets.cli.options import Call
-from gitops_secrets.cli.output import append
+from gitops_secrets.cli.output import append, note
 
 if TYPE_CHECKING:
     from gitops_secrets.model.results import CheckResult
@@ -71,6 +71,8 @@ def written(checked: Checked, format_: str, call: Call) -> str:
             from gitops_secrets.pipeline.fix import fix
 
             fixed = fix(checked.repository, cluster=call.cluster, only=result.findings)
+            for problem in fixed.limited:
+                note(f"{problem.place}: {problem.message}", call)
             return _patch(fixed) if format_ == "patch" else _suggestions(fixed, checked)
         case _:
             from gitops_secrets.report.text import check_text

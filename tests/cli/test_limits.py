@@ -72,9 +72,10 @@ def test_fix_tells_what_is_too_deep_for_it(root: Path, run: Run) -> None:
 
 def test_fix_tells_what_is_too_much_for_it(root: Path, run: Run) -> None:
     write(root, units("operator", "store", operator="", stores=""))
-    result = run("fix", "--limit", "fixed-text=100")
+    told = [run(*command, "--limit", "fixed-text=100").stderr for command in (("fix",), ("check", "--format", "patch"), ("check", "--format", "patch"))]
+    hint = "no fixes are made from here on: too much would be read for them; --limit fixed-text=NUMBER allows more than 100 characters"
 
-    assert "no fixes are made from here on: too much would be read for them; --limit fixed-text=NUMBER allows more than 100 characters" in result.stderr
+    assert [hint in each for each in told] == [True] * 3
     assert run("fix").stderr.splitlines()[-1].endswith(" fixed, 0 findings left")
 
 
