@@ -77,8 +77,8 @@ class Loader:
         self._words: dict[bytes, dict[str, bool]] = {}  # what was looked for, and in which files it is
         self.words: set[bytes] = set()  # the same of all that read the same files
         self.taken: set[str] = set()  # files of which more counts than the objects in them: they were read as text, or something was made of their values
-        self.apart: set[str] = set()  # files that somebody looked into other than to build them
-        self.builds: Counter[str] = Counter()  # how many builds read a file
+        self.apart: set[str] = set()  # files that somebody looked into for something else than units
+        self.builds: Counter[str] = Counter()  # how many builds read a file, other than to look for units in it
         self._within: dict[Problem, None] = {}  # of texts within files
         self.on_load: Callable[[int], None] | None = None  # told now and then how many files were loaded
         self._kept: dict[Hashable, tuple[_Reading, Any]] = {}
@@ -160,9 +160,12 @@ class Loader:
             self._reading.words[path, word] = found
         return found
 
-    def load(self, path: str, *, to_build: bool = False) -> Documents:
-        """The documents of `path`, without the values of Secrets and SOPS files. Raises `FileNotFoundError`."""
-        if not to_build:
+    def load(self, path: str, *, for_units: bool = False) -> Documents:
+        """The documents of `path`, without the values of Secrets and SOPS files. Raises `FileNotFoundError`.
+
+        `for_units`: to build them, or to look for units and sources of Flux, and for nothing else.
+        """
+        if not for_units:
             self.apart.add(path)
         if self._reading is not None:
             self._reading.parsed.add(path)

@@ -19,24 +19,28 @@ from gitops_secrets.kinds.extract import facts_of
 from gitops_secrets.kinds.table import KindTable, default_table
 from gitops_secrets.manifests.load import Loader
 from gitops_secrets.model.facts import Facts, KindNeed, ObjectNeed, Provision, RemoteNeed, Requirement, Resource, SelectionNeed
-from gitops_secrets.model.ids import ResourceId
+from gitops_secrets.model.ids import ResourceId, split_api_version
 from gitops_secrets.model.limits import Limits
-from gitops_secrets.model.nodes import Place
+from gitops_secrets.model.nodes import Place, as_mapping, as_text
 from gitops_secrets.model.results import Cluster
 from gitops_secrets.ordering.order import Order, order
 from gitops_secrets.pipeline.kept import NOBODY, Kept, KeptCluster, is_ordinary
 from gitops_secrets.pipeline.rows import Row, node_of, opaque_of, provision_of, provision_row, requirement_of, unit_of
 from gitops_secrets.rendering.expansion import State
-from gitops_secrets.rendering.flux_build import build_directory, objects_of
+from gitops_secrets.rendering.flux_build import build_directory, default_namespace, objects_of
 from gitops_secrets.rendering.flux_version import is_labelled_flux
 from gitops_secrets.rendering.kustomize import Builder
+from gitops_secrets.rendering.objects import to_resource
 from gitops_secrets.rendering.renderings import Renderings
+from gitops_secrets.rendering.units import is_kustomization, to_unit
 from gitops_secrets.report.style import Style
 from gitops_secrets.report.tree import cluster_block, joined
 from gitops_secrets.repository.ignore import FilteredTree
 from gitops_secrets.repository.tree import OverlaidTree, Tree
 from gitops_secrets.syntax.budget import Budget, BudgetError, Spent
 
+_NOWHERE: Final = Place("", 1, 1)
+_ORDERING: Final = frozenset({"dependsOn", "healthCheckExprs", "healthChecks", "interval", "retryInterval", "timeout", "wait"})
 # A unit that takes more than this part of what it may take is near a limit, which may lie elsewhere in another run.
 _MOST_OF_IT: Final = 0.5
 
@@ -62,7 +66,8 @@ def tree_after(kept: Row, tree: Tree, before: Mapping[str, bytes], words: Iterab
     `words` are those that files were looked through for.
     """
     known = Kept(*kept)
-    if any(path not in known.readers or any((word in text) != (word in tree.read(path)) for word in words) for path, text in before.items()):
+    read = known.readers.keys() | known.written.keys()
+    if any(path not in read or any((word in text) != (word in tree.read(path)) for word in words) for path, text in before.items()):
         return None
     if not Budget(limits).allows(Spent(known.text, known.steps)):
         return None
@@ -71,10 +76,13 @@ def tree_after(kept: Row, tree: Tree, before: Mapping[str, bytes], words: Iterab
     sought = frozenset(ResourceId(*id) for id in known.sought)
     blocks, table = list(known.blocks), default_table().within(limits)
     try:
+        rewritten = {each.id: each for path in before for each in _rewritten(path, states, table, may_be=path in known.written)}
         for number, position in enumerate(known.positions):
-            row, units = known.clusters[number], {unit for path in before for cluster, unit in known.readers[path] if cluster == number}
-            if position is not None and row is not None and units:
-                cluster = _Cluster(KeptCluster(*row), table)
+            units = {unit for path in before for cluster, unit in known.readers.get(path, ()) if cluster == number}
+            placed = {unit for path in before for cluster, unit in known.written.get(path, ()) if cluster == number}
+            row = known.clusters[number]
+            if position is not None and row is not None and (units or placed):
+                cluster = _Cluster(KeptCluster(*row), table, placed, rewritten)
                 edits = {unit: _edit(cluster, unit, states, sought) for unit in sorted(units)}
                 blocks[position] = cluster_block(cluster.after(edits), style, resources=resources)
     except (_UnusualError, BudgetError):
@@ -82,16 +90,62 @@ def tree_after(kept: Row, tree: Tree, before: Mapping[str, bytes], words: Iterab
     return joined(blocks)
 
 
+def _rewritten(path: str, states: Sequence[Loader], table: KindTable, *, may_be: bool) -> Iterator[Resource]:
+    """The Kustomizations of a file that are ordered otherwise than before, if they `may_be`. Raises `_UnusualError` for what else steers an engine."""
+    before, after = (loader.load(path) for loader in states)
+    if before.problems or after.problems:
+        raise _UnusualError
+    steering = [[each for each in found.documents if may_be or not _is_ordinary_document(each)] for found in (before, after)]
+    if len(steering[0]) != len(steering[1]):
+        raise _UnusualError
+    for old, new in zip(*steering, strict=True):
+        if repr(old) == repr(new):
+            continue
+        was, resource = (to_resource(each, table.is_namespaced, default_namespace(each)) for each in (as_mapping(old), as_mapping(new)))
+        if not may_be or was is None or resource is None or not is_kustomization(resource) or repr(_unordered(was)) != repr(_unordered(resource)):
+            raise _UnusualError
+        if _told(facts_of(was, table)) != _told(facts_of(resource, table)):
+            raise _UnusualError
+        yield resource
+
+
+def _is_ordinary_document(document: object) -> bool:
+    manifest = as_mapping(document)
+    group, _ = split_api_version(as_text(manifest.get("apiVersion")))
+    return bool(manifest) and is_ordinary(ResourceId(group, as_text(manifest.get("kind")), "", ""))
+
+
+def _unordered(kustomization: Resource) -> object:
+    """A Kustomization without what orders it and gates others."""
+    return {**kustomization.data, "spec": {key: value for key, value in kustomization.spec.items() if key not in _ORDERING}}
+
+
+def _told(facts: Facts) -> object:
+    """Facts without their places."""
+    return (
+        [replace(each, place=_NOWHERE) for each in facts.requirements],
+        [replace(each, place=_NOWHERE) for each in facts.provisions],
+        facts.opaque,
+        facts.problems,
+    )
+
+
 class _Cluster:
     """A cluster as it was kept."""
 
-    def __init__(self, kept: KeptCluster, table: KindTable) -> None:
+    def __init__(self, kept: KeptCluster, table: KindTable, written: Collection[int], rewritten: Mapping[ResourceId, Resource]) -> None:
         name, entry_point, engine, stray = kept.about
         self.kept = kept
         self.table = table
-        self.units = tuple(map(unit_of, kept.units))
-        self.ids = [unit.id for unit in self.units]
-        self.cluster = Cluster(name, entry_point, engine, self.units, (), opaque=tuple(map(opaque_of, kept.opaque)), stray=stray)
+        units = list(map(unit_of, kept.units))
+        self.ids = [unit.id for unit in units]
+        self.rewritten = [number for number in written if self.ids[number] in rewritten]
+        if len(self.rewritten) < len(rewritten):
+            raise _UnusualError
+        for number in self.rewritten:
+            unit = units[number]
+            units[number] = replace(to_unit(rewritten[unit.id], unit.parent, unit.path, unit.opaque), remote=unit.remote)
+        self.cluster = Cluster(name, entry_point, engine, tuple(units), (), opaque=tuple(map(opaque_of, kept.opaque)), stray=stray)
         self.referents = frozenset(ResourceId(*id) for id in kept.referents)
         self.operators = {group: ResourceId(*id) for group, id in kept.operators.items()}
         self.controllers = {group: ResourceId(*id) for group, id in kept.controllers.items()}
@@ -102,11 +156,15 @@ class _Cluster:
         checked = {ResourceId(*id): tuple(map(provision_of, rows)) for id, rows in self.kept.checked}
         if checked.keys() & affected or any((id.group, id.kind) in self.kept.selected for id in affected):
             raise _UnusualError
+        applied = self._applied(edits)
+        checks = (check.target for number in self.rewritten for check in self.cluster.units[number].health_checks)
+        if any(target not in applied and target not in checked for target in checks):
+            raise _UnusualError
         edited = {self.ids[number] for number in edits}
         edges = [edge for edge in self._edges() if edge.consumer_unit not in edited and not _concerns(edge.requirement, affected)]
         required = list(self._required(edits, affected))
         provided = self._provided({requirement.need for _, requirement in required}, edits)
-        graph = rebuild(self.cluster, self._applied(edits), edges, required, provided)
+        graph = rebuild(self.cluster, applied, edges, required, provided)
         return order(replace(graph, provisions=checked), self.table)
 
     def built(self, unit: int, loader: Loader) -> tuple[frozenset[str], dict[ResourceId, Resource]]:

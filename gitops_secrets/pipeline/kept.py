@@ -11,11 +11,13 @@ from gitops_secrets.graph.build import names_of, requirements_of
 from gitops_secrets.graph.graph import Graph, ResourceEdge
 from gitops_secrets.model.facts import Effect, ObjectNeed, Provision, RemoteNeed, SelectionNeed, When
 from gitops_secrets.model.ids import ResourceId
+from gitops_secrets.model.nodes import as_mapping
 from gitops_secrets.model.workloads import ROLLED_OUT
 from gitops_secrets.pipeline.rows import Row, node_row, opaque_row, provision_row, requirement_row, unit_row
 from gitops_secrets.rendering.flux_build import shape_of
 from gitops_secrets.rendering.kustomize.kustomization import FILE_NAMES
 from gitops_secrets.rendering.renderings import Rendering
+from gitops_secrets.rendering.units import KUSTOMIZE_GROUP
 from gitops_secrets.repository.ignore import FilteredTree
 
 if TYPE_CHECKING:
@@ -30,6 +32,8 @@ _ORDINARY_GROUPS: Final = frozenset(
 ) | {""}
 # Namespaces are selected by their labels.
 _OTHERS: Final = frozenset({"Namespace", "ClusterExternalSecret", "ClusterPushSecret"})
+# What a kustomization says that lists files and does nothing to them.
+_LISTING: Final = frozenset({"apiVersion", "kind", "resources"})
 # Stands for the unit of what is there before any unit, and comes before them.
 NOBODY: Final = -1
 
@@ -41,6 +45,7 @@ class Kept(NamedTuple):
     positions: list[int | None]  # of the clusters among these blocks
     clusters: list[Row | None]  # each a `KeptCluster`; None where no edit can be told from the rest
     readers: dict[str, list[tuple[int, int]]]  # the clusters and units that read a file, where nothing else does
+    written: dict[str, list[tuple[int, int]]]  # the same of units that are written in a file, as they are applied
     sought: list[Row]  # objects that units and releases are made with
     text: int  # that the analysis has taken
     steps: int
@@ -80,14 +85,16 @@ def keep(repository: Repository, analysis: Analysis, shown: Sequence[Graph], blo
         return None
     found = {id(rendering.unit.data): rendering for rendering in repository.renderings if _can_be_built_again(rendering)}
     built = [_built(each.graph, found) for each in analysis.clusters]
-    readers = _readers(repository, built)
-    if not readers:
+    reading = _readers(repository, built)
+    written = _written(repository, analysis, built, reading)
+    readers = {path: units for path, units in reading.items() if path not in written}
+    if not readers and not written:
         return None
     read = {numbers for units in readers.values() for numbers in units}
     clusters: list[Row | None] = []
     for number, (each, renderings) in enumerate(zip(analysis.clusters, built, strict=True)):
         edited = {unit: rendering for unit, rendering in renderings.items() if (number, unit) in read}
-        clusters.append(_cluster_row(each, repository, edited) if edited else None)
+        clusters.append(_cluster_row(each, repository, edited) if renderings else None)
     places = {id(graph): position for position, graph in enumerate(shown)}
     return tuple(
         Kept(
@@ -95,6 +102,7 @@ def keep(repository: Repository, analysis: Analysis, shown: Sequence[Graph], blo
             [places.get(id(each.graph)) for each in analysis.clusters],
             clusters,
             readers,
+            written,
             [tuple(id) for id in repository.renderings.sought if is_ordinary(id)],
             repository.loader.budget.spent.text,
             repository.loader.budget.spent.steps,
@@ -136,6 +144,27 @@ def _readers(repository: Repository, built: Sequence[Mapping[int, Rendering]]) -
                 if path not in apart and path.endswith((".yaml", ".yml")) and path.rpartition("/")[2] not in FILE_NAMES:
                     reading.setdefault(path, []).append((cluster, unit))
     return {path: units for path, units in reading.items() if len(units) == builds[path]}
+
+
+def _written(
+    repository: Repository, analysis: Analysis, built: Sequence[Mapping[int, Rendering]], reading: Mapping[str, object]
+) -> dict[str, list[tuple[int, int]]]:
+    """The Kustomizations that are written in a file, where what applies them changes nothing in them."""
+    found: dict[str, list[tuple[int, int]]] = {}
+    for cluster, (each, renderings) in enumerate(zip(analysis.clusters, built, strict=True)):
+        units = each.graph.cluster.units
+        plain = {units[number].id for number, rendering in renderings.items() if _applies_as_written(rendering, repository)}
+        for number, unit in enumerate(units):
+            if unit.parent in plain and unit.id.group == KUSTOMIZE_GROUP and unit.place.file in reading:
+                found.setdefault(unit.place.file, []).append((cluster, number))
+    return found
+
+
+def _applies_as_written(rendering: Rendering, repository: Repository) -> bool:
+    """Does a unit apply what stands in its files, with nothing added?"""
+    kustomizations = (path for path in rendering.inputs if path.rpartition("/")[2] in FILE_NAMES)
+    documents = (as_mapping(repository.loader.load(path, for_units=True).first) for path in kustomizations)
+    return not shape_of(rendering.unit).spec.keys() - {"path"} and all(document.keys() <= _LISTING for document in documents)
 
 
 def _cluster_row(analysis: ClusterAnalysis, repository: Repository, built: Mapping[int, Rendering]) -> Row:

@@ -50,7 +50,7 @@ class MappedLoader(Loader):
         self._mapped = tree
         self.taken, self.words = below.taken, below.words
 
-    def load(self, path: str, *, to_build: bool = False) -> Documents:
+    def load(self, path: str, *, for_units: bool = False) -> Documents:
         """The documents of the file that stands at `path` in the artifact."""
         return self._below.load(self._mapped.origin(path))
 

@@ -140,8 +140,9 @@ class _Discovery:
             if path.endswith(YAML_SUFFIXES):
                 if may_hold_objects(self.survey.loader, path):
                     self.argo_files.append(path)
-                if self.survey.loader.holds(path, b"fluxcd.") or (self.survey.loader.holds(path, b"instance:") and self.survey.loader.holds(path, b"sync:")):
-                    for document in self.survey.loader.load(path).documents:
+                of_flux = self.survey.loader.holds(path, b"fluxcd.")
+                if of_flux or (self.survey.loader.holds(path, b"instance:") and self.survey.loader.holds(path, b"sync:")):
+                    for document in self.survey.loader.load(path, for_units=of_flux).documents:
                         if isinstance(document, MappingNode):
                             yield path, document
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from gitops_secrets.manifests.load import YAML_SUFFIXES
 from gitops_secrets.model.facts import Resource
 from gitops_secrets.model.ids import ResourceId
-from gitops_secrets.model.nodes import MappingNode, Place, as_mapping, as_text
+from gitops_secrets.model.nodes import MappingNode, Place, as_mapping
 from gitops_secrets.model.reach import reachable
 from gitops_secrets.rendering.artifacts import EXTENSIONS_GROUP
 from gitops_secrets.rendering.flux_build import build_directory
@@ -25,7 +25,7 @@ from gitops_secrets.rendering.starts import (
     unreached,
 )
 from gitops_secrets.rendering.survey import ENGINE_GROUPS, Survey
-from gitops_secrets.rendering.units import KUSTOMIZE_GROUP, SOURCE_GROUP, is_kustomization, source_of
+from gitops_secrets.rendering.units import SOURCE_GROUP, is_kustomization, source_of
 
 
 class FluxRoots:
@@ -125,11 +125,10 @@ class FluxRoots:
         for directory in self.survey.unreferenced_directories():
             text_files = (f"{directory}/{name}" if directory else name for name in self.survey.tree.children(directory))
             if any(file.endswith(YAML_SUFFIXES) for file in text_files):
-                for node in self.survey.builder.build(directory).resources:
-                    if as_text(node.get("apiVersion")).startswith(KUSTOMIZE_GROUP):
-                        resource = to_resource(node, self.survey.scope_of, FLUX_NAMESPACE)
-                        if resource is not None:
-                            yield directory, resource
+                for node in self.survey.kustomizations_in(self.survey.builder.build(directory)):
+                    resource = to_resource(node, self.survey.scope_of, FLUX_NAMESPACE)
+                    if resource is not None:
+                        yield directory, resource
 
     def _reaches(self, resources: Sequence[Resource], declared: frozenset[ResourceId]) -> dict[Place, set[Place]]:
         """Which of these Kustomizations each of them applies, itself included, by their places.
@@ -144,9 +143,8 @@ class FluxRoots:
             path, source = paths[resource.place], sources[resource.place]
             targets: set[Place] = set()
             if path is not None and (source in ours or source not in declared):
-                for node in build_directory(self.survey.builder, self.survey.tree, path, resource).resources:
-                    if as_text(node.get("apiVersion")).startswith(KUSTOMIZE_GROUP):
-                        targets.add(as_mapping(node.get("metadata")).place("name"))
+                build = build_directory(self.survey.builder, self.survey.tree, path, resource)
+                targets.update(as_mapping(node.get("metadata")).place("name") for node in self.survey.kustomizations_in(build))
             reaches[resource.place] = targets & paths.keys()
         return reaches
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from gitops_secrets.manifests.load import Loader
 from gitops_secrets.model.facts import Problem, Resource
 from gitops_secrets.model.limits import Limits
-from gitops_secrets.model.nodes import MappingNode, Place, as_mapping, as_sequence
+from gitops_secrets.model.nodes import MappingNode, Place, as_mapping, as_sequence, as_text
 from gitops_secrets.model.results import Cluster, Destination
 from gitops_secrets.rendering.argo.applications import destination_of, is_argo_unit, sources_of
 from gitops_secrets.rendering.argo.discovery import allowed, own_urls, settings_of
@@ -17,13 +17,13 @@ from gitops_secrets.rendering.artifacts import folder_loader
 from gitops_secrets.rendering.engines import Root, expand
 from gitops_secrets.rendering.expansion import Elsewhere, Expansion
 from gitops_secrets.rendering.flux_version import applied_version
-from gitops_secrets.rendering.kustomize import Builder, find_kustomization
+from gitops_secrets.rendering.kustomize import Build, Builder, find_kustomization
 from gitops_secrets.rendering.kustomize.kustomization import FILE_NAMES
 from gitops_secrets.rendering.objects import FLUX_NAMESPACE, ProvisionsOf, ScopeOf
 from gitops_secrets.rendering.renderings import Renderings
 from gitops_secrets.rendering.sources import Sources
 from gitops_secrets.rendering.starts import EntryPoint
-from gitops_secrets.rendering.units import to_unit, written_path
+from gitops_secrets.rendering.units import KUSTOMIZE_GROUP, to_unit, written_path
 from gitops_secrets.rendering.urls import normalised_url
 from gitops_secrets.repository.ignore import FilteredTree, has_too_many, ignored
 from gitops_secrets.repository.tree import join
@@ -192,6 +192,11 @@ class Survey:
                 found = folder
             folder = folder.rpartition("/")[0]
         return found
+
+    def kustomizations_in(self, build: Build) -> Iterator[MappingNode]:
+        """The Kustomizations of Flux that a build holds which is made for nothing else: whatever else is in it makes no difference."""
+        self.loader.builds.subtract(build.inputs)
+        return (node for node in build.resources if as_text(node.get("apiVersion")).startswith(KUSTOMIZE_GROUP))
 
     def _without_ignored(self, patterns: str | None) -> tuple[Loader, Builder]:
         """What source-controller leaves in the artifact: `spec.ignore` comes on top of .sourceignore files, and takes the place of Flux' default."""

@@ -47,7 +47,16 @@ MORE = {
     "alerts/deployment.yaml": CONSUMER.format(name="alerts", secret="alerts"),
     "alerts/secret.yaml": FILES["apps/secret.yaml"].replace("weather-api-secrets", "alerts").replace("weather-api", "alerts"),
 }
-ORDINARY = ("alerts/deployment.yaml", "alerts/secret.yaml", "apps/deployment.yaml", "apps/secret.yaml", "reports/deployment.yaml", "stores/store.yaml")
+EDITED = (
+    "clusters/production/alerts.yaml",
+    "clusters/production/reports.yaml",
+    "alerts/deployment.yaml",
+    "alerts/secret.yaml",
+    "apps/deployment.yaml",
+    "apps/secret.yaml",
+    "reports/deployment.yaml",
+    "stores/store.yaml",
+)
 OPTIONS = ((), ("--verbose",), ("--resources",))
 
 
@@ -84,9 +93,31 @@ def analyses(monkeypatch: pytest.MonkeyPatch) -> list[object]:
         ("alerts/deployment.yaml", "part-of: weather", "part-of: alerts, tier: backend"),
         ("reports/deployment.yaml", "---\n", "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: more, namespace: weather}\n---\n"),
         ("stores/store.yaml", "name: aws\n", "name: other\n"),
+        ("clusters/production/alerts.yaml", "name: apps", "name: stores"),
+        ("clusters/production/alerts.yaml", "  wait: true\n", ""),
+        ("clusters/production/alerts.yaml", "  dependsOn: [{name: apps}]\n", "  timeout: 5m\n"),
+        ("clusters/production/reports.yaml", "spec:\n", "spec:\n  dependsOn: [{name: apps}, {name: nobody}]\n"),
+        ("clusters/production/apps.yaml", "spec:\n", "spec:\n  dependsOn: [{name: alerts}, {name: stores}]\n"),
         ("stores/store.yaml", "region: eu-central-1", "region: eu-central-1, auth: {jwt: {serviceAccountRef: {name: reports, namespace: weather}}}"),
     ],
-    ids=["key", "target", "store", "renamed", "reference", "second owner", "object", "label", "one more", "provider", "its account"],
+    ids=[
+        "key",
+        "target",
+        "store",
+        "renamed",
+        "reference",
+        "second owner",
+        "object",
+        "label",
+        "one more",
+        "provider",
+        "dependsOn",
+        "wait",
+        "none",
+        "added",
+        "cycle",
+        "account",
+    ],
 )
 def test_an_edit_within_a_unit_needs_no_analysis(
     platform: Path, run: Run, analyses: list[object], file: str, old: str, new: str, options: tuple[str, ...]
@@ -115,7 +146,10 @@ def test_what_an_edit_changes_between_units_is_told(platform: Path, run: Run) ->
 @pytest.mark.parametrize(
     ("file", "old", "new"),
     [
-        ("clusters/production/alerts.yaml", "name: apps", "name: stores"),
+        ("clusters/production/alerts.yaml", "path: ./alerts", "path: ./reports"),
+        ("clusters/production/alerts.yaml", "name: alerts", "name: sirens"),
+        ("clusters/production/alerts.yaml", "  wait: true\n", "  healthChecks: [{apiVersion: apps/v1, kind: Deployment, name: web, namespace: web}]\n"),
+        ("clusters/production/alerts.yaml", "  wait: true\n", "  wait: true\n  suspend: true\n"),
         ("alerts/kustomization.yaml", "resources: [deployment.yaml, secret.yaml]", "resources: [deployment.yaml]"),
         ("apps/namespace.yaml", "name: weather", "name: climate"),
         ("apps/secret.yaml", "namespace: weather", "namespace: climate"),
@@ -124,7 +158,7 @@ def test_what_an_edit_changes_between_units_is_told(platform: Path, run: Run) ->
         ("stores/crd.yaml", "plural: externalsecrets", "plural: others"),
         ("stores/store.yaml", "kind: ClusterSecretStore", "kind: ClusterExternalSecret"),
     ],
-    ids=["unit", "kustomization", "namespace", "moved", "kind", "broken", "definition", "selecting"],
+    ids=["path", "unit", "chart", "suspended", "kustomization", "namespace", "moved", "kind", "broken", "definition", "selecting"],
 )
 def test_what_concerns_more_than_a_unit_is_worked_out(platform: Path, run: Run, file: str, old: str, new: str) -> None:
     run("scan")
@@ -154,7 +188,7 @@ def test_patches_and_variables_of_a_unit_are_not_kept(platform: Path, run: Run, 
 WORDS = st.sampled_from(
     sorted({word for text in (*FILES.values(), *MORE.values()) for word in re.findall(r"(?:name|namespace|key|secretKey): ([\w/-]+)", text)})
 )
-EDITS = st.lists(st.tuples(st.sampled_from(ORDINARY), st.integers(0, 40), WORDS), min_size=1, max_size=4)
+EDITS = st.lists(st.tuples(st.sampled_from(EDITED), st.integers(0, 40), WORDS), min_size=1, max_size=4)
 
 
 @settings(max_examples=int(os.environ.get("CACHE_EXAMPLES", "10")), deadline=None)

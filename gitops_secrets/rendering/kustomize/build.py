@@ -188,7 +188,7 @@ class Builder:
         if len(paths) > 1:
             raise BuildError(f"{directory or 'the root'} has several kustomization files: {', '.join(paths)}", Place(paths[1], 1, 1))
         try:
-            documents = self.loader.load(paths[0], to_build=True)
+            documents = self.loader.load(paths[0], for_units=True)
         except FileNotFoundError:
             raise BuildError(f"{paths[0]} can't be read") from None
         # A repeated key is no error here: the last one counts.

@@ -147,7 +147,7 @@ class Layer:
         """The documents of a file, its problems noted. Raises `BuildError` if it is not there."""
         self.state.inputs.add(path)
         try:
-            documents = self.session.loader.load(path, to_build=True)
+            documents = self.session.loader.load(path, for_units=True)
         except FileNotFoundError:
             raise BuildError(f"{path} can't be read") from None
         self.state.note(documents.problems)
