@@ -82,7 +82,7 @@ def tree_after(kept: Row, tree: Tree, before: Mapping[str, bytes], words: Iterab
             placed = {unit for path in before for cluster, unit in known.written.get(path, ()) if cluster == number}
             row = known.clusters[number]
             if position is not None and row is not None and (units or placed):
-                cluster = _Cluster(KeptCluster(*row), table, placed, rewritten)
+                cluster = _Cluster(KeptCluster(*row), states[-1], table, placed, rewritten)
                 edits = {unit: _edit(cluster, unit, states, sought) for unit in sorted(units)}
                 blocks[position] = cluster_block(cluster.after(edits), style, resources=resources)
     except (_UnusualError, BudgetError):
@@ -133,9 +133,10 @@ def _told(facts: Facts) -> object:
 class _Cluster:
     """A cluster as it was kept."""
 
-    def __init__(self, kept: KeptCluster, table: KindTable, written: Collection[int], rewritten: Mapping[ResourceId, Resource]) -> None:
+    def __init__(self, kept: KeptCluster, loader: Loader, table: KindTable, written: Collection[int], rewritten: Mapping[ResourceId, Resource]) -> None:
         name, entry_point, engine, stray = kept.about
         self.kept = kept
+        self.loader = loader
         self.table = table
         units = list(map(unit_of, kept.units))
         self.ids = [unit.id for unit in units]
@@ -160,9 +161,10 @@ class _Cluster:
         checks = (check.target for number in self.rewritten for check in self.cluster.units[number].health_checks)
         if any(target not in applied and target not in checked for target in checks):
             raise _UnusualError
-        edited = {self.ids[number] for number in edits}
-        edges = [edge for edge in self._edges() if edge.consumer_unit not in edited and not _concerns(edge.requirement, affected)]
-        required = list(self._required(edits, affected))
+        anew = {(self.ids[number], id) for number, edit in edits.items() for id in edit.ordinary}
+        edges = [edge for edge in self._edges() if (edge.consumer_unit, edge.requirement.resource) not in anew and not _concerns(edge.requirement, affected)]
+        again = [(unit, requirement) for unit, requirement in self._requiring(affected) if (unit, requirement.resource) not in anew]
+        required = again + [(self.ids[number], requirement) for number, edit in edits.items() for requirement in edit.requirements]
         provided = self._provided({requirement.need for _, requirement in required}, edits)
         graph = rebuild(self.cluster, applied, edges, required, provided)
         return order(replace(graph, provisions=checked), self.table)
@@ -213,17 +215,13 @@ class _Cluster:
             raise _UnusualError  # there are things in each that Kubernetes makes
         return applied
 
-    def _required(self, edits: Mapping[int, _Edit], affected: Iterable[ResourceId]) -> Iterator[tuple[ResourceId, Requirement]]:
-        """What has to be met again: what edited units require, and what others require of them."""
-        for number, edit in edits.items():
-            found = (requirement_of(row) for _, row in _rows(self.kept.required, number))
-            yield from ((self.ids[number], requirement) for requirement in found if requirement.resource not in edit.ordinary)
-            yield from ((self.ids[number], requirement) for requirement in edit.requirements)
-        wanted = {(0, tuple(id)) for id in affected}
-        elsewhere = dict.fromkeys((consumer, row) for row, _, consumer, *_ in self.kept.edges if row[1][:2] in wanted)
+    def _requiring(self, ids: Iterable[ResourceId]) -> Iterator[tuple[ResourceId, Requirement]]:
+        """Who required some objects."""
+        wanted = {(0, tuple(id)) for id in ids}
+        found = dict.fromkeys((consumer, row) for row, _, consumer, *_ in self.kept.edges if row[1][:2] in wanted)
         for number in {number for _, id in wanted for number in self.kept.requiring.get(id, ())}:
-            elsewhere.update(((number, row), None) for is_open, row in _rows(self.kept.required, number) if is_open and row[1][:2] in wanted)
-        yield from ((self.ids[number], requirement_of(row)) for number, row in elsewhere if number not in edits)
+            found.update(((number, row), None) for row in _rows(self.kept.required, number) if row[1][:2] in wanted)
+        yield from ((self.ids[number], requirement_of(row)) for number, row in found)
 
     def _provided(self, needs: Iterable[object], edits: Mapping[int, _Edit]) -> Iterator[tuple[Provision, ResourceId | None]]:
         """All that may meet needs, and whose it is."""
@@ -233,14 +231,14 @@ class _Cluster:
                 keys.add(tuple(need.id))
             elif isinstance(need, KindNeed):
                 keys.add((need.group, need.kind))
-            elif isinstance(need, SelectionNeed):
-                keys.update(key for key in self.kept.providing if len(key) > 2 and key[:2] == (need.group, need.kind))
-        for number in sorted({number for key in keys for number in self.kept.providing.get(key, ())}):
-            found = map(provision_of, _rows(self.kept.provided, number))
+        for number in sorted({number for key in keys for number in self.kept.providing.get(key, ())} | edits.keys()):
             unit = None if number == NOBODY else self.ids[number]
-            yield from ((each, unit) for each in found if number not in edits or each.resource not in edits[number].ordinary)
-        for number, edit in edits.items():
-            yield from ((provision, self.ids[number]) for provision in edit.provisions)
+            yield from ((provision_of(row), unit) for row in _rows(self.kept.provided, number))
+            if number in edits:
+                yield from ((provision, unit) for provision in edits[number].provisions)
+            elif number in self.kept.built:
+                ordinary = (each for id, each in self.built(number, self.loader)[1].items() if is_ordinary(id))
+                yield from ((provision, unit) for each in ordinary for provision in facts_of(each, self.table).provisions)
 
 
 def _rows(rows: Mapping[int, bytes], number: int) -> Sequence[Row]:
@@ -290,7 +288,8 @@ def _required_by(resource: Resource, facts: Facts, cluster: _Cluster) -> Iterato
 def _check(requirements: Iterable[Requirement], changed: Collection[ResourceId], cluster: _Cluster) -> None:
     """Raises `_UnusualError` for requirements that are looked for elsewhere than they say, or of which further ones come (see `requirements_of`)."""
     for each in requirements:
-        if each.namespace_of_chart is not None or _concerns(each, cluster.referents) or (each.referent and each.resource in changed):
+        is_told_elsewhere = each.namespace_of_chart is not None or _concerns(each, cluster.referents) or isinstance(each.need, SelectionNeed)
+        if is_told_elsewhere or (each.referent and each.resource in changed):
             raise _UnusualError
 
 

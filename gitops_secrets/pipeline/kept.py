@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from gitops_secrets.graph.build import names_of, requirements_of
 from gitops_secrets.graph.graph import Graph, ResourceEdge
-from gitops_secrets.model.facts import Effect, ObjectNeed, Provision, RemoteNeed, SelectionNeed, When
+from gitops_secrets.model.facts import Effect, ObjectNeed, Provision, SelectionNeed, When
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import as_mapping
 from gitops_secrets.model.workloads import ROLLED_OUT
@@ -62,10 +62,10 @@ class KeptCluster(NamedTuple):
     opaque: list[Row]
     met_by: list[Row]  # provisions of edges
     edges: list[Row]  # those that join units
-    required: dict[int, bytes]  # what units require, beside what ordinary objects of the edited unit do; marked if others than they may meet it, and do not yet
-    provided: dict[int, bytes]  # all that units bring
-    requiring: dict[Row, list[int]]  # the units with such a mark
-    providing: dict[Row, list[int]]  # the units that bring something
+    required: dict[int, bytes]  # what units require that ordinary objects may bring, beside what makes those edges, and what an edit of the unit tells
+    requiring: dict[Row, list[int]]  # the units that do
+    provided: dict[int, bytes]  # what units bring, beside what a build tells
+    providing: dict[Row, list[int]]  # the units that bring something, however that is told
     checked: list[tuple[Row, list[Row]]]  # what health checks name and no manifest holds, and who brings it
     built: dict[int, bytes]  # how units are built that can be built again
     selected: list[Row]  # kinds of which objects are looked for by their labels
@@ -87,7 +87,8 @@ def keep(repository: Repository, analysis: Analysis, shown: Sequence[Graph], blo
     built = [_built(each.graph, found) for each in analysis.clusters]
     reading = _readers(repository, built)
     written = _written(repository, analysis, built, reading)
-    readers = {path: units for path, units in reading.items() if path not in written}
+    passed_over = written.keys() | _files_of_others(built)
+    readers = {path: units for path, units in reading.items() if path not in passed_over}
     if not readers and not written:
         return None
     read = {numbers for units in readers.values() for numbers in units}
@@ -146,6 +147,16 @@ def _readers(repository: Repository, built: Sequence[Mapping[int, Rendering]]) -
     return {path: units for path, units in reading.items() if len(units) == builds[path]}
 
 
+def _files_of_others(built: Iterable[Mapping[int, Rendering]]) -> frozenset[str]:
+    """The files that hold no ordinary object, but others."""
+    files: dict[bool, set[str]] = {True: set(), False: set()}
+    for renderings in built:
+        for rendering in renderings.values():
+            for each in rendering.objects:
+                files[is_ordinary(each.id)].add(each.place.file)
+    return frozenset(files[False] - files[True])
+
+
 def _written(
     repository: Repository, analysis: Analysis, built: Sequence[Mapping[int, Rendering]], reading: Mapping[str, object]
 ) -> dict[str, list[tuple[int, int]]]:
@@ -182,17 +193,19 @@ def _cluster_row(analysis: ClusterAnalysis, repository: Repository, built: Mappi
     selected: set[tuple[str, str]] = set()
     for unit, requirement in requirements_of(cluster, analysis.facts):
         number, need = numbers[unit], requirement.need
-        if is_open := isinstance(need, ObjectNeed) and is_ordinary(need.id) and id(requirement) not in settled:
-            requiring.setdefault(tuple(need.id), []).append(number)
-        elif isinstance(need, SelectionNeed):
+        if isinstance(need, SelectionNeed):
             selected.add((need.group, need.kind))
-        if is_open or (number in ordinary and requirement.resource not in ordinary[number] and not isinstance(need, RemoteNeed)):
-            required.setdefault(number, []).append((is_open, requirement_row(requirement)))
+        if not isinstance(need, ObjectNeed) or not is_ordinary(need.id):
+            continue
+        if id(requirement) not in settled or (number in ordinary and requirement.resource not in ordinary[number]):
+            requiring.setdefault(tuple(need.id), []).append(number)
+            required.setdefault(number, []).append(requirement_row(requirement))
     provided: dict[int, list[Row]] = {}
     providing: dict[Row, list[int]] = {}
     of_units = ((numbers[unit], provision) for unit, facts in analysis.facts for provision in facts.provisions)
     for number, provision in (*((NOBODY, provision) for provision in analysis.there), *of_units):
-        provided.setdefault(number, []).append(provision_row(provision))
+        if number not in ordinary or provision.resource not in ordinary[number]:
+            provided.setdefault(number, []).append(provision_row(provision))
         for key in _keys(provision):
             providing.setdefault(key, []).append(number)
     times = Counter(each.resource.id for each in cluster.resources)
@@ -206,8 +219,8 @@ def _cluster_row(analysis: ClusterAnalysis, repository: Repository, built: Mappi
             met_by=met_by,
             edges=edges,
             required={number: marshal.dumps(rows) for number, rows in required.items()},
-            provided={number: marshal.dumps(rows) for number, rows in provided.items()},
             requiring=requiring,
+            provided={number: marshal.dumps(rows) for number, rows in provided.items()},
             providing=providing,
             checked=[(tuple(target), list(map(provision_row, graph.provisions.get(target, ())))) for target in _checked_elsewhere(graph)],
             built={number: marshal.dumps(_built_row(rendering)) for number, rendering in built.items()},
