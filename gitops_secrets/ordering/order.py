@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 
 from gitops_secrets.graph.graph import Graph, ResourceEdge, UnitEdge, shortest_cycles
 from gitops_secrets.kinds.table import KindTable
@@ -145,6 +146,26 @@ def plan(graph: Graph, table: KindTable) -> Plan:
     return _Planner(graph, table).plan()
 
 
+_Work = Generator["_Work", int, int]
+
+
+def _worked_out(work: _Work) -> int:
+    """What work comes to that yields the work whose result it needs: a chain may have more units than Python takes calls in one another."""
+    pending = [work]
+    result: int | None = None
+    while pending:
+        try:
+            further = next(pending[-1]) if result is None else pending[-1].send(result)
+        except StopIteration as done:
+            pending.pop()
+            result = done.value
+        else:
+            pending.append(further)
+            result = None
+    assert result is not None  # the last one has ended
+    return result
+
+
 class _Planner:
     def __init__(self, graph: Graph, table: KindTable) -> None:
         self.graph = graph
@@ -215,7 +236,7 @@ class _Planner:
         awaited: dict[ResourceId, int] = {}
         open_units: set[ResourceId] = set()
 
-        def visit(unit: ResourceId) -> int:
+        def visit(unit: ResourceId) -> _Work:
             if unit in guaranteed:
                 return guaranteed[unit]
             if unit in open_units or unit not in self.graph.units:
@@ -224,26 +245,30 @@ class _Planner:
             bits = 0
             parent = self.graph.units[unit].parent
             if parent is not None:
-                bits |= visit(parent)
+                bits |= yield visit(parent)
             for target in (*depends_on.get(unit, ()), *self.earlier.get(unit, ())):
-                bits |= 1 << self.numbers[target] | visit(target) | wait_of(target)
+                bits |= 1 << self.numbers[target]
+                bits |= guaranteed[target] if target in guaranteed else (yield visit(target))
+                bits |= awaited[target] if target in awaited else (yield wait_of(target))
             open_units.discard(unit)
             guaranteed[unit] = bits
             return bits
 
-        def wait_of(unit: ResourceId) -> int:
+        def wait_of(unit: ResourceId) -> _Work:
             """Units whose Ready is part of the Ready of `unit`."""
             if unit in awaited:
                 return awaited[unit]
             awaited[unit] = 0
             bits = 0
             for child in self._awaited_children(unit):
-                bits |= 1 << self.numbers[child] | wait_of(child) | visit(child)
+                bits |= 1 << self.numbers[child]
+                bits |= yield wait_of(child)
+                bits |= yield visit(child)
             awaited[unit] = bits
             return bits
 
         for unit in self._parents_first():
-            visit(unit)
+            _worked_out(visit(unit))
         return guaranteed
 
     def _parents_first(self) -> Iterable[ResourceId]:
@@ -284,9 +309,10 @@ class _Planner:
         kept: list[OrderedEdge] = []
         implied: dict[int, list[OrderedEdge]] = {}
         by_pair = {(edge.consumer, edge.provider): edge for edge in needed}
+        ready_with = {unit: everything[unit] | self._awaited_bits(unit) for unit in dict.fromkeys(chain.from_iterable(extended.values()))}
         for edge in needed:
             bit = 1 << self.numbers[edge.provider]
-            via = next((other for other in extended[edge.consumer] if other != edge.provider and (everything[other] | self._awaited_bits(other)) & bit), None)
+            via = next((other for other in extended[edge.consumer] if other != edge.provider and ready_with[other] & bit), None)
             inherited = any(everything[parent] & bit for parent in self.graph.ancestors(edge.consumer))
             if via is None and not inherited:
                 kept.append(edge)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import sys
+from itertools import pairwise
 from types import MappingProxyType
 
 from hypothesis import given, settings
@@ -84,6 +86,19 @@ def test_an_edge_that_nobody_wrote_costs_a_whole_interval() -> None:
 
 def test_an_edge_that_nobody_wrote_costs_the_retry_interval_where_there_is_one() -> None:
     assert present_delay(planned(unit("a"), unit("b", retry=120), needs=(("b", "a"),))).seconds == 120
+
+
+def test_a_chain_may_have_more_units_than_python_takes_calls_in_one_another() -> None:
+    names = [f"{number:04}" for number in range(2_000)]
+    units = [unit(name, *following) for name, *following in pairwise(names)]
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(1_000)
+    try:
+        found = planned(*units, unit(names[-1]))
+    finally:
+        sys.setrecursionlimit(before)
+
+    assert planned_delay(found) == Delay(1_999 * REQUEUE_SECONDS, chain(*reversed(names)))
 
 
 def test_a_cycle_is_no_endless_delay() -> None:
