@@ -180,6 +180,7 @@ def comparisons(directory: Path, applications: int, manifests: int, repository: 
     reference = change(application / "external-secret.yaml", "key: production/app-0000", "key: production/other-")
     made = change(application / "external-secret.yaml", "secretKey: username", "secretKey: other-")
     store = change(application / "external-secret.yaml", "name: aws-secrets-manager", "name: other-")
+    order = change(directory / "clusters" / "production" / "apps" / "app-0001.yaml", "- name: stores", "- name: other-")
     found = [
         Comparison(f"cold scan, {what}", (*SCAN, COLD, str(directory)), *parse, 2.5, 200),
         Comparison("the same, unchanged since", (*SCAN, str(directory)), *parse, 0.5),
@@ -189,6 +190,7 @@ def comparisons(directory: Path, applications: int, manifests: int, repository: 
         Comparison("the same, a key at the provider changed in one file", (*SCAN, str(directory)), *parse, 0.5, before=reference),
         Comparison("the same, a key of a Secret changed in one file", (*SCAN, str(directory)), *parse, 0.5, before=made),
         Comparison("the same, a store that is used changed in one file", (*SCAN, str(directory)), *parse, 0.5, before=store),
+        Comparison("the same, what a Kustomization waits for changed in one file", (*SCAN, str(directory)), *parse, 0.5, before=order),
         Comparison("cold check --base, a key of a Secret changed in one file", (*SINCE, COLD, str(directory)), *scan, 1.6, before=made),
         Comparison("warm check --base, a key at the provider changed in one file since the last run", (*SINCE, str(directory)), *imports, 3, before=reference),
         Comparison("warm check --base, a key of a Secret changed in one file since the last run", (*SINCE, str(directory)), *imports, 3, before=made),
