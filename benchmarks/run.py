@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -157,6 +158,11 @@ def change(file: Path, old: str, new: str) -> Callable[[], None]:
     return apply
 
 
+def forget() -> None:
+    """Empties the cache."""
+    shutil.rmtree(os.environ["XDG_CACHE_HOME"])
+
+
 def history(repository: Path, commits: int) -> str:
     """What `diff` takes for a commit, over the last ones of a real repository, against a cold scan of it."""
     whole = measure(("env", "-C", str(repository), *TOOL, "diff", f"HEAD~{commits}", "HEAD", "--each", "--no-progress"))
@@ -180,21 +186,24 @@ def comparisons(directory: Path, applications: int, manifests: int, repository: 
     reference = change(application / "external-secret.yaml", "key: production/app-0000", "key: production/other-")
     made = change(application / "external-secret.yaml", "secretKey: username", "secretKey: other-")
     store = change(application / "external-secret.yaml", "name: aws-secrets-manager", "name: other-")
+    tree = (*TOOL, "scan", "--no-progress", str(directory))
     order = change(directory / "clusters" / "production" / "apps" / "app-0001.yaml", "- name: stores", "- name: other-")
     found = [
         Comparison(f"cold scan, {what}", (*SCAN, COLD, str(directory)), *parse, 2.5, 200),
+        Comparison("the same as a tree, with an empty cache", tree, *parse, 2.5, 200, before=forget),
         Comparison("the same, unchanged since", (*SCAN, str(directory)), *parse, 0.5),
         Comparison("the same, an image changed in one file", (*SCAN, str(directory)), *parse, 0.5, before=image),
         Comparison("the same, a comment changed in one file", (*SCAN, str(directory)), *parse, 0.5, before=comment),
         Comparison("the same, a value of a ConfigMap changed in one file", (*SCAN, str(directory)), *parse, 0.5, before=setting),
         Comparison("the same, a key at the provider changed in one file", (*SCAN, str(directory)), *parse, 0.5, before=reference),
         Comparison("the same, a key of a Secret changed in one file", (*SCAN, str(directory)), *parse, 0.5, before=made),
-        Comparison("the same, a store that is used changed in one file", (*SCAN, str(directory)), *parse, 0.5, before=store),
-        Comparison("the same, what a Kustomization waits for changed in one file", (*SCAN, str(directory)), *parse, 0.5, before=order),
+        Comparison("the same as a tree, a key of a Secret changed in one file", tree, *parse, 0.5, before=made),
         Comparison("cold check --base, a key of a Secret changed in one file", (*SINCE, COLD, str(directory)), *scan, 1.6, before=made),
         Comparison("warm check --base, a key at the provider changed in one file since the last run", (*SINCE, str(directory)), *imports, 3, before=reference),
         Comparison("warm check --base, a key of a Secret changed in one file since the last run", (*SINCE, str(directory)), *imports, 3, before=made),
         Comparison("warm check --base, a key of a Secret changed in one file since the base", (*SINCE, str(directory)), *imports, 3),
+        Comparison("scan as a tree, another store in one file", tree, *parse, 0.5, before=store),
+        Comparison("scan as a tree, another dependsOn in one file", tree, *parse, 0.5, before=order),
     ]
     argo = generated(directory.with_name("argo"), applications, manifests, argo=True)
     found.append(Comparison("cold scan, the same manifests by Argo CD", (*SCAN, COLD, str(argo)), "by Flux", (*SCAN, COLD, str(directory)), 1.3))

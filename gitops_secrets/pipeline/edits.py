@@ -231,7 +231,8 @@ class _Cluster:
                 keys.add(tuple(need.id))
             elif isinstance(need, KindNeed):
                 keys.add((need.group, need.kind))
-        for number in sorted({number for key in keys for number in self.kept.providing.get(key, ())} | edits.keys()):
+        appliers = {number for id, number in self.kept.applied if id in keys}
+        for number in sorted(appliers.union(edits, *(self.kept.providing.get(key, ()) for key in keys))):
             unit = None if number == NOBODY else self.ids[number]
             yield from ((provision_of(row), unit) for row in _rows(self.kept.provided, number))
             if number in edits:

@@ -65,7 +65,7 @@ class KeptCluster(NamedTuple):
     required: dict[int, bytes]  # what units require that ordinary objects may bring, beside what makes those edges, and what an edit of the unit tells
     requiring: dict[Row, list[int]]  # the units that do
     provided: dict[int, bytes]  # what units bring, beside what a build tells
-    providing: dict[Row, list[int]]  # the units that bring something, however that is told
+    providing: dict[Row, list[int]]  # the units that bring something else than the objects that they alone apply
     checked: list[tuple[Row, list[Row]]]  # what health checks name and no manifest holds, and who brings it
     built: dict[int, bytes]  # how units are built that can be built again
     selected: list[Row]  # kinds of which objects are looked for by their labels
@@ -164,7 +164,9 @@ def _written(
     found: dict[str, list[tuple[int, int]]] = {}
     for cluster, (each, renderings) in enumerate(zip(analysis.clusters, built, strict=True)):
         units = each.graph.cluster.units
-        plain = {units[number].id for number, rendering in renderings.items() if _applies_as_written(rendering, repository)}
+        parents = {unit.parent for unit in units if unit.id.group == KUSTOMIZE_GROUP}
+        appliers = (number for number in renderings if units[number].id in parents)
+        plain = {units[number].id for number in appliers if _applies_as_written(renderings[number], repository)}
         for number, unit in enumerate(units):
             if unit.parent in plain and unit.id.group == KUSTOMIZE_GROUP and unit.place.file in reading:
                 found.setdefault(unit.place.file, []).append((cluster, number))
@@ -188,6 +190,7 @@ def _cluster_row(analysis: ClusterAnalysis, repository: Repository, built: Mappi
     settled = {id(edge.requirement) for edge in joining.values()}
     settled.update(id(edge.requirement) for edge in graph.resource_edges if _is_met_within(edge))
     ordinary = {number: {each.id for each in rendering.objects if is_ordinary(each.id)} for number, rendering in built.items()}
+    times = Counter(each.resource.id for each in cluster.resources) if len(cluster.resources) > len(graph.unit_of) else {}
     required: dict[int, list[Row]] = {}
     requiring: dict[Row, list[int]] = {}
     selected: set[tuple[str, str]] = set()
@@ -206,9 +209,10 @@ def _cluster_row(analysis: ClusterAnalysis, repository: Repository, built: Mappi
     for number, provision in (*((NOBODY, provision) for provision in analysis.there), *of_units):
         if number not in ordinary or provision.resource not in ordinary[number]:
             provided.setdefault(number, []).append(provision_row(provision))
-        for key in _keys(provision):
-            providing.setdefault(key, []).append(number)
-    times = Counter(each.resource.id for each in cluster.resources)
+        is_plain = provision.provides == (provision.resource, None) and "${" not in provision.resource.name and "${" not in provision.resource.namespace
+        if not is_plain or number == NOBODY or provision.resource in times:
+            for key in _keys(provision):
+                providing.setdefault(key, []).append(number)
     return tuple(
         KeptCluster(
             about=(cluster.name, cluster.entry_point, cluster.engine, cluster.stray),
