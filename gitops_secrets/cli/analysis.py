@@ -49,9 +49,8 @@ def answered(
 ) -> Answer:
     """The answer to a question about the repository at `path`: from the cache if it was given before to the same files, else by `answer`.
 
-    After an edit of few files `after_edit` may tell it from what was kept with the answer before.
-
-    `question` tells it from all others that calls with the same shared options ask. It may rest on nothing but the repository and these options.
+    After an edit of few files `after_edit` may tell it from what was kept with the answer before. `question` tells it from all others that calls with the
+    same shared options ask. It may rest on nothing but the repository and these options.
     """
     from gitops_secrets.pipeline.checkout import Answers, open_checkout
     from gitops_secrets.repository.cache import user_cache

@@ -39,10 +39,9 @@ def scan(path: Path, format_: str, resources: bool, base: str | None, merge_base
         return Answer(_written(analysis, format_, resources=resources))
 
     def after_edit(edited: Edited, checkout: Checkout) -> str | None:
+        # Only with a tree is anything kept.
         from gitops_secrets.pipeline.edits import tree_after
 
-        if format_ != "tree":
-            return None
         return tree_after(edited.kept, checkout.tree, edited.before, edited.words, call.limits, call.style, resources=resources)
 
     # The page names the folder that it was made of, and its base, so it is not an answer of the files alone.
