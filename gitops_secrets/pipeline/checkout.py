@@ -86,6 +86,7 @@ class Answers:
         self._checkout = checkout
         self._limits = limits
         self._read: dict[tuple[Hashable, ...], Known] = {}
+        self._before: dict[str, bytes | None] = {}
 
     def recall(self, question: tuple[Hashable, ...], *, to_the_letter: bool = False) -> Any | None:
         """The answer, if it was given before to the same files; unless it quotes them, also to files that differ only in values that nothing rests on."""
@@ -177,10 +178,13 @@ class Answers:
 
     def _content_before(self, identity: str) -> bytes | None:
         """A content that was read before, by its id: what git does not have of it is kept."""
-        match self._cache.get(self._contents):
-            case {**contents} if isinstance(content := contents.get(identity), bytes):
-                return content
-        return stored_content(self._checkout.root, identity)
+        if identity not in self._before:
+            match self._cache.get(self._contents):
+                case {**contents} if isinstance(content := contents.get(identity), bytes):
+                    self._before[identity] = content
+                case _:
+                    self._before[identity] = stored_content(self._checkout.root, identity)
+        return self._before[identity]
 
     @property
     def _contents(self) -> str:
