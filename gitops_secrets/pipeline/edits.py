@@ -25,7 +25,7 @@ from gitops_secrets.model.nodes import Place, as_mapping, as_text
 from gitops_secrets.model.results import Cluster
 from gitops_secrets.ordering.order import Order, order
 from gitops_secrets.pipeline.kept import NOBODY, Kept, KeptCluster, is_ordinary
-from gitops_secrets.pipeline.rows import Row, node_of, opaque_of, provision_of, provision_row, requirement_of, unit_of
+from gitops_secrets.pipeline.rows import Row, node_of, opaque_of, provision_of, requirement_of, unit_of
 from gitops_secrets.rendering.expansion import State
 from gitops_secrets.rendering.flux_build import build_directory, default_namespace, objects_of
 from gitops_secrets.rendering.flux_version import is_labelled_flux
@@ -122,12 +122,11 @@ def _unordered(kustomization: Resource) -> object:
 
 def _told(facts: Facts) -> object:
     """Facts without their places."""
-    return (
-        [replace(each, place=_NOWHERE) for each in facts.requirements],
-        [replace(each, place=_NOWHERE) for each in facts.provisions],
-        facts.opaque,
-        facts.problems,
-    )
+    return [replace(each, place=_NOWHERE) for each in facts.requirements], list(map(_unplaced, facts.provisions)), facts.opaque, facts.problems
+
+
+def _unplaced(provision: Provision) -> Provision:
+    return replace(provision, place=_NOWHERE)
 
 
 class _Cluster:
@@ -155,7 +154,7 @@ class _Cluster:
         """Its order once units are edited. Raises `_UnusualError`."""
         affected = frozenset[ResourceId]().union(*(edit.affected for edit in edits.values()))
         checked = {ResourceId(*id): tuple(map(provision_of, rows)) for id, rows in self.kept.checked}
-        if checked.keys() & affected or any((id.group, id.kind) in self.kept.selected for id in affected):
+        if checked.keys() & affected or any(id.group_kind in self.kept.selected for id in affected):
             raise _UnusualError
         applied = self._applied(edits)
         checks = (check.target for number in self.rewritten for check in self.cluster.units[number].health_checks)
@@ -265,9 +264,10 @@ def _edit(cluster: _Cluster, unit: int, states: Sequence[Loader], sought: frozen
     earlier, requirements = ([each for resource, found in state for each in _required_by(resource, found, cluster)] for state in facts)
     _check(earlier, changed, cluster)
     _check(requirements, changed, cluster)
-    gone, made = ({_without_place(each) for _, found in state for each in found.provisions} for state in facts)
-    affected = frozenset(id for provides in (row[1] for row in gone ^ made) if len(provides) == 2 for id in names_of(ResourceId(*provides[0])))
-    if affected & sought or not all(map(is_ordinary, affected)) or any(len(row[1]) > 2 for row in gone ^ made):
+    gone, made = ({_unplaced(each) for _, found in state for each in found.provisions} for state in facts)
+    provides = {each.provides for each in gone ^ made}
+    affected = frozenset(id for each in provides if isinstance(each, ObjectNeed) for id in names_of(each.id))
+    if affected & sought or not all(map(is_ordinary, affected)) or any(isinstance(each, KindNeed) for each in provides):
         raise _UnusualError
     return _Edit(
         gone=frozenset(before.keys() - after.keys()),
@@ -292,8 +292,3 @@ def _check(requirements: Iterable[Requirement], changed: Collection[ResourceId],
         is_told_elsewhere = each.namespace_of_chart is not None or _concerns(each, cluster.referents) or isinstance(each.need, SelectionNeed)
         if is_told_elsewhere or (each.referent and each.resource in changed):
             raise _UnusualError
-
-
-def _without_place(provision: Provision) -> Row:
-    row = provision_row(provision)
-    return *row[:3], *row[4:]

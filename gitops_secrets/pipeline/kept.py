@@ -43,7 +43,7 @@ class Kept(NamedTuple):
 
     blocks: list[str]  # of the tree
     positions: list[int | None]  # of the clusters among these blocks
-    clusters: list[Row | None]  # each a `KeptCluster`; None where no edit can be told from the rest
+    clusters: list[Row | None]  # each a `KeptCluster`; None where no edit can be told from the rest, or none is shown
     readers: dict[str, list[tuple[int, int]]]  # the clusters and units that read a file, where nothing else does
     written: dict[str, list[tuple[int, int]]]  # the same of units that are written in a file, as they are applied
     sought: list[Row]  # objects that units and releases are made with
@@ -92,11 +92,11 @@ def keep(repository: Repository, analysis: Analysis, shown: Sequence[Graph], blo
     if not readers and not written:
         return None
     read = {numbers for units in readers.values() for numbers in units}
+    places = {id(graph): position for position, graph in enumerate(shown)}
     clusters: list[Row | None] = []
     for number, (each, renderings) in enumerate(zip(analysis.clusters, built, strict=True)):
         edited = {unit: rendering for unit, rendering in renderings.items() if (number, unit) in read}
-        clusters.append(_cluster_row(each, repository, edited) if renderings else None)
-    places = {id(graph): position for position, graph in enumerate(shown)}
+        clusters.append(_cluster_row(each, repository, edited) if renderings and id(each.graph) in places else None)
     return tuple(
         Kept(
             list(blocks),
@@ -120,7 +120,8 @@ def _can_be_built_again(rendering: Rendering) -> bool:
 def _built(graph: Graph, renderings: Mapping[int, Rendering]) -> dict[int, Rendering]:
     """The units that can be built again, in a cluster with Flux units alone, where nobody admits objects and no health check names a workload of a chart."""
     units = graph.cluster.units
-    if any(unit.sync is not None or unit.id.kind == "ResourceSet" for unit in units) or any(target[:2] in ROLLED_OUT for target in _checked_elsewhere(graph)):
+    is_others = any(unit.sync is not None or unit.id.kind == "ResourceSet" for unit in units)
+    if is_others or any(target.group_kind in ROLLED_OUT for target in _checked_elsewhere(graph)):
         return {}
     ids = (applied.resource.id for applied in graph.cluster.resources)
     if any(id.group == "argoproj.io" or id.kind.endswith("WebhookConfiguration") for id in ids):

@@ -56,10 +56,14 @@ class ClusterAnalysis:
     plan: Plan
     before: tuple[Provision, ...] = ()  # what the bootstrap installs
     named: Mapping[str, Place] = field(default_factory=dict)  # what scripts and pages name that they install
-    problems: tuple[Problem, ...] = ()  # texts in the fields of its objects that could not be read
     # What the graph was made of: facts with the units that apply what they are of, and what is there before any unit.
     facts: tuple[tuple[ResourceId, Facts], ...] = ()
     there: tuple[Provision, ...] = ()
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """Texts in the fields of its objects that could not be read."""
+        return tuple(problem for _, each in self.facts for problem in each.problems)
 
 
 @dataclass(frozen=True, slots=True)
@@ -345,5 +349,4 @@ def analyse_cluster(cluster: Cluster, repository: Repository, before: Sequence[P
     ]
     facts = (*cluster_facts(cluster, repository.facts), *remote)
     graph = build(cluster, facts, there)
-    problems = tuple(problem for _, each in facts for problem in each.problems)
-    return ClusterAnalysis(graph, plan(graph, table), tuple(before), problems=problems, facts=facts, there=tuple(there))
+    return ClusterAnalysis(graph, plan(graph, table), tuple(before), facts=facts, there=tuple(there))

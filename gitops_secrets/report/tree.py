@@ -17,21 +17,16 @@ PROBLEMS_SHOWN = 5
 OPAQUE_SHOWN = 5
 
 
-def scan_tree(plans: Sequence[Plan], problems: Sequence[Problem], style: Style, *, resources: bool = False) -> str:
-    """All clusters as trees of units. `resources` adds the objects of each.
-
-    With a verbose style also what was written without a visible reason, what is used without an order, and everything that is opaque.
-    """
-    return joined(scan_blocks(plans, problems, style, resources=resources))
-
-
 def joined(blocks: Sequence[str]) -> str:
     """The text of these blocks."""
     return "\n\n".join(blocks) + "\n" if blocks else ""
 
 
 def scan_blocks(plans: Sequence[Plan], problems: Sequence[Problem], style: Style, *, resources: bool = False) -> list[str]:
-    """The blocks of `scan_tree`: first one for each cluster that `without_strays` leaves, in their order."""
+    """All clusters as trees of units: first a block for each that `without_strays` leaves, in their order. `resources` adds the objects of each unit.
+
+    With a verbose style also what was written without a visible reason, what is used without an order, and everything that is opaque.
+    """
     shown, strays = without_strays(plans, style)
     blocks = [cluster_block(plan, style, resources=resources) for plan in shown] + strays
     if problems:
