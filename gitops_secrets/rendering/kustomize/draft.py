@@ -135,6 +135,11 @@ class Draft:
         return self._identity
 
     @property
+    def is_annotated(self) -> bool:
+        """Would kustomize have annotations on it, for what it keeps of it so far?"""
+        return bool(self.previous or self.prefixes or self.suffixes or self.behavior or self.hash_suffix)
+
+    @property
     def previous_identities(self) -> list[Identity]:
         """What it was called before, oldest first. Group and version are those of now, as in kustomize."""
         if not self.previous:

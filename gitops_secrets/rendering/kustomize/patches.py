@@ -78,10 +78,22 @@ def apply_operations_to(drafts: Iterable[Draft], operations: tuple[Operation, ..
         if remember:
             draft.remember()
         try:
-            draft.node = apply_operations(draft.node, steps, budget)
+            draft.node = apply_operations(_with_annotations(draft), steps, budget)
             draft.is_json = True
         except BuildError as error:
             raise type(error)(f"{draft.identity}: {error.message}", error.place) from error
+
+
+def _with_annotations(draft: Draft) -> MappingNode:
+    """The node of a draft as a JSON patch sees it: what kustomize keeps in annotations is there, so that others can be set where none was written."""
+    metadata = draft.node.get("metadata")
+    if not draft.is_annotated or not isinstance(metadata, MappingNode) or metadata.get("annotations") is not None:
+        return draft.node
+    annotated = metadata.copy()
+    annotated.put("annotations", MappingNode(metadata.file, metadata.mark), metadata.place())
+    node = draft.node.copy()
+    node["metadata"] = annotated
+    return node
 
 
 def find_target(drafts: Iterable[Draft], patch: MappingNode) -> Draft:
