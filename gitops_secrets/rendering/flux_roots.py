@@ -53,7 +53,7 @@ class FluxRoots:
         if not found:
             return
         listed = [(directory, resource) for directory, resource in self._listed_kustomizations() if resource.place in found]
-        self._add_variants(listed)
+        self._add_listing(listed, [resource for _, resource in found.values()])
         found = {place: (file, resource) for place, (file, resource) in found.items() if place not in self.survey.reached and file not in self.survey.built}
         for _, resource in listed:
             if resource.place in found:
@@ -85,12 +85,23 @@ class FluxRoots:
         is_here = any(self.survey.directory_of(root) for root in entry.roots if source_of(root) == entry.source) or bool(self.survey.source_root(entry))
         return replace(entry, source=None) if is_declared and not is_here else entry
 
-    def _add_variants(self, listed: Sequence[tuple[str, Resource]]) -> None:
-        """Directories that render one Kustomization each in its own way: every one of them is what a cluster applies."""
+    def _add_listing(self, listed: Sequence[tuple[str, Resource]], found: Iterable[Resource]) -> None:
+        """Adds directories that render one Kustomization each in its own way, and those that list what lies in several folders: a cluster applies each."""
         rendering: dict[Place, set[str]] = {}
+        lists: dict[str, set[Place]] = {}
+        built: dict[str, set[str]] = {}
         for directory, resource in listed:
-            rendering.setdefault(resource.place, set()).add(directory)
-        for directory in sorted(set().union(*(directories for directories in rendering.values() if len(directories) > 1))):
+            lists.setdefault(directory, set()).add(resource.place)
+            built.setdefault(directory, set()).add(self.survey.directory_of(resource) or "")
+        # One that is built for what another one lists is a part of that, also where it lists itself.
+        parts = {part for directory, paths in built.items() for part in paths & built.keys() if part != directory and directory not in built[part]}
+        for directory in lists.keys() - parts:
+            for place in lists[directory]:
+                rendering.setdefault(place, set()).add(directory)
+        variants = set().union(*(directories for directories in rendering.values() if len(directories) > 1))
+        parts |= {path for resource in found if (path := self.survey.directory_of(resource) or "") in lists and resource.place not in lists[path]}
+        spread = {directory for directory, places in lists.items() if len({place.file.rpartition("/")[0] for place in places}) > 1}
+        for directory in sorted(variants | (spread - parts)):
             build = self.survey.builder.build(directory)
             entry = entry_point_of(directory, build.resources, self.survey.scope_of)
             if entry is not None:

@@ -19,6 +19,8 @@ _LETTERS_PER_WORK: Final = 10
 # Every character has a place of so many bits for each time that it may stand in a name; characters that share a place are none that names have.
 _PLACES, _TIMES = 79, 16
 _SEPARATORS = re.compile(r"[-_.]")
+_WORDS = re.compile(r"[-_./]")
+_LIKE: Final = 0.5  # of what is left of two names without the words that they share
 
 
 def share(names: int) -> int:
@@ -40,8 +42,11 @@ class Names:
     def closest(self, name: str, similarity: float, work: int = _WORK, besides: Collection[str] = ()) -> str | None:
         """The name most like `name` of those that are alike enough (1.0 would be equal) and not among `besides`; the last one in the alphabet of several.
 
+        That they share words at their ends makes no two names alike, if what differs does so altogether.
+
         >>> Names(["store", "stores", "operator"]).closest("stroe", 0.6)
         'store'
+        >>> Names(["cert-manager", "shop-tls-secret"]).closest("shutdown-manager", 0.6)
         """
         if len(name) > LONGEST_NAME:
             return None
@@ -50,7 +55,9 @@ class Names:
         for bound, other in self._bounded(name, similarity, work // 2):
             if bound < best:
                 break
-            if other not in besides and (ratio := comparison.ratio(other, best)) is not None and (ratio, other) >= (best, found or ""):
+            if other in besides or (ratio := comparison.ratio(other, best)) is None or (ratio, other) < (best, found or ""):
+                continue
+            if _is_like_beside_shared_words(name, other):
                 best, found = ratio, other
         return found
 
@@ -151,6 +158,16 @@ def nearest(name: str, candidates: Iterable[str], among: int = 1) -> str | None:
 def _prepared(names: tuple[str, ...]) -> Names:
     """Of a directory that many files are looked for in."""
     return Names(names)
+
+
+def _is_like_beside_shared_words(name: str, other: str) -> bool:
+    """Are two names alike in what is left of them without the words that both begin or end with? A word more is no difference."""
+    mine, theirs = _WORDS.split(name), _WORDS.split(other)
+    for end in (0, -1):
+        while mine and theirs and mine[end] == theirs[end]:
+            del mine[end], theirs[end]
+    left = "-".join(mine), "-".join(theirs)
+    return not all(left) or SequenceMatcher(None, *left).ratio() >= _LIKE
 
 
 def _plain(name: str) -> str:

@@ -308,6 +308,20 @@ def test_a_variant_that_applies_itself_is_a_bootstrap_of_all_that_it_renders() -
     }
 
 
+def test_a_directory_that_lists_the_kustomizations_of_several_folders_is_one_cluster() -> None:
+    """Also where one of them is a part of what it builds itself, which would make it a bootstrap if nobody else listed it."""
+    files = {
+        "core/kustomization.yaml": "resources: [dns/flux.yaml, stores/flux.yaml]\n",
+        "core/dns/flux.yaml": unit("dns", "./core/dns"),
+        "core/dns/kustomization.yaml": "resources: [flux.yaml, settings.yaml]\n",
+        "core/dns/settings.yaml": SETTINGS,
+        "core/stores/flux.yaml": unit("stores", "./stores"),
+        "stores/settings.yaml": SETTINGS,
+    }
+
+    assert {cluster.name: units(cluster) for cluster in clusters(files)} == {"core": ["dns", "stores"]}
+
+
 @pytest.mark.parametrize("shelf", ["archive", "examples"])
 def test_what_lies_in_an_archive_is_stray(shelf: str) -> None:
     found = clusters({f"{shelf}/clusters/apps.yaml": unit("apps", "./apps"), "apps/settings.yaml": SETTINGS})

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import difflib
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gitops_secrets.syntax.nearest import Names, nearest, share
 
-WORDS = st.text(alphabet="abcs1-.Å", min_size=1, max_size=12)
+WORDS = st.text(alphabet="abcs1:Å", min_size=1, max_size=12)
 
 
 @settings(max_examples=150, deadline=None)
@@ -20,6 +21,21 @@ def test_the_closest_name_is_the_one_that_difflib_finds(name: str, known: list[s
 
     assert Names(known).closest(name, similarity) == (found[0] if found else None)
     assert Names(known).only(name, similarity) == (found[0] if len(found) == 1 else None)
+
+
+@pytest.mark.parametrize(
+    ("name", "known", "meant"),
+    [
+        ("shop-tls-secret", "pix-tls-secret", None),
+        ("k8s/apps/minio-operator", "k8s/apps/trivy-operator", None),
+        ("./crd.yaml", "./pdb.yaml", None),
+        ("cluster-apps-openebs-lvmlocalpv", "cluster-apps-openebs-localpv", "cluster-apps-openebs-localpv"),
+        ("rook-ceph-block", "ceph-block", "ceph-block"),
+        ("vault-cert", "vault-lab-cert", "vault-lab-cert"),
+    ],
+)
+def test_words_that_two_names_share_at_an_end_make_them_no_more_alike(name: str, known: str, meant: str | None) -> None:
+    assert nearest(name, [known]) == meant
 
 
 def test_a_hint_is_found_among_thousands_of_names_that_are_much_alike() -> None:
