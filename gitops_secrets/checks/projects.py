@@ -172,8 +172,10 @@ class MissingProject(Rule):
             if is_placeholder(need.id.name) or need.id.name in known:
                 continue
             meant = slip(need.id.name, known, among=context.graph.lacking)
-            confidence = Confidence.POSSIBLE if set(known) <= {"default"} else doubt(entry.possible)
-            what = f"project {need.id.name}, which nothing in the repository makes{did_you_mean(meant)}{unless(entry.possible)}"
+            # Argo CD looks for projects in its own namespace, whichever the Application lies in.
+            possible = entry.possible or next((opaque for opaque in context.graph.opaque if need.id.name in opaque.words), None)
+            confidence = Confidence.POSSIBLE if set(known) <= {"default"} else doubt(possible)
+            what = f"project {need.id.name}, which nothing in the repository makes{did_you_mean(meant)}{unless(possible)}"
             yield self.finding(
                 f"{entry.requirement.resource} is of {what}; it is refused",
                 entry.requirement.place,

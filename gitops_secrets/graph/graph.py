@@ -75,7 +75,7 @@ class Graph:
         """The opaque thing that may make an object there; `besides` is the id of one that can't, since it needs the object itself; `unit` who lacks it.
 
         A chart makes namespaced objects only in its release namespace, and no Namespace unless the catalogue says so. What knows nothing of this platform
-        makes none of its units, sources and stores.
+        makes none of its units, sources and stores, but those that it is told to by name.
         """
         makers = self._makers.get(target)
         if makers is None:
@@ -96,7 +96,7 @@ class Graph:
         kind = target.group_kind
         is_arrangement = _is_arrangement(target)
         for opaque in self._opaque_in(target):
-            if (opaque.kinds is not None and kind not in opaque.kinds) or (opaque.foreign and is_arrangement):
+            if (opaque.kinds is not None and kind not in opaque.kinds) or (opaque.foreign and is_arrangement and target.name not in opaque.words):
                 continue
             if opaque.names is None or not target.name or any(name in target.name for name in opaque.names):
                 yield opaque

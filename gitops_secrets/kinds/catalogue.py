@@ -76,7 +76,8 @@ def release_facts(release: Release, catalogue: Catalogue, table: KindTable) -> F
     if chart is None:
         name = f"chart {release.chart!r}" if release.chart else "a chart"
         why = f"{name} is not known: what it makes is not in the repository"
-        opaque = Opaque(str(release.resource), why, release.place, release.namespace or None, foreign=not _carries_manifests(release))
+        foreign, words = not _carries_manifests(release), frozenset(_names_in(release.values))
+        opaque = Opaque(str(release.resource), why, release.place, release.namespace or None, foreign=foreign, words=words)
         return Facts(tuple(requirements), tuple(provisions), (opaque,), tuple(texts.problems))
     provisions += _definitions(chart, release, table)
     provisions += _objects(chart, release, table)
@@ -106,6 +107,17 @@ def _holds_manifest(value: object) -> bool:
     if isinstance(value, str):
         return "apiVersion:" in value
     return isinstance(value, SequenceNode) and any(map(_holds_manifest, value))
+
+
+def _names_in(value: object) -> Iterator[str]:
+    """What values call by a name: keys of mappings in mappings (`projects: {platform: {…}}`), and `name`."""
+    if isinstance(value, MappingNode):
+        yield from (key for key, item in value.items() if isinstance(item, MappingNode))
+        if isinstance(value.get("name"), str):
+            yield value["name"]
+    if isinstance(value, MappingNode | SequenceNode):
+        for item in value.values() if isinstance(value, MappingNode) else value:
+            yield from _names_in(item)
 
 
 def _namespace(release: Release) -> list[Provision]:

@@ -144,6 +144,7 @@ class Opaque:
     applied_by: ResourceId | None = None  # the unit that applies what it makes, if it is a part of one
     names: tuple[str, ...] | None = None  # what it makes has one of these in its name, as charts do with the release's; None: any name
     foreign: bool = False  # other people's work, which knows nothing of this platform's own arrangement: its units, sources and stores
+    words: frozenset[str] = frozenset()  # names that it is given all the same: it may make anything that is called so
     # A unit that can't be built: it accounts for what it lacks itself, and what units behind it lack, but for nothing else.
     broken_unit: ResourceId | None = None
 
