@@ -198,7 +198,7 @@ class _Reader:
                 name=name,
                 namespace=namespace,
                 values=self.values(state, entry, templates),
-                values_complete=not _is_computed(entry) or any(source.get("kind") == "HelmRelease" for source in templates),
+                values_complete=self.is_complete(state, entry, templates),
                 place=entry.place("name"),
                 create_namespace=create is not False and not only,
                 when=When.BEFORE,
@@ -234,11 +234,8 @@ class _Reader:
             if isinstance(item, MappingNode):
                 found = merge(found, item)
                 continue
-            if isinstance(item, str) and item.startswith(UNKNOWN):
-                path = resolve(self.tree, item, state.path)  # below a directory that the environment names
-            else:
-                path = join(state.directory, known(item)) if known(item) else None
-            if path is None or not self.tree.is_file(path):
+            path = self.values_file(state, item)
+            if path is None:
                 continue
             if path.endswith(".gotmpl"):
                 for source in templates:
@@ -254,6 +251,21 @@ class _Reader:
             elif name and "\\" not in name and "[" not in name:
                 found = merge(found, _nested(name.split("."), value, as_mapping(setting)))
         return found
+
+    def values_file(self, state: _State, item: object) -> str | None:
+        """The file of this tree that an entry of `values` names."""
+        if isinstance(item, str) and item.startswith(UNKNOWN):
+            path = resolve(self.tree, item, state.path)  # below a directory that the environment names
+        else:
+            path = join(state.directory, known(item)) if known(item) else None
+        return path if path is not None and self.tree.is_file(path) else None
+
+    def is_complete(self, state: _State, entry: MappingNode, templates: Iterable[MappingNode]) -> bool:
+        """Are all values told? Not if a template computes them, of which only the HelmRelease that it reads can be told, or if their file is not here."""
+        if any(source.get("kind") == "HelmRelease" for source in templates):
+            return True
+        files = [item for item in as_sequence(entry.get("values")) if isinstance(item, str)]
+        return all(self.values_file(state, item) is not None and not item.endswith(".gotmpl") for item in files)
 
     def sources(self, state: _State, entry: MappingNode, name: str, namespace: str) -> Iterator[MappingNode]:
         """Objects of this repository that the release's templates read: a common way to write a chart's version and values only once.
@@ -304,11 +316,6 @@ def _paths_in(text: str, name: str, namespace: str, labels: MappingNode) -> list
         if all(words) and pattern.count("%s") == len(words) and pattern.endswith((".yaml", ".yml")):
             paths.append(pattern.replace("%s", "{}").format(*words) if "{" not in pattern else "")
     return [path for path in paths if path]
-
-
-def _is_computed(entry: MappingNode) -> bool:
-    """Do the values of a release come from a template, of which only the HelmRelease that it reads can be told?"""
-    return any(isinstance(item, str) and item.endswith(".gotmpl") for item in as_sequence(entry.get("values")))
 
 
 def _names(value: object) -> list[str]:

@@ -343,6 +343,13 @@ def test_values_that_a_template_computes_are_not_all_known() -> None:
     assert not found["cert-manager"].values_complete
 
 
+def test_values_in_a_file_that_is_not_here_are_not_all_known() -> None:
+    helmfile = "releases:\n- {name: here, chart: a/here, values: [values.yaml, {a: 1}]}\n- {name: away, chart: a/away, values: [../values.yaml]}\n"
+    found = releases({"bootstrap/helmfile.yaml": helmfile, "bootstrap/values.yaml": "crds: {enabled: false}\n"})
+
+    assert {name: release.values_complete for name, release in found.items()} == {"here": True, "away": False}
+
+
 def test_values_of_a_helmfile_may_lie_below_a_directory_of_the_environment() -> None:
     helmfile = (
         "releases:\n- name: cert-manager\n  chart: jetstack/cert-manager\n  values: ['{{ requiredEnv \"ROOT_DIR\" }}/kubernetes/cert-manager/values.yaml']\n"
