@@ -14,7 +14,7 @@ from typing import Final
 from gitops_secrets.checks.base import namesakes
 from gitops_secrets.checks.remedies import slip
 from gitops_secrets.graph.graph import Graph
-from gitops_secrets.model.facts import When
+from gitops_secrets.model.facts import ObjectNeed, When
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.results import Finding, Severity
 
@@ -38,6 +38,7 @@ BY_PEOPLE: Final = "; if people or the cluster make it, name it under bootstrap.
 BY_THE_CLUSTER: Final = "; if the cluster comes with it, name it under bootstrap in the configuration"
 FROM_ELSEWHERE: Final = "; if it is made elsewhere, name it under sources in the configuration"
 STORES: Final = frozenset({"SecretStore", "ClusterSecretStore"})
+_KEY_MATERIAL: Final = frozenset({"tls.crt", "tls.key", "ca.crt"})
 # Kinds that are kept together: who declares some of them in a place declares them all.
 _FAMILIES: Final = (
     frozenset({"GitRepository", "OCIRepository", "HelmRepository", "HelmChart", "Bucket"}),
@@ -58,9 +59,16 @@ def is_proven(graph: Graph, target: ResourceId, *, is_first: bool = False) -> bo
 
 
 def _is_kept_here(graph: Graph, target: ResourceId) -> bool:
-    """Does the repository hold others of its kind where this one would lie?"""
+    """Does the repository hold others of its kind where this one would lie? Keys and certificates that a controller makes say nothing of a password."""
     kinds = next((family for family in _FAMILIES if target.kind in family), frozenset())
-    return any(_is_made_here(graph, other) for kind in kinds for other in graph.objects_by_namespace.get((target.group, kind, target.namespace), ()))
+    needs = (entry.requirement.need for entry in graph.unmet_by_object.get(target, ()))
+    keys = {need.key for need in needs if isinstance(need, ObjectNeed) and need.key is not None}
+    others = (other for kind in kinds for other in graph.objects_by_namespace.get((target.group, kind, target.namespace), ()))
+    return any(_is_made_here(graph, other) and (keys <= _KEY_MATERIAL or not _is_key_material(graph, other)) for other in others)
+
+
+def _is_key_material(graph: Graph, id: ResourceId) -> bool:
+    return all(provision.keys is not None and provision.resource != id and provision.keys <= _KEY_MATERIAL for provision in graph.provisions[id])
 
 
 def _is_operated_here(graph: Graph, target: ResourceId) -> bool:

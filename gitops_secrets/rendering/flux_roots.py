@@ -53,7 +53,8 @@ class FluxRoots:
         if not found:
             return
         listed = [(directory, resource) for directory, resource in self._listed_kustomizations() if resource.place in found]
-        self._add_listing(listed, [resource for _, resource in found.values()])
+        lists = self._lists(listed)
+        self._add_variants(lists)
         found = {place: (file, resource) for place, (file, resource) in found.items() if place not in self.survey.reached and file not in self.survey.built}
         for _, resource in listed:
             if resource.place in found:
@@ -62,6 +63,7 @@ class FluxRoots:
         for place in superseded({place: resource.id for place, (_, resource) in found.items()}, reaches):
             del found[place], reaches[place]
         roots = unreached(reaches)
+        roots -= self._add_listing(lists, roots)
         off = self._switched_off(roots, found, reaches)
         for folder, group in by_folder([(file, resource) for file, resource in found.values() if resource.place in roots - off.keys()]):
             near = [(file, resource) for file, resource in beside if _is_below(file, folder)]
@@ -85,29 +87,41 @@ class FluxRoots:
         is_here = any(self.survey.directory_of(root) for root in entry.roots if source_of(root) == entry.source) or bool(self.survey.source_root(entry))
         return replace(entry, source=None) if is_declared and not is_here else entry
 
-    def _add_listing(self, listed: Sequence[tuple[str, Resource]], found: Iterable[Resource]) -> None:
-        """Adds directories that render one Kustomization each in its own way, and those that list what lies in several folders: a cluster applies each."""
+    def _add_variants(self, lists: Mapping[str, Set[Place]]) -> None:
+        """Directories that render one Kustomization each in its own way: every one of them is what a cluster applies."""
         rendering: dict[Place, set[str]] = {}
+        for directory, places in lists.items():
+            for place in places:
+                rendering.setdefault(place, set()).add(directory)
+        for directory in sorted(set().union(*(directories for directories in rendering.values() if len(directories) > 1))):
+            self._add_directory(directory)
+
+    def _add_listing(self, lists: Mapping[str, Set[Place]], roots: Set[Place]) -> set[Place]:
+        """Adds directories that list roots of several other folders: what a cluster applies is the one directory. Returns their roots."""
+        added: set[Place] = set()
+        for directory, places in sorted(lists.items()):
+            if len({place.file.rpartition("/")[0] for place in places & roots} - {directory}) > 1:
+                self._add_directory(directory)
+                added |= places & roots
+        return added
+
+    def _add_directory(self, directory: str) -> None:
+        build = self.survey.builder.build(directory)
+        entry = entry_point_of(directory, build.resources, self.survey.scope_of)
+        if entry is not None:
+            # One that builds this very directory is a bootstrap, and applies the others.
+            itself = tuple(root for root in entry.roots if self.survey.directory_of(root) == directory)
+            self.survey.add(replace(entry, roots=itself or entry.roots, bootstrapped=bool(itself)), build.problems)
+
+    def _lists(self, listed: Iterable[tuple[str, Resource]]) -> dict[str, set[Place]]:
+        """The Kustomizations that directories list. One that is built for what another one lists is a part of that, also where it lists itself."""
         lists: dict[str, set[Place]] = {}
         built: dict[str, set[str]] = {}
         for directory, resource in listed:
             lists.setdefault(directory, set()).add(resource.place)
             built.setdefault(directory, set()).add(self.survey.directory_of(resource) or "")
-        # One that is built for what another one lists is a part of that, also where it lists itself.
         parts = {part for directory, paths in built.items() for part in paths & built.keys() if part != directory and directory not in built[part]}
-        for directory in lists.keys() - parts:
-            for place in lists[directory]:
-                rendering.setdefault(place, set()).add(directory)
-        variants = set().union(*(directories for directories in rendering.values() if len(directories) > 1))
-        parts |= {path for resource in found if (path := self.survey.directory_of(resource) or "") in lists and resource.place not in lists[path]}
-        spread = {directory for directory, places in lists.items() if len({place.file.rpartition("/")[0] for place in places}) > 1}
-        for directory in sorted(variants | (spread - parts)):
-            build = self.survey.builder.build(directory)
-            entry = entry_point_of(directory, build.resources, self.survey.scope_of)
-            if entry is not None:
-                # One that builds this very directory is a bootstrap, and applies the others.
-                itself = tuple(root for root in entry.roots if self.survey.directory_of(root) == directory)
-                self.survey.add(replace(entry, roots=itself or entry.roots, bootstrapped=bool(itself)), build.problems)
+        return {directory: places for directory, places in lists.items() if directory not in parts}
 
     def _switched_off(self, roots: Set[Place], found: Mapping[Place, tuple[str, Resource]], reaches: Mapping[Place, Set[Place]]) -> dict[Place, Place]:
         """Roots that lie where another one builds, and that its build leaves out, with that one."""
