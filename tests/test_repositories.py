@@ -28,7 +28,7 @@ from gitops_secrets.report.plan_text import plan_text
 from gitops_secrets.report.scan_document import scan_document
 from gitops_secrets.report.style import Style
 from gitops_secrets.report.text import check_text
-from gitops_secrets.report.tree import joined, scan_blocks
+from gitops_secrets.report.tree import scan_tree
 from gitops_secrets.repository.tree import MemoryTree
 from gitops_secrets.syntax.spans import YamlText
 from gitops_secrets.syntax.splice import apply_edits, remove_key
@@ -220,10 +220,10 @@ def test_the_printed_results_of_a_repository(name: str, opened: Opened, golden: 
     plans = [cluster.plan for cluster in analysis.clusters]
     style = Style(verbose=True)
 
-    golden(f"{name}/scan.json", scan_document(plans, analysis.problems, None))
+    golden(f"{name}/scan.json", scan_document(plans, analysis.problems, None).text)
     golden(f"{name}/check.json", check_document(result))
     golden(f"{name}/plan.json", plan_document(plans, analysis.problems, None))
-    golden(f"{name}/scan.txt", joined(scan_blocks(plans, analysis.problems, style)))
+    golden(f"{name}/scan.txt", scan_tree(plans, analysis.problems, style).text)
     golden(f"{name}/check.txt", check_text(result, style))
     golden(f"{name}/plan.txt", plan_text(plans, style))
 

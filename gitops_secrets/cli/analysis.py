@@ -66,7 +66,7 @@ def answered(
     gc.disable()  # as in `_analyse`
     edited = answers.edited(asked)
     if edited is not None and (text := after_edit(edited, checkout)) is not None:
-        return Answer(text, edited.status)
+        return Answer(text, edited.answer[1])
     repository, analysis = _analyse(checkout, call)
     found = answer(repository, analysis)
     if analysis.clusters and repository.is_whole and found.lasts:

@@ -34,15 +34,20 @@ def scan(path: Path, format_: str, resources: bool, base: str | None, merge_base
         raise click.UsageError("--base marks changes in --format html; for text and data there is `gitops-secrets diff`")
 
     def answer(repository: Repository, analysis: Analysis) -> Answer:
-        if format_ == "tree":
-            return _tree(repository, analysis, call, resources=resources)
-        return Answer(_written(analysis, format_, resources=resources))
+        if format_ in ("dot", "mermaid"):
+            return Answer(_drawn(analysis, format_, resources=resources))
+        return _told(repository, analysis, format_, call, resources=resources)
 
     def after_edit(edited: Edited, checkout: Checkout) -> str | None:
-        # Only with a tree is anything kept.
-        from gitops_secrets.pipeline.edits import tree_after
+        from gitops_secrets.pipeline.edits import text_after
 
-        return tree_after(edited.kept, checkout.tree, edited.before, edited.words, call.limits, call.style, resources=resources)
+        if format_ == "json":
+            from gitops_secrets.report.scan_document import cluster_block
+
+            return text_after(edited, checkout.tree, call.limits, cluster_block, tells_places=True)
+        from gitops_secrets.report.tree import cluster_block as branches
+
+        return text_after(edited, checkout.tree, call.limits, lambda order: branches(order, call.style, resources=resources), tells_places=False)
 
     # The page names the folder that it was made of, and its base, so it is not an answer of the files alone.
     page = format_ == "html"
@@ -51,31 +56,32 @@ def scan(path: Path, format_: str, resources: bool, base: str | None, merge_base
     )
 
 
-def _tree(repository: Repository, analysis: Analysis, call: Call, *, resources: bool) -> Answer:
+def _told(repository: Repository, analysis: Analysis, format_: str, call: Call, *, resources: bool) -> Answer:
     from gitops_secrets.pipeline.kept import keep
-    from gitops_secrets.report.strays import without_strays
-    from gitops_secrets.report.tree import joined, scan_blocks
 
-    plans, style = plans_of(analysis), call.style
-    blocks = scan_blocks(plans, analysis.problems, style, resources=resources)
-    return Answer(joined(blocks), keep=lambda: keep(repository, analysis, [plan.graph for plan in without_strays(plans, style)[0]], blocks))
-
-
-def _written(analysis: Analysis, format_: str, *, resources: bool) -> str:
     plans = plans_of(analysis)
-    match format_:
-        case "json":
-            from gitops_secrets.report.scan_document import scan_document
+    if format_ == "tree":
+        from gitops_secrets.report.tree import scan_tree
 
-            return scan_document(plans, analysis.problems, analysis.revision, resources=resources)
-        case "dot":
-            from gitops_secrets.report.dot import dot
+        blocks = scan_tree(plans, analysis.problems, call.style, resources=resources)
+    else:
+        from gitops_secrets.report.scan_document import scan_document
 
-            return dot(plans, resources=resources)
-        case _:
-            from gitops_secrets.report.mermaid import mermaid
+        blocks = scan_document(plans, analysis.problems, analysis.revision, resources=resources)
+        if resources:
+            return Answer(blocks.text)  # of objects too little is kept
+    return Answer(blocks.text, keep=lambda: keep(repository, analysis, blocks))
 
-            return mermaid(plans, resources=resources)
+
+def _drawn(analysis: Analysis, format_: str, *, resources: bool) -> str:
+    plans = plans_of(analysis)
+    if format_ == "dot":
+        from gitops_secrets.report.dot import dot
+
+        return dot(plans, resources=resources)
+    from gitops_secrets.report.mermaid import mermaid
+
+    return mermaid(plans, resources=resources)
 
 
 def _page(path: Path, base: str | None, merge_base: bool, call: Call) -> str:

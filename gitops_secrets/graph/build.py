@@ -71,18 +71,20 @@ def rebuild(
     cluster: Cluster,
     unit_of: Mapping[ResourceId, ResourceId],
     kept: Iterable[ResourceEdge],
+    lacking: Iterable[Unmet],
     required: Iterable[tuple[ResourceId, Requirement]],
     provided: Iterable[tuple[Provision, ResourceId | None]],
 ) -> Graph:
-    """The graph between units once more, of edges that are as they were and of requirements that are to be met again, by what is provided.
+    """The graph between units once more, of edges and gaps that are as they were, and of requirements that are to be met again, by what is provided.
 
     Of the objects it knows the units alone.
     """
     work = _Build(cluster, (), ())
     for provision, unit in provided:
         work.add(provision, unit)
-    edges = [*kept, *work.met(required)[0]]
-    return Graph(cluster, work.units, unit_of, {}, tuple(edges), tuple(work.unit_edges(edges)), (), cluster.opaque, ())
+    met, unmet, _ = work.met(required)
+    edges = (*kept, *met)
+    return Graph(cluster, work.units, unit_of, {}, edges, tuple(work.unit_edges(edges)), (*lacking, *unmet), cluster.opaque, ())
 
 
 class _Build:

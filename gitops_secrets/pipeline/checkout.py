@@ -72,10 +72,10 @@ class Known(NamedTuple):
 class Edited(NamedTuple):
     """What has changed in a few files since an answer was given."""
 
+    answer: tuple[str, int]  # as it was
     kept: Any  # of the analysis, with the answer
     before: dict[str, bytes]  # the contents that these files had
     words: list[bytes]  # that files were looked through for
-    status: int  # exit status
 
 
 class Answers:
@@ -102,17 +102,17 @@ class Answers:
         return known.answer if all(self._says_the_same(path, known) for path in changed) else None
 
     def edited(self, question: tuple[Hashable, ...]) -> Edited | None:
-        """What has changed since the answer was given, where that is known, is little, and none of it is named in the answer."""
+        """What has changed since the answer was given, where that is known and little."""
         known, tree = self._known(question), self._checkout.tree
         changed = None if known is None or isinstance(tree, RevisionTree) else self._changed(known, tree)
-        if known is None or not changed or any(known.skeletons.get(path) == () or _may_name(known.answer[0], path) for path in changed):
+        if known is None or not changed or any(known.skeletons.get(path) == () for path in changed):
             return None
         before = {path: content for path in changed if (content := self._content_before(known.contents[path][1])) is not None}
         if len(before) < len(changed):
             return None
         match self._cache.get(self._kept(question)):
             case (state, kept) if state == known.state:
-                return Edited(kept, before, known.words, known.answer[1])
+                return Edited(known.answer, kept, before, known.words)
         return None
 
     def remember(
@@ -174,7 +174,7 @@ class Answers:
             earlier = None if before is None else self._skeleton(before, known.words)
         now = self._skeleton(self._checkout.tree.read(path), known.words)
         # Where an answer doesn't name a file, it tells no line of it.
-        return earlier is not None and earlier[0] == now[0] and (earlier[1] == now[1] or not _may_name(known.answer[0], path))
+        return earlier is not None and earlier[0] == now[0] and (earlier[1] == now[1] or not may_name(known.answer[0], path))
 
     def _content_before(self, identity: str) -> bytes | None:
         """A content that was read before, by its id: what git does not have of it is kept."""
@@ -203,7 +203,7 @@ class Answers:
         return digest(str(checkout.root), checkout.revision or "", checkout.scope, *checkout.urls, repr(question))
 
 
-def _may_name(answer: str, path: str) -> bool:
+def may_name(answer: str, path: str) -> bool:
     """May a text name a file? A name that some format would write otherwise may be in any."""
     name = path.rpartition("/")[2]
     return not _PLAIN.fullmatch(name) or name in answer

@@ -8,12 +8,13 @@ ordinary: this is a way to be fast, not another way to an answer.
 from __future__ import annotations
 
 import marshal
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import accumulate
 from typing import Final, NamedTuple
 
 from gitops_secrets.graph.build import names_of, rebuild
-from gitops_secrets.graph.graph import ResourceEdge
+from gitops_secrets.graph.graph import ResourceEdge, Unmet
 from gitops_secrets.kinds.controllers import controller_requirement, webhook_requirement
 from gitops_secrets.kinds.extract import facts_of
 from gitops_secrets.kinds.table import KindTable, default_table
@@ -24,8 +25,9 @@ from gitops_secrets.model.limits import Limits
 from gitops_secrets.model.nodes import Place, as_mapping, as_text
 from gitops_secrets.model.results import Cluster
 from gitops_secrets.ordering.order import Order, order
+from gitops_secrets.pipeline.checkout import Edited, may_name
 from gitops_secrets.pipeline.kept import NOBODY, Kept, KeptCluster, is_ordinary
-from gitops_secrets.pipeline.rows import Row, node_of, opaque_of, provision_of, requirement_of, unit_of
+from gitops_secrets.pipeline.rows import Row, node_of, node_row, opaque_of, provision_of, requirement_of, unit_of
 from gitops_secrets.rendering.expansion import State
 from gitops_secrets.rendering.flux_build import build_directory, default_namespace, objects_of
 from gitops_secrets.rendering.flux_version import is_labelled_flux
@@ -33,8 +35,6 @@ from gitops_secrets.rendering.kustomize import Builder
 from gitops_secrets.rendering.objects import to_resource
 from gitops_secrets.rendering.renderings import Renderings
 from gitops_secrets.rendering.units import is_kustomization, to_unit
-from gitops_secrets.report.style import Style
-from gitops_secrets.report.tree import cluster_block, joined
 from gitops_secrets.repository.ignore import FilteredTree
 from gitops_secrets.repository.tree import OverlaidTree, Tree
 from gitops_secrets.syntax.budget import Budget, BudgetError, Spent
@@ -58,40 +58,50 @@ class _Edit(NamedTuple):
     requirements: tuple[Requirement, ...]
     provisions: tuple[Provision, ...]
     affected: frozenset[ResourceId]  # what it provides otherwise than before
+    in_place: frozenset[ResourceId]  # the objects beside the ordinary ones that stand where they stood
 
 
-def tree_after(kept: Row, tree: Tree, before: Mapping[str, bytes], words: Iterable[bytes], limits: Limits, style: Style, *, resources: bool) -> str | None:
-    """The tree of a checkout whose files `before` had these contents when `kept` was made of it; None where all has to be worked out.
+def text_after(edited: Edited, tree: Tree, limits: Limits, told: Callable[[Order], str], *, tells_places: bool) -> str | None:
+    """What is said of a checkout after an edit; None where all has to be worked out.
 
-    `words` are those that files were looked through for.
+    `told` tells one cluster; `tells_places`: does it say where everything is written?
     """
-    known = Kept(*kept)
+    known, before = Kept(*edited.kept), edited.before
     read = known.readers.keys() | known.written.keys()
-    if any(path not in read or any((word in text) != (word in tree.read(path)) for word in words) for path, text in before.items()):
+    if any(path not in read or any((word in text) != (word in tree.read(path)) for word in edited.words) for path, text in before.items()):
         return None
     if not Budget(limits).allows(Spent(known.text, known.steps)):
         return None
     files = FilteredTree(tree, frozenset(known.left_out))
     states = [Loader(each, budget=Budget(limits)) for each in (OverlaidTree(files, before), files)]
     sought = frozenset(ResourceId(*id) for id in known.sought)
-    blocks, table = list(known.blocks), default_table().within(limits)
+    ends = list(accumulate(known.lengths))
+    parts = [edited.answer[0][end - length : end] for end, length in zip(ends, known.lengths, strict=True)]
+    table, told_anew = default_table().within(limits), set[int]()
+    moving = before.keys() if tells_places else ()
     try:
-        rewritten = {each.id: each for path in before for each in _rewritten(path, states, table, may_be=path in known.written)}
+        rewritten = {each[1].id: each for path in before for each in _rewritten(path, states, table, may_be=path in known.written, also_moved=tells_places)}
         for number, position in enumerate(known.positions):
             units = {unit for path in before for cluster, unit in known.readers.get(path, ()) if cluster == number}
             placed = {unit for path in before for cluster, unit in known.written.get(path, ()) if cluster == number}
             row = known.clusters[number]
             if position is not None and row is not None and (units or placed):
-                cluster = _Cluster(KeptCluster(*row), states[-1], table, placed, rewritten)
+                cluster = _Cluster(KeptCluster(*row), states[-1], table, placed, rewritten, moving)
                 edits = {unit: _edit(cluster, unit, states, sought) for unit in sorted(units)}
-                blocks[position] = cluster_block(cluster.after(edits), style, resources=resources)
+                parts[position] = told(cluster.after(edits))
+                told_anew.add(position)
     except (_UnusualError, BudgetError):
         return None
-    return joined(blocks)
+    # Where places are told, those in a cluster that is told anew are made of the files as they are.
+    others = (part for position, part in enumerate(parts) if not (tells_places and position in told_anew))
+    return None if any(may_name(part, path) for part in others for path in before) else "".join(parts)
 
 
-def _rewritten(path: str, states: Sequence[Loader], table: KindTable, *, may_be: bool) -> Iterator[Resource]:
-    """The Kustomizations of a file that are ordered otherwise than before, if they `may_be`. Raises `_UnusualError` for what else steers an engine."""
+def _rewritten(path: str, states: Sequence[Loader], table: KindTable, *, may_be: bool, also_moved: bool) -> Iterator[tuple[Resource, Resource]]:
+    """The Kustomizations of a file that are ordered otherwise than before, as they were and as they are, if they `may_be`; `also_moved`: all of them.
+
+    Raises `_UnusualError` for what else steers an engine.
+    """
     before, after = (loader.load(path) for loader in states)
     if before.problems or after.problems:
         raise _UnusualError
@@ -99,14 +109,17 @@ def _rewritten(path: str, states: Sequence[Loader], table: KindTable, *, may_be:
     if len(steering[0]) != len(steering[1]):
         raise _UnusualError
     for old, new in zip(*steering, strict=True):
-        if repr(old) == repr(new):
+        is_as_before = repr(old) == repr(new)
+        if is_as_before and not (may_be and also_moved):
             continue
         was, resource = (to_resource(each, table.is_namespaced, default_namespace(each)) for each in (as_mapping(old), as_mapping(new)))
-        if not may_be or was is None or resource is None or not is_kustomization(resource) or repr(_unordered(was)) != repr(_unordered(resource)):
+        if was is None or resource is None or not is_kustomization(resource):
+            if is_as_before:
+                continue
             raise _UnusualError
-        if _told(facts_of(was, table)) != _told(facts_of(resource, table)):
+        if not may_be or repr(_unordered(was)) != repr(_unordered(resource)) or _told(facts_of(was, table)) != _told(facts_of(resource, table)):
             raise _UnusualError
-        yield resource
+        yield was, resource
 
 
 def _is_ordinary_document(document: object) -> bool:
@@ -132,11 +145,20 @@ def _unplaced(provision: Provision) -> Provision:
 class _Cluster:
     """A cluster as it was kept."""
 
-    def __init__(self, kept: KeptCluster, loader: Loader, table: KindTable, written: Collection[int], rewritten: Mapping[ResourceId, Resource]) -> None:
+    def __init__(
+        self,
+        kept: KeptCluster,
+        loader: Loader,
+        table: KindTable,
+        written: Collection[int],
+        rewritten: Mapping[ResourceId, tuple[Resource, Resource]],
+        moving: Collection[str],
+    ) -> None:
         name, entry_point, engine, stray = kept.about
         self.kept = kept
         self.loader = loader
         self.table = table
+        self.moving = moving  # the files in which places are others now, where they are told
         units = list(map(unit_of, kept.units))
         self.ids = [unit.id for unit in units]
         self.rewritten = [number for number in written if self.ids[number] in rewritten]
@@ -144,7 +166,9 @@ class _Cluster:
             raise _UnusualError
         for number in self.rewritten:
             unit = units[number]
-            units[number] = replace(to_unit(rewritten[unit.id], unit.parent, unit.path, unit.opaque), remote=unit.remote)
+            units[number] = replace(to_unit(rewritten[unit.id][1], unit.parent, unit.path, unit.opaque), remote=unit.remote)
+        states = ((facts_of(each, table).requirements for each in pair) for pair in rewritten.values())
+        self.moved = {old: new for before, after in states for old, new in zip(before, after, strict=True)}
         self.cluster = Cluster(name, entry_point, engine, tuple(units), (), opaque=tuple(map(opaque_of, kept.opaque)), stray=stray)
         self.referents = frozenset(ResourceId(*id) for id in kept.referents)
         self.operators = {group: ResourceId(*id) for group, id in kept.operators.items()}
@@ -161,11 +185,23 @@ class _Cluster:
         if any(target not in applied and target not in checked for target in checks):
             raise _UnusualError
         anew = {(self.ids[number], id) for number, edit in edits.items() for id in edit.ordinary}
-        edges = [edge for edge in self._edges() if (edge.consumer_unit, edge.requirement.resource) not in anew and not _concerns(edge.requirement, affected)]
-        again = [(unit, requirement) for unit, requirement in self._requiring(affected) if (unit, requirement.resource) not in anew]
+        in_place = frozenset[ResourceId]().union(*(edit.in_place for edit in edits.values()))
+        self._check_places(in_place)
+        edges = [
+            edge if requirement is edge.requirement else replace(edge, requirement=requirement)
+            for edge in self._edges()
+            if (edge.consumer_unit, edge.requirement.resource) not in anew and not _concerns(edge.requirement, affected)
+            for requirement in [self._as_it_is(edge.requirement, in_place)]
+        ]
+        lacking = [
+            Unmet(self._as_it_is(requirement, in_place), self.ids[number])
+            for number, requirement in self._lacking()
+            if (self.ids[number], requirement.resource) not in anew and not _concerns(requirement, affected)
+        ]
+        again = [(unit, self._as_it_is(requirement, in_place)) for unit, requirement in self._requiring(affected) if (unit, requirement.resource) not in anew]
         required = again + [(self.ids[number], requirement) for number, edit in edits.items() for requirement in edit.requirements]
         provided = self._provided({requirement.need for _, requirement in required}, edits)
-        graph = rebuild(self.cluster, applied, edges, required, provided)
+        graph = rebuild(self.cluster, applied, edges, lacking, required, provided)
         return order(replace(graph, provisions=checked), self.table)
 
     def built(self, unit: int, loader: Loader) -> tuple[frozenset[str], dict[ResourceId, Resource]]:
@@ -196,6 +232,27 @@ class _Cluster:
                 is_alternative,
             )
 
+    def _lacking(self) -> Iterator[tuple[int, Requirement]]:
+        """What nothing brought, where that is told, with the unit."""
+        if self.moving:
+            yield from ((number, requirement_of(row)) for number, row in self.kept.unmet)
+
+    def _check_places(self, in_place: Collection[ResourceId]) -> None:
+        """Raises `_UnusualError` for a unit or something opaque in a file that was edited, unless it is known where it is now."""
+        steady = {*in_place, *(self.ids[number] for number in self.rewritten)}
+        if any(unit.place.file in self.moving and unit.id not in steady for unit in self.cluster.units):
+            raise _UnusualError
+        if any(opaque.place.file in self.moving for opaque in self.cluster.opaque):
+            raise _UnusualError
+
+    def _as_it_is(self, requirement: Requirement, in_place: Collection[ResourceId]) -> Requirement:
+        """A requirement with its place as it is now. Raises `_UnusualError`."""
+        if requirement.place.file not in self.moving or requirement.resource in in_place:
+            return requirement
+        if requirement not in self.moved:
+            raise _UnusualError
+        return self.moved[requirement]
+
     def _applied(self, edits: Mapping[int, _Edit]) -> dict[ResourceId, ResourceId]:
         """Who applies each object after edits."""
         applied = {ResourceId(*id): self.ids[unit] for id, unit in self.kept.applied}
@@ -218,6 +275,7 @@ class _Cluster:
         """Who required some objects."""
         wanted = {(0, tuple(id)) for id in ids}
         found = dict.fromkeys((consumer, row) for row, _, consumer, *_ in self.kept.edges if row[1][:2] in wanted)
+        found.update(((number, row), None) for number, row in self.kept.unmet if row[1][:2] in wanted)
         for number in {number for _, id in wanted for number in self.kept.requiring.get(id, ())}:
             found.update(((number, row), None) for row in _rows(self.kept.required, number) if row[1][:2] in wanted)
         yield from ((self.ids[number], requirement_of(row)) for number, row in found)
@@ -276,7 +334,12 @@ def _edit(cluster: _Cluster, unit: int, states: Sequence[Loader], sought: frozen
         requirements=tuple(each for each in requirements if not each.referent),
         provisions=tuple(each for _, found in facts[1] for each in found.provisions),
         affected=affected,
+        in_place=frozenset(id for id, each in after.items() if not is_ordinary(id) and _is_in_place(each, before.get(id))),
     )
+
+
+def _is_in_place(resource: Resource, before: Resource | None) -> bool:
+    return before is not None and node_row(resource.data) == node_row(before.data) and resource.place == before.place
 
 
 def _required_by(resource: Resource, facts: Facts, cluster: _Cluster) -> Iterator[Requirement]:

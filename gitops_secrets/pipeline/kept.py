@@ -5,10 +5,11 @@ from __future__ import annotations
 import marshal
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from gitops_secrets.graph.build import names_of, requirements_of
-from gitops_secrets.graph.graph import Graph, ResourceEdge
+from gitops_secrets.graph.graph import Graph, ResourceEdge, comes_with_platform
 from gitops_secrets.model.facts import Effect, ObjectNeed, Provision, SelectionNeed, When
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import as_mapping
@@ -18,6 +19,7 @@ from gitops_secrets.rendering.flux_build import shape_of
 from gitops_secrets.rendering.kustomize.kustomization import FILE_NAMES
 from gitops_secrets.rendering.renderings import Rendering
 from gitops_secrets.rendering.units import KUSTOMIZE_GROUP
+from gitops_secrets.report.blocks import Blocks
 from gitops_secrets.repository.ignore import FilteredTree
 
 if TYPE_CHECKING:
@@ -41,8 +43,8 @@ NOBODY: Final = -1
 class Kept(NamedTuple):
     """Of a repository. Clusters and units are told by their numbers."""
 
-    blocks: list[str]  # of the tree
-    positions: list[int | None]  # of the clusters among these blocks
+    lengths: list[int]  # of the parts of the text
+    positions: list[int | None]  # of the clusters among these parts
     clusters: list[Row | None]  # each a `KeptCluster`; None where no edit can be told from the rest, or none is shown
     readers: dict[str, list[tuple[int, int]]]  # the clusters and units that read a file, where nothing else does
     written: dict[str, list[tuple[int, int]]]  # the same of units that are written in a file, as they are applied
@@ -61,8 +63,9 @@ class KeptCluster(NamedTuple):
     shared: list[Row]  # objects that several units apply
     opaque: list[Row]
     met_by: list[Row]  # provisions of edges
-    edges: list[Row]  # those that join units
-    required: dict[int, bytes]  # what units require that ordinary objects may bring, beside what makes those edges, and what an edit of the unit tells
+    edges: list[Row]  # those that join units, or lead out of the cluster
+    unmet: list[tuple[int, Row]]  # what units require that nothing brings
+    required: dict[int, bytes]  # what else units require that ordinary objects may bring, beside what an edit of the unit tells
     requiring: dict[Row, list[int]]  # the units that do
     provided: dict[int, bytes]  # what units bring, beside what a build tells
     providing: dict[Row, list[int]]  # the units that bring something else than the objects that they alone apply
@@ -79,8 +82,8 @@ def is_ordinary(id: ResourceId) -> bool:
     return id.group in _ORDINARY_GROUPS and id.kind not in _OTHERS
 
 
-def keep(repository: Repository, analysis: Analysis, shown: Sequence[Graph], blocks: Sequence[str]) -> Row | None:
-    """A `Kept`, for a tree of these blocks, first those of the clusters that are `shown`; None where no edit can be told from the rest."""
+def keep(repository: Repository, analysis: Analysis, blocks: Blocks) -> Row | None:
+    """A `Kept`, for a text of these blocks; None where no edit can be told from the rest."""
     if repository.configuration.kinds:
         return None
     found = {id(rendering.unit.data): rendering for rendering in repository.renderings if _can_be_built_again(rendering)}
@@ -92,14 +95,14 @@ def keep(repository: Repository, analysis: Analysis, shown: Sequence[Graph], blo
     if not readers and not written:
         return None
     read = {numbers for units in readers.values() for numbers in units}
-    places = {id(graph): position for position, graph in enumerate(shown)}
+    places = {id(graph): position for position, graph in blocks.clusters.items()}
     clusters: list[Row | None] = []
     for number, (each, renderings) in enumerate(zip(analysis.clusters, built, strict=True)):
         edited = {unit: rendering for unit, rendering in renderings.items() if (number, unit) in read}
         clusters.append(_cluster_row(each, repository, edited) if renderings and id(each.graph) in places else None)
     return tuple(
         Kept(
-            list(blocks),
+            list(map(len, blocks.parts)),
             [places.get(id(each.graph)) for each in analysis.clusters],
             clusters,
             readers,
@@ -186,10 +189,11 @@ def _cluster_row(analysis: ClusterAnalysis, repository: Repository, built: Mappi
 
     graph, cluster = analysis.graph, analysis.graph.cluster
     numbers = {unit.id: number for number, unit in enumerate(cluster.units)}
-    joining = {id(reason): reason for edge in graph.unit_edges for reason in edge.reasons}
-    met_by, edges = _edge_rows(joining.values(), numbers)
-    settled = {id(edge.requirement) for edge in joining.values()}
-    settled.update(id(edge.requirement) for edge in graph.resource_edges if _is_met_within(edge))
+    outward = (edge for edge in graph.external if not comes_with_platform(edge.before or edge.provision))
+    told = {id(edge): edge for edge in (*(reason for edge in graph.unit_edges for reason in edge.reasons), *outward)}
+    met_by, edges = _edge_rows(told.values(), numbers)
+    within = (edge for edge in graph.resource_edges if _is_met_within(edge))
+    settled = {id(edge.requirement) for edge in chain(told.values(), within)}.union(id(entry.requirement) for entry in graph.unmet)
     ordinary = {number: {each.id for each in rendering.objects if is_ordinary(each.id)} for number, rendering in built.items()}
     times = Counter(each.resource.id for each in cluster.resources) if len(cluster.resources) > len(graph.unit_of) else {}
     required: dict[int, list[Row]] = {}
@@ -223,6 +227,7 @@ def _cluster_row(analysis: ClusterAnalysis, repository: Repository, built: Mappi
             opaque=list(map(opaque_row, graph.opaque)),
             met_by=met_by,
             edges=edges,
+            unmet=[(numbers[entry.unit], requirement_row(entry.requirement)) for entry in graph.unmet],
             required={number: marshal.dumps(rows) for number, rows in required.items()},
             requiring=requiring,
             provided={number: marshal.dumps(rows) for number, rows in provided.items()},

@@ -63,13 +63,14 @@ def provision_row(provision: Provision) -> Row:
         provision.confidence.value,
         provision.labels,
         provision.ready_signal,
+        provision.note,
         provision.workload,
     )
 
 
 def provision_of(row: Row) -> Provision:
     """The provision of a row."""
-    resource, provides, when, place, keys, owns, confidence, labels, ready_signal, workload = row
+    resource, provides, when, place, keys, owns, confidence, labels, ready_signal, note, workload = row
     return Provision(
         ResourceId(*resource),
         ObjectNeed(ResourceId(*provides[0]), provides[1]) if len(provides) == 2 else KindNeed(*provides),
@@ -80,7 +81,8 @@ def provision_of(row: Row) -> Provision:
         _CONFIDENCES[confidence],
         labels,
         ready_signal,
-        workload=workload,
+        note,
+        workload,
     )
 
 

@@ -19,14 +19,37 @@ from gitops_secrets.ordering.order import Plan
 Json = dict[str, Any]
 
 
+class Written(str):
+    """JSON that is text already, with the margin of where it stands."""
+
+    __slots__ = ()
+
+
 def json_text(document: Json) -> str:
     """A document as every command writes it: what `json.dumps` makes with an indent of two, which keeps every word of a large scan until the end."""
-    return "".join(_pieces(document, "\n", 4)) + "\n"
+    return "".join(json_parts(document))
+
+
+def json_parts(document: Json) -> list[str]:
+    """The text of a document in parts; whatever is `Written` is one of them."""
+    return [*_pieces(document, "\n", _IN_PIECES), "\n"]
+
+
+def written(value: Any, level: int) -> Written:
+    """The text of a value that stands so many levels below a document."""
+    return Written("".join(_pieces(value, "\n" + "  " * level, _IN_PIECES - level)))
+
+
+# So many levels below a document each value becomes one piece of text.
+_IN_PIECES = 4
 
 
 def _pieces(value: Any, margin: str, depth: int) -> Iterator[str]:
     """The text of a value, the items `depth` levels below in one piece each. `margin` is the line break before what stands at this level."""
     kind, separator = value.__class__, margin + "  "
+    if kind is Written:
+        yield value
+        return
     if not depth or kind not in (dict, list, tuple, map):
         yield _piece(value, margin)
         return

@@ -8,20 +8,29 @@ from typing import Final
 from gitops_secrets.graph.graph import Graph, ResourceEdge, Unmet, comes_with_platform
 from gitops_secrets.model.facts import Opaque, Problem
 from gitops_secrets.model.results import Unit
-from gitops_secrets.ordering.order import OrderedEdge, Plan
-from gitops_secrets.report.documents import Json, by_name, json_text, ordered_by, place_json, problems_json, reasons_json
+from gitops_secrets.ordering.order import Order, OrderedEdge, Plan
+from gitops_secrets.report.blocks import Blocks
+from gitops_secrets.report.documents import Json, Written, by_name, json_parts, ordered_by, place_json, problems_json, reasons_json, written
 from gitops_secrets.report.names import resource_counts
 
 SCAN_SCHEMA: Final = "gitops-secrets/scan/v1"
 
 
-def scan_document(plans: Iterable[Plan], problems: Iterable[Problem], revision: str | None, *, resources: bool = False) -> str:
+def scan_document(plans: Iterable[Plan], problems: Iterable[Problem], revision: str | None, *, resources: bool = False) -> Blocks:
     """The graphs of all clusters. `resources` adds every object and every edge between objects."""
-    clusters = [_scanned_cluster(plan, resources) for plan in by_name(plans)]
-    return json_text({"schema": SCAN_SCHEMA, "revision": revision, "clusters": clusters, "problems": problems_json(problems)})
+    ordered = by_name(plans)
+    clusters = [cluster_block(plan, resources=resources) for plan in ordered]
+    parts = json_parts({"schema": SCAN_SCHEMA, "revision": revision, "clusters": clusters, "problems": problems_json(problems)})
+    positions = (position for position, part in enumerate(parts) if isinstance(part, Written))
+    return Blocks(parts, {position: plan.graph for position, plan in zip(positions, ordered, strict=True)})
 
 
-def _scanned_cluster(plan: Plan, resources: bool) -> Json:
+def cluster_block(order: Order, *, resources: bool = False) -> Written:
+    """One cluster, as it stands among `clusters`."""
+    return written(_cluster(order, resources), 2)
+
+
+def _cluster(plan: Order, resources: bool) -> Json:
     graph = plan.graph
     cluster: Json = {
         "name": graph.cluster.name,

@@ -8,6 +8,7 @@ from gitops_secrets.model.facts import Problem
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.results import Unit
 from gitops_secrets.ordering.order import Order, OrderedEdge, Plan
+from gitops_secrets.report.blocks import Blocks
 from gitops_secrets.report.escape import visible
 from gitops_secrets.report.names import relative_name, resource_counts
 from gitops_secrets.report.strays import without_strays
@@ -17,13 +18,8 @@ PROBLEMS_SHOWN = 5
 OPAQUE_SHOWN = 5
 
 
-def joined(blocks: Sequence[str]) -> str:
-    """The text of these blocks."""
-    return "\n\n".join(blocks) + "\n" if blocks else ""
-
-
-def scan_blocks(plans: Sequence[Plan], problems: Sequence[Problem], style: Style, *, resources: bool = False) -> list[str]:
-    """All clusters as trees of units: first a block for each that `without_strays` leaves, in their order. `resources` adds the objects of each unit.
+def scan_tree(plans: Sequence[Plan], problems: Sequence[Problem], style: Style, *, resources: bool = False) -> Blocks:
+    """All clusters as trees of units, but for those that `without_strays` names alone. `resources` adds the objects of each unit.
 
     With a verbose style also what was written without a visible reason, what is used without an order, and everything that is opaque.
     """
@@ -31,7 +27,8 @@ def scan_blocks(plans: Sequence[Plan], problems: Sequence[Problem], style: Style
     blocks = [cluster_block(plan, style, resources=resources) for plan in shown] + strays
     if problems:
         blocks.append("\n".join(_problems(problems, style)))
-    return blocks
+    parts = [part for block in blocks for part in (block, "\n\n")][:-1]
+    return Blocks([*parts, "\n"] if parts else [], {2 * number: plan.graph for number, plan in enumerate(shown)})
 
 
 def cluster_block(order: Order, style: Style, *, resources: bool = False) -> str:

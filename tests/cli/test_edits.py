@@ -57,7 +57,7 @@ EDITED = (
     "reports/deployment.yaml",
     "stores/store.yaml",
 )
-OPTIONS = ((), ("--verbose",), ("--resources",))
+OPTIONS = ((), ("--verbose",), ("--resources",), ("--format", "json"))
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def analyses(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     return found
 
 
-@pytest.mark.parametrize("options", OPTIONS, ids=["plain", "verbose", "with resources"])
+@pytest.mark.parametrize("options", OPTIONS, ids=["plain", "verbose", "with resources", "json"])
 @pytest.mark.parametrize(
     ("file", "old", "new"),
     [

@@ -57,7 +57,7 @@ def changed(files: Mapping[str, str], kind: str, first: int, second: int) -> dic
 def told(repository: Repository) -> Sequence[str]:
     analysis = analyse(repository)
     plans = [cluster.plan for cluster in analysis.clusters]
-    return scan_document(plans, analysis.problems, None, resources=True), check_document(check(repository, analysis))
+    return scan_document(plans, analysis.problems, None, resources=True).text, check_document(check(repository, analysis))
 
 
 @settings(max_examples=int(os.environ.get("BESIDE_EXAMPLES", "12")), deadline=None)

@@ -65,7 +65,7 @@ def test_a_wrong_type_in_any_field_never_raises(name: str, data: st.DataObject) 
     result = check(repository, analysis)
     plans = [cluster.plan for cluster in analysis.clusters]
 
-    assert scan_document(plans, analysis.problems, None, resources=True)
+    assert scan_document(plans, analysis.problems, None, resources=True).text
     assert plan_document(plans, analysis.problems, None)
     assert check_document(result)
 

@@ -249,7 +249,7 @@ def told(files: dict[str, str]) -> tuple[str, str, str]:
     plans: list[Plan] = [cluster.plan for cluster in analysis.clusters]
     result = check(repository, analysis)
     return (
-        scan_document(plans, analysis.problems, None, resources=True),
+        scan_document(plans, analysis.problems, None, resources=True).text,
         check_document(result),
         plan_document(plans, analysis.problems, None),
     )

@@ -28,11 +28,11 @@ SECRET = ResourceId("", "Secret", "weather", "weather-api-secrets")
 
 
 def test_the_scan_is_written_as_the_interface_says(small_plan: Plan, golden: Golden) -> None:
-    golden("scan.json", scan_document([small_plan], PROBLEMS, "4f1a5b1051"))
+    golden("scan.json", scan_document([small_plan], PROBLEMS, "4f1a5b1051").text)
 
 
 def test_the_scan_with_resources_adds_every_object_and_edge(small_plan: Plan, golden: Golden) -> None:
-    golden("scan-resources.json", scan_document([small_plan], [], None, resources=True))
+    golden("scan-resources.json", scan_document([small_plan], [], None, resources=True).text)
 
 
 def test_findings_are_written_as_the_interface_says(findings: Sequence[Finding], golden: Golden) -> None:
@@ -56,19 +56,19 @@ def test_the_order_of_the_input_changes_nothing(platform: Any, small_plan: Plan)
         facts=shuffled.sample(platform.facts, len(platform.facts)),
     ).plan()
 
-    assert scan_document([other], PROBLEMS[::-1], None, resources=True) == scan_document([small_plan], PROBLEMS, None, resources=True)
+    assert scan_document([other], PROBLEMS[::-1], None, resources=True).text == scan_document([small_plan], PROBLEMS, None, resources=True).text
     assert plan_document([other], [], None) == plan_document([small_plan], [], None)
 
 
 def test_clusters_come_by_name(platform: Any, small_plan: Plan) -> None:
     staging = replace(platform, name="staging").plan()
-    document = json.loads(scan_document([staging, small_plan], [], None))
+    document = json.loads(scan_document([staging, small_plan], [], None).text)
 
     assert [cluster["name"] for cluster in document["clusters"]] == ["production", "staging"]
 
 
 def test_arrays_are_sorted_by_id_then_place(small_plan: Plan) -> None:
-    cluster = json.loads(scan_document([small_plan], [], None, resources=True))["clusters"][0]
+    cluster = json.loads(scan_document([small_plan], [], None, resources=True).text)["clusters"][0]
     firsts = {"units": "id", "external": "consumer", "unmet": "consumer", "opaque": "thing", "resources": "id", "resource_edges": "from"}
 
     assert all(cluster[name] == sorted(cluster[name], key=lambda entry, first=first: _key(entry, first)) for name, first in firsts.items())  # type: ignore[misc]
@@ -80,13 +80,13 @@ def _key(entry: Mapping[str, Any], first: str) -> tuple[str, str, int, int]:
 
 
 def test_a_key_at_a_provider_is_not_unmet(small_plan: Plan) -> None:
-    cluster = json.loads(scan_document([small_plan], [], None))["clusters"][0]
+    cluster = json.loads(scan_document([small_plan], [], None).text)["clusters"][0]
 
     assert [entry["requires"] for entry in cluster["unmet"]] == ["ConfigMap/weather/settings"]
 
 
 def test_what_kubernetes_itself_brings_is_not_external(small_plan: Plan) -> None:
-    cluster = json.loads(scan_document([small_plan], [], None))["clusters"][0]
+    cluster = json.loads(scan_document([small_plan], [], None).text)["clusters"][0]
 
     assert [entry["provider"] for entry in cluster["external"]] == ["bootstrap/helmfile.yaml: longhorn"]
 
@@ -100,14 +100,14 @@ def test_edits_of_whole_files_say_so(findings: Sequence[Finding]) -> None:
 
 
 def test_a_document_is_ascii_whatever_the_names_are(named: Callable[[str], Plan]) -> None:
-    text = scan_document([named("\x1b[31m‮é")], [], None, resources=True) + plan_document([named("\x1b[31m‮é")], [], None)
+    text = scan_document([named("\x1b[31m‮é")], [], None, resources=True).text + plan_document([named("\x1b[31m‮é")], [], None)
 
     assert text.isascii()
     assert "\x1b" not in text
 
 
 def test_a_name_that_is_no_unicode_text_is_still_json(named: Callable[[str], Plan]) -> None:
-    document = json.loads(scan_document([named("\udcff")], [], None).encode())
+    document = json.loads(scan_document([named("\udcff")], [], None).text.encode())
 
     assert document["clusters"][0]["name"] == "cluster\udcff"
 

@@ -19,7 +19,7 @@ from gitops_secrets.report.plan_text import plan_text
 from gitops_secrets.report.style import Style
 from gitops_secrets.report.text import SCREEN, check_text
 from gitops_secrets.report.trace_text import trace_text
-from gitops_secrets.report.tree import joined, scan_blocks
+from gitops_secrets.report.tree import scan_tree
 
 Golden = Callable[[str, str], None]
 
@@ -38,17 +38,17 @@ def everything(plan: Plan, style: Style) -> str:
     """Every text for people that can be made of a plan."""
     graph = plan.graph
     traces = [trace_object(graph, resource) for resource in sorted({*graph.unit_of, *graph.units})]
-    texts = [joined(scan_blocks([plan], [Problem(graph.cluster.name, Place(graph.cluster.name, 1, 1))], style, resources=True)), plan_text([plan], style)]
+    texts = [scan_tree([plan], [Problem(graph.cluster.name, Place(graph.cluster.name, 1, 1))], style, resources=True).text, plan_text([plan], style)]
     texts += [trace_text(Trace(graph.cluster.name, (trace,)), style) for trace in traces]
     return "".join((*texts, dot([plan]), dot([plan], resources=True), mermaid([plan]), mermaid([plan], resources=True)))
 
 
 def test_the_tree_shows_units_with_what_they_wait_for(small_plan: Plan, golden: Golden) -> None:
-    golden("tree.txt", joined(scan_blocks([small_plan], [PROBLEM], PLAIN)))
+    golden("tree.txt", scan_tree([small_plan], [PROBLEM], PLAIN).text)
 
 
 def test_the_verbose_tree_shows_objects_if_asked(small_plan: Plan, golden: Golden) -> None:
-    golden("tree-verbose.txt", joined(scan_blocks([small_plan], [], Style(width=100, verbose=True), resources=True)))
+    golden("tree-verbose.txt", scan_tree([small_plan], [], Style(width=100, verbose=True), resources=True).text)
 
 
 def test_the_plan_shows_levels_and_what_is_wrong_with_each_edge(small_plan: Plan, golden: Golden) -> None:
@@ -145,10 +145,8 @@ def test_without_colour_there_are_no_escape_sequences(small_plan: Plan, findings
 
 
 def test_colour_adds_nothing_but_escape_sequences(small_plan: Plan, findings: Sequence[Finding]) -> None:
-    coloured = (
-        joined(scan_blocks([small_plan], [PROBLEM], Style(True))) + plan_text([small_plan], Style(True)) + check_text(result(findings, 0, ["a"]), Style(True))
-    )
-    plain = joined(scan_blocks([small_plan], [PROBLEM], Style())) + plan_text([small_plan], Style()) + check_text(result(findings, 0, ["a"]), Style())
+    coloured = scan_tree([small_plan], [PROBLEM], Style(True)).text + plan_text([small_plan], Style(True)) + check_text(result(findings, 0, ["a"]), Style(True))
+    plain = scan_tree([small_plan], [PROBLEM], Style()).text + plan_text([small_plan], Style()) + check_text(result(findings, 0, ["a"]), Style())
 
     assert re.sub(r"\x1b\[[0-9;]*m", "", coloured) == plain
     assert coloured != plain
