@@ -163,7 +163,7 @@ class Loader:
     def load(self, path: str, *, for_units: bool = False) -> Documents:
         """The documents of `path`, without the values of Secrets and SOPS files. Raises `FileNotFoundError`.
 
-        `for_units`: to build them, or to look for units and sources of Flux, and for nothing else.
+        `for_units`: to build them, or to look for units and sources of Flux and what kustomizations include, and for nothing else.
         """
         if not for_units:
             self.apart.add(path)

@@ -10,8 +10,9 @@ from __future__ import annotations
 import marshal
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from itertools import accumulate
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from gitops_secrets.graph.build import names_of, rebuild
 from gitops_secrets.graph.graph import ResourceEdge, Unmet
@@ -19,19 +20,20 @@ from gitops_secrets.kinds.controllers import controller_requirement, webhook_req
 from gitops_secrets.kinds.extract import facts_of
 from gitops_secrets.kinds.table import KindTable, default_table
 from gitops_secrets.manifests.load import Loader
-from gitops_secrets.model.facts import Facts, KindNeed, ObjectNeed, Provision, RemoteNeed, Requirement, Resource, SelectionNeed
+from gitops_secrets.model.facts import Facts, KindNeed, ObjectNeed, Opaque, Provision, RemoteNeed, Requirement, Resource, SelectionNeed
 from gitops_secrets.model.ids import ResourceId, split_api_version
 from gitops_secrets.model.limits import Limits
 from gitops_secrets.model.nodes import Place, as_mapping, as_text
 from gitops_secrets.model.results import Cluster
 from gitops_secrets.ordering.order import Order, order
 from gitops_secrets.pipeline.checkout import Edited, may_name
-from gitops_secrets.pipeline.kept import NOBODY, Kept, KeptCluster, is_ordinary
+from gitops_secrets.pipeline.kept import NOBODY, Kept, KeptCluster, is_chart_source, is_ordinary, is_release, may_be_edited
 from gitops_secrets.pipeline.rows import Row, node_of, node_row, opaque_of, provision_of, requirement_of, unit_of
 from gitops_secrets.rendering.expansion import State
 from gitops_secrets.rendering.flux_build import build_directory, default_namespace, objects_of
 from gitops_secrets.rendering.flux_version import is_labelled_flux
 from gitops_secrets.rendering.kustomize import Builder
+from gitops_secrets.rendering.kustomize.kustomization import FILE_NAMES
 from gitops_secrets.rendering.objects import to_resource
 from gitops_secrets.rendering.renderings import Renderings
 from gitops_secrets.rendering.units import is_kustomization, to_unit
@@ -39,8 +41,23 @@ from gitops_secrets.repository.ignore import FilteredTree
 from gitops_secrets.repository.tree import OverlaidTree, Tree
 from gitops_secrets.syntax.budget import Budget, BudgetError, Spent
 
+if TYPE_CHECKING:
+    from gitops_secrets.pipeline.edited_release import Releases
+
 _NOWHERE: Final = Place("", 1, 1)
-_ORDERING: Final = frozenset({"dependsOn", "healthCheckExprs", "healthChecks", "interval", "retryInterval", "timeout", "wait"})
+# What a Kustomization says of itself and its order, and nothing of what it applies.
+_ORDERING: Final = frozenset(
+    "deletionPolicy dependsOn force healthCheckExprs healthChecks interval prune retryInterval suspend timeout wait".split(),
+)
+# What a kustomization file does to one object after the other.
+_DONE_TO_OBJECTS: Final = frozenset(
+    """
+    buildMetadata commonAnnotations commonLabels configMapGenerator generatorOptions images labels namePrefix nameSuffix namespace patches patchesJson6902
+    patchesStrategicMerge replicas secretGenerator sortOptions
+    """.split()
+)
+# What makes no difference to the charts that come from a source.
+_TIMES: Final = frozenset({"interval", "timeout"})
 # A unit that takes more than this part of what it may take is near a limit, which may lie elsewhere in another run.
 _MOST_OF_IT: Final = 0.5
 
@@ -49,16 +66,25 @@ class _UnusualError(Exception):
     """Something is out of the ordinary."""
 
 
+class _EditedObject(NamedTuple):
+    """An object that others may rest on, edited so that none of them does but those that name it."""
+
+    before: Resource
+    after: Resource
+    facts: tuple[Facts, Facts]
+
+
 class _Edit(NamedTuple):
     """What was done to one unit."""
 
     gone: frozenset[ResourceId]  # objects
     made: frozenset[ResourceId]
-    ordinary: frozenset[ResourceId]  # the objects, before or after, whose facts are those below; of the others they are as before
+    requiring: frozenset[ResourceId]  # the objects, before or after, whose requirements are these; those of the others are as before
     requirements: tuple[Requirement, ...]
-    provisions: tuple[Provision, ...]
+    provisions: tuple[Provision, ...]  # of ordinary objects; those of the others are as before, but for their places
     affected: frozenset[ResourceId]  # what it provides otherwise than before
-    in_place: frozenset[ResourceId]  # the objects beside the ordinary ones that stand where they stood
+    in_place: frozenset[ResourceId]  # the objects whose requirements are as before that stand where they stood
+    releases: tuple[_EditedObject, ...]
 
 
 def text_after(edited: Edited, tree: Tree, limits: Limits, told: Callable[[Order], str], *, tells_places: bool) -> str | None:
@@ -78,9 +104,15 @@ def text_after(edited: Edited, tree: Tree, limits: Limits, told: Callable[[Order
     ends = list(accumulate(known.lengths))
     parts = [edited.answer[0][end - length : end] for end, length in zip(ends, known.lengths, strict=True)]
     table, told_anew = default_table().within(limits), set[int]()
+    tells_places = tells_places or any(may_name(edited.answer[0], path) for path in before)
     moving = before.keys() if tells_places else ()
     try:
-        rewritten = {each[1].id: each for path in before for each in _rewritten(path, states, table, may_be=path in known.written, also_moved=tells_places)}
+        manifests = [path for path in before if path.rpartition("/")[2] not in FILE_NAMES]
+        rewritten = {each[1].id: each for path in manifests for each in _rewritten(path, states, table, may_be=path in known.written, also_moved=tells_places)}
+        if len(manifests) < len(before):
+            if rewritten:
+                raise _UnusualError  # it may not apply them as they are written any more
+            _check_included(before.keys() - set(manifests), states)
         for number, position in enumerate(known.positions):
             units = {unit for path in before for cluster, unit in known.readers.get(path, ()) if cluster == number}
             placed = {unit for path in before for cluster, unit in known.written.get(path, ()) if cluster == number}
@@ -95,6 +127,15 @@ def text_after(edited: Edited, tree: Tree, limits: Limits, told: Callable[[Order
     # Where places are told, those in a cluster that is told anew are made of the files as they are.
     others = (part for position, part in enumerate(parts) if not (tells_places and position in told_anew))
     return None if any(may_name(part, path) for part in others for path in before) else "".join(parts)
+
+
+def _check_included(paths: Iterable[str], states: Sequence[Loader]) -> None:
+    """Raises `_UnusualError` where kustomizations say something else than before that is not done to one object after the other."""
+    for path in paths:
+        before, after = (loader.load(path) for loader in states)
+        fields = [{key: value for key, value in as_mapping(each.first).items() if key not in _DONE_TO_OBJECTS} for each in (before, after)]
+        if before.problems or after.problems or len(before.documents) != 1 or len(after.documents) != 1 or repr(fields[0]) != repr(fields[1]):
+            raise _UnusualError
 
 
 def _rewritten(path: str, states: Sequence[Loader], table: KindTable, *, may_be: bool, also_moved: bool) -> Iterator[tuple[Resource, Resource]]:
@@ -117,7 +158,11 @@ def _rewritten(path: str, states: Sequence[Loader], table: KindTable, *, may_be:
             if is_as_before:
                 continue
             raise _UnusualError
-        if not may_be or repr(_unordered(was)) != repr(_unordered(resource)) or _told(facts_of(was, table)) != _told(facts_of(resource, table)):
+        if (
+            not may_be
+            or repr(_without(was, _ORDERING)) != repr(_without(resource, _ORDERING))
+            or _told(facts_of(was, table)) != _told(facts_of(resource, table))
+        ):
             raise _UnusualError
         yield was, resource
 
@@ -125,12 +170,12 @@ def _rewritten(path: str, states: Sequence[Loader], table: KindTable, *, may_be:
 def _is_ordinary_document(document: object) -> bool:
     manifest = as_mapping(document)
     group, _ = split_api_version(as_text(manifest.get("apiVersion")))
-    return bool(manifest) and is_ordinary(ResourceId(group, as_text(manifest.get("kind")), "", ""))
+    return bool(manifest) and may_be_edited(ResourceId(group, as_text(manifest.get("kind")), "", ""))
 
 
-def _unordered(kustomization: Resource) -> object:
-    """A Kustomization without what orders it and gates others."""
-    return {**kustomization.data, "spec": {key: value for key, value in kustomization.spec.items() if key not in _ORDERING}}
+def _without(resource: Resource, fields: Collection[str]) -> object:
+    """What a manifest says beside these fields of its `spec`."""
+    return {**resource.data, "spec": {key: value for key, value in resource.spec.items() if key not in fields}}
 
 
 def _told(facts: Facts) -> object:
@@ -171,8 +216,17 @@ class _Cluster:
         self.moved = {old: new for before, after in states for old, new in zip(before, after, strict=True)}
         self.cluster = Cluster(name, entry_point, engine, tuple(units), (), opaque=tuple(map(opaque_of, kept.opaque)), stray=stray)
         self.referents = frozenset(ResourceId(*id) for id in kept.referents)
+        self.shared = frozenset(ResourceId(*id) for id in kept.shared)
         self.operators = {group: ResourceId(*id) for group, id in kept.operators.items()}
         self.controllers = {group: ResourceId(*id) for group, id in kept.controllers.items()}
+
+    @cached_property
+    def releases(self) -> Releases:
+        """What its HelmReleases install."""
+        from gitops_secrets.pipeline.edited_release import Releases
+
+        sources = (Resource(ResourceId(*id), version, node_of(data), Place(*place)) for id, version, data, place in self.kept.sources)
+        return Releases({each.id: each for each in sources}, self.loader, self.table, always_retried=self.kept.always_retried)
 
     def after(self, edits: Mapping[int, _Edit]) -> Order:
         """Its order once units are edited. Raises `_UnusualError`."""
@@ -184,9 +238,9 @@ class _Cluster:
         checks = (check.target for number in self.rewritten for check in self.cluster.units[number].health_checks)
         if any(target not in applied and target not in checked for target in checks):
             raise _UnusualError
-        anew = {(self.ids[number], id) for number, edit in edits.items() for id in edit.ordinary}
+        anew = {(self.ids[number], id) for number, edit in edits.items() for id in edit.requiring}
         in_place = frozenset[ResourceId]().union(*(edit.in_place for edit in edits.values()))
-        self._check_places(in_place)
+        cluster = self._edited(edits.values(), in_place)
         edges = [
             edge if requirement is edge.requirement else replace(edge, requirement=requirement)
             for edge in self._edges()
@@ -201,7 +255,7 @@ class _Cluster:
         again = [(unit, self._as_it_is(requirement, in_place)) for unit, requirement in self._requiring(affected) if (unit, requirement.resource) not in anew]
         required = again + [(self.ids[number], requirement) for number, edit in edits.items() for requirement in edit.requirements]
         provided = self._provided({requirement.need for _, requirement in required}, edits)
-        graph = rebuild(self.cluster, applied, edges, lacking, required, provided)
+        graph = rebuild(cluster, applied, edges, lacking, required, provided)
         return order(replace(graph, provisions=checked), self.table)
 
     def built(self, unit: int, loader: Loader) -> tuple[frozenset[str], dict[ResourceId, Resource]]:
@@ -237,13 +291,27 @@ class _Cluster:
         if self.moving:
             yield from ((number, requirement_of(row)) for number, row in self.kept.unmet)
 
-    def _check_places(self, in_place: Collection[ResourceId]) -> None:
-        """Raises `_UnusualError` for a unit or something opaque in a file that was edited, unless it is known where it is now."""
+    def _edited(self, edits: Iterable[_Edit], in_place: Collection[ResourceId]) -> Cluster:
+        """The cluster with its units and what is opaque in it as they are. Raises `_UnusualError` for one in an edited file that may stand elsewhere now."""
+        numbers = {id: number for number, id in enumerate(self.ids)}
+        units, opaque = list(self.cluster.units), dict.fromkeys(self.cluster.opaque)
         steady = {*in_place, *(self.ids[number] for number in self.rewritten)}
-        if any(unit.place.file in self.moving and unit.id not in steady for unit in self.cluster.units):
+        told: list[Opaque] = []
+        for release in (each for edit in edits for each in edit.releases):
+            number = numbers[release.after.id]
+            unit, (before, after) = units[number], (list(map(_as_told, facts.opaque)) for facts in release.facts)
+            units[number] = replace(to_unit(release.after, unit.parent, unit.path, unit.opaque), remote=unit.remote)
+            steady.add(unit.id)
+            if not opaque.keys() >= set(before):
+                raise _UnusualError
+            opaque = {each: None for each in opaque if each not in before}
+            told += after
+        steady_things = set(map(str, in_place))
+        if any(unit.place.file in self.moving and unit.id not in steady for unit in units):
             raise _UnusualError
-        if any(opaque.place.file in self.moving for opaque in self.cluster.opaque):
+        if any(each.place.file in self.moving and each.thing not in steady_things for each in opaque):
             raise _UnusualError
+        return replace(self.cluster, units=tuple(units), opaque=(*opaque, *told))
 
     def _as_it_is(self, requirement: Requirement, in_place: Collection[ResourceId]) -> Requirement:
         """A requirement with its place as it is now. Raises `_UnusualError`."""
@@ -257,9 +325,8 @@ class _Cluster:
         """Who applies each object after edits."""
         applied = {ResourceId(*id): self.ids[unit] for id, unit in self.kept.applied}
         namespaces = {id.namespace for id in applied}
-        shared = {ResourceId(*id) for id in self.kept.shared}
         for edit in edits.values():
-            if edit.gone & shared:
+            if edit.gone & self.shared:
                 raise _UnusualError
             for id in edit.gone:
                 del applied[id]
@@ -311,35 +378,71 @@ def _concerns(requirement: Requirement, ids: Collection[ResourceId]) -> bool:
 def _edit(cluster: _Cluster, unit: int, states: Sequence[Loader], sought: frozenset[ResourceId]) -> _Edit:
     """What was done to a unit, by its builds before and after. Raises `_UnusualError`."""
     (read_before, before), (read_after, after) = (cluster.built(unit, loader) for loader in states)
+    others = {id for id in before.keys() | after.keys() if not is_ordinary(id)}
+    in_place = frozenset(id for id in others & before.keys() & after.keys() if _is_in_place(before[id], after[id]))
     changed = {id for id in before.keys() | after.keys() if id not in before or id not in after or repr(before[id].data) != repr(after[id].data)}
-    if read_before != read_after or not all(is_ordinary(id) and id not in sought for id in changed):
+    # Where places are told, those of what has moved are others too.
+    again = others & changed if not cluster.moving else {id for id in others - in_place if id in changed or may_be_edited(id)}
+    if read_before != read_after or sought & changed:
         raise _UnusualError
     if any(is_labelled_flux(objects[id]) for objects in (before, after) for id in changed & objects.keys()):
         raise _UnusualError  # it may tell the version that everything else is read by
+    edited = [_edited_object(cluster, before.get(id), after.get(id)) for id in sorted(again)]
     facts = [[(each, facts_of(each, cluster.table)) for id, each in objects.items() if is_ordinary(id)] for objects in (before, after)]
     if any(found.opaque or found.problems for state in facts for each, found in state if each.id in changed):
         raise _UnusualError
-    earlier, requirements = ([each for resource, found in state for each in _required_by(resource, found, cluster)] for state in facts)
-    _check(earlier, changed, cluster)
-    _check(requirements, changed, cluster)
     gone, made = ({_unplaced(each) for _, found in state for each in found.provisions} for state in facts)
     provides = {each.provides for each in gone ^ made}
     affected = frozenset(id for each in provides if isinstance(each, ObjectNeed) for id in names_of(each.id))
     if affected & sought or not all(map(is_ordinary, affected)) or any(isinstance(each, KindNeed) for each in provides):
         raise _UnusualError
+    told = [facts[0] + [(each.before, each.facts[0]) for each in edited], facts[1] + [(each.after, each.facts[1]) for each in edited]]
+    earlier, requirements = ([each for resource, found in state for each in _required_by(resource, found, cluster)] for state in told)
+    _check(earlier, changed, cluster)
+    _check(requirements, changed, cluster)
     return _Edit(
         gone=frozenset(before.keys() - after.keys()),
         made=frozenset(after.keys() - before.keys()),
-        ordinary=frozenset(each.id for state in facts for each, _ in state),
+        requiring=frozenset(each.id for state in told for each, _ in state),
         requirements=tuple(each for each in requirements if not each.referent),
         provisions=tuple(each for _, found in facts[1] for each in found.provisions),
         affected=affected,
-        in_place=frozenset(id for id, each in after.items() if not is_ordinary(id) and _is_in_place(each, before.get(id))),
+        in_place=in_place,
+        releases=tuple(each for each in edited if is_release(each.after.id)),
     )
 
 
-def _is_in_place(resource: Resource, before: Resource | None) -> bool:
-    return before is not None and node_row(resource.data) == node_row(before.data) and resource.place == before.place
+def _is_in_place(before: Resource, after: Resource) -> bool:
+    return before.place == after.place and node_row(before.data) == node_row(after.data)
+
+
+def _edited_object(cluster: _Cluster, before: Resource | None, after: Resource | None) -> _EditedObject:
+    """An object that others may rest on, by its states. Raises `_UnusualError` where any of them may."""
+    if before is None or after is None or not may_be_edited(after.id) or after.id in cluster.shared:
+        raise _UnusualError
+    found = [facts_of(each, cluster.table) for each in (before, after)]
+    if is_chart_source(after.id) and repr(_without(before, _TIMES)) != repr(_without(after, _TIMES)):
+        raise _UnusualError
+    if is_release(after.id):
+        installed = cluster.releases.installed(before, after)
+        if installed is None:
+            raise _UnusualError
+        found = [_together(*each) for each in zip(found, installed, strict=True)]
+    elif any(facts.opaque for facts in found):
+        raise _UnusualError
+    # Labels matter where somebody selects by them.
+    provided = [[replace(each, place=_NOWHERE, labels=()) for each in facts.provisions] for facts in found]
+    if provided[0] != provided[1] or any(facts.problems for facts in found) or after.id.group_kind in cluster.kept.selected:
+        raise _UnusualError
+    return _EditedObject(before, after, (found[0], found[1]))
+
+
+def _together(first: Facts, second: Facts) -> Facts:
+    return Facts(first.requirements + second.requirements, first.provisions + second.provisions, first.opaque + second.opaque, first.problems + second.problems)
+
+
+def _as_told(opaque: Opaque) -> Opaque:
+    return Opaque(opaque.thing, opaque.why, opaque.place)
 
 
 def _required_by(resource: Resource, facts: Facts, cluster: _Cluster) -> Iterator[Requirement]:

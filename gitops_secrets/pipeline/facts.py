@@ -143,7 +143,7 @@ def cluster_facts(cluster: Cluster, known: KnownFacts) -> Iterable[tuple[Resourc
     for release in cluster.releases:
         unit = release.unit or unit_of.get(release.resource, release.resource)
         facts = known.of_release(release)
-        yield unit, _healing(facts) if release.resource in retried else facts
+        yield unit, healing(facts) if release.resource in retried else facts
         yield unit, Facts(provisions=(*_bundled(release, table), *distributed_objects(release, used, catalogue)))
 
 
@@ -160,24 +160,29 @@ def _retried(cluster: Cluster) -> frozenset[ResourceId]:
 
     https://fluxcd.io/flux/components/helm/helmreleases/#install-strategy; DefaultToRetryOnFailure is a feature gate of helm-controller since Flux 2.8.
     """
-    resources = [applied.resource for applied in cluster.resources]
-    releases = {resource.id: as_mapping(as_mapping(resource.data.get("spec")).get("install")) for resource in resources if resource.id.kind == "HelmRelease"}
-    engine = [as_mapping(resource.data.get("spec")) for resource in resources if resource.id.kind == "FluxInstance"]
+    releases = [applied.resource for applied in cluster.resources if applied.resource.id.kind == "HelmRelease"]
+    always = are_all_retried(cluster)
+    return frozenset(resource.id for resource in releases if always or is_retried(resource))
+
+
+def are_all_retried(cluster: Cluster) -> bool:
+    """Is helm-controller told to try every release again?"""
+    engine = [applied.resource.spec for applied in cluster.resources if applied.resource.id.kind == "FluxInstance"]
     engine += [as_mapping(release.values.get("instance")) for release in cluster.releases if release.chart == "flux-instance"]
     patches = (as_text(as_mapping(patch).get("patch")) for spec in engine for patch in as_sequence(as_mapping(spec.get("kustomize")).get("patches")))
-    if any(_RETRIED_BY_DEFAULT in patch for patch in patches):
-        return frozenset(releases)
-    return frozenset(
-        id
-        for id, install in releases.items()
-        if as_mapping(install.get("strategy")).get("name") == "RetryOnFailure" or as_mapping(install.get("remediation")).get("retries") == -1
-    )
+    return any(_RETRIED_BY_DEFAULT in patch for patch in patches)
+
+
+def is_retried(resource: Resource) -> bool:
+    """Does a HelmRelease say that it is tried again and again?"""
+    install = as_mapping(resource.spec.get("install"))
+    return as_mapping(install.get("strategy")).get("name") == "RetryOnFailure" or as_mapping(install.get("remediation")).get("retries") == -1
 
 
 _RETRIED_BY_DEFAULT = "DefaultToRetryOnFailure=true"
 
 
-def _healing(facts: Facts) -> Facts:
+def healing(facts: Facts) -> Facts:
     """The facts of a release that is tried again and again, minutes apart."""
     requirements = tuple(replace(each, healing=Healing.SLOW) if each.healing is Healing.NEVER else each for each in facts.requirements)
     return replace(facts, requirements=requirements)

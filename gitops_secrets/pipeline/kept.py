@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import marshal
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
@@ -12,13 +13,15 @@ from gitops_secrets.graph.build import names_of, requirements_of
 from gitops_secrets.graph.graph import Graph, ResourceEdge, comes_with_platform
 from gitops_secrets.model.facts import Effect, ObjectNeed, Provision, SelectionNeed, When
 from gitops_secrets.model.ids import ResourceId
-from gitops_secrets.model.nodes import as_mapping
+from gitops_secrets.model.nodes import as_mapping, as_text
+from gitops_secrets.model.results import Cluster
 from gitops_secrets.model.workloads import ROLLED_OUT
+from gitops_secrets.pipeline.facts import are_all_retried
 from gitops_secrets.pipeline.rows import Row, node_row, opaque_row, provision_row, requirement_row, unit_row
 from gitops_secrets.rendering.flux_build import shape_of
 from gitops_secrets.rendering.kustomize.kustomization import FILE_NAMES
 from gitops_secrets.rendering.renderings import Rendering
-from gitops_secrets.rendering.units import KUSTOMIZE_GROUP
+from gitops_secrets.rendering.units import HELM_GROUP, KUSTOMIZE_GROUP, SOURCE_GROUP
 from gitops_secrets.report.blocks import Blocks
 from gitops_secrets.repository.ignore import FilteredTree
 
@@ -32,8 +35,10 @@ _ORDINARY_GROUPS: Final = frozenset(
     monitoring.coreos.com networking.k8s.io policy rbac.authorization.k8s.io scheduling.k8s.io storage.k8s.io
     """.split()
 ) | {""}
-# Namespaces are selected by their labels.
 _OTHERS: Final = frozenset({"Namespace", "ClusterExternalSecret", "ClusterPushSecret"})
+_SELECTED: Final = ("", "Namespace")
+# A source with a password in its address is not kept.
+_WITH_PASSWORD: Final = re.compile(r"://[^/]*@")
 # What a kustomization says that lists files and does nothing to them.
 _LISTING: Final = frozenset({"apiVersion", "kind", "resources"})
 # Stands for the unit of what is there before any unit, and comes before them.
@@ -75,11 +80,28 @@ class KeptCluster(NamedTuple):
     referents: list[Row]  # stores whose credentials are looked for beside who uses them
     operators: dict[str, Row]
     controllers: dict[str, Row]
+    sources: list[Row]  # of charts
+    always_retried: bool  # are all releases?
 
 
 def is_ordinary(id: ResourceId) -> bool:
     """Is an object of a kind that concerns nobody but who names it?"""
     return id.group in _ORDINARY_GROUPS and id.kind not in _OTHERS
+
+
+def may_be_edited(id: ResourceId) -> bool:
+    """Is an object of a kind of which there are edits that concern nobody else?"""
+    return is_ordinary(id) or id.group_kind == _SELECTED or is_release(id) or is_chart_source(id)
+
+
+def is_release(id: ResourceId) -> bool:
+    """Is it a HelmRelease?"""
+    return id.group_kind == (HELM_GROUP, "HelmRelease")
+
+
+def is_chart_source(id: ResourceId) -> bool:
+    """Is it where charts come from, and not a repository of Git?"""
+    return id.group == SOURCE_GROUP and id.kind in ("HelmChart", "HelmRepository", "OCIRepository")
 
 
 def keep(repository: Repository, analysis: Analysis, blocks: Blocks) -> Row | None:
@@ -107,7 +129,7 @@ def keep(repository: Repository, analysis: Analysis, blocks: Blocks) -> Row | No
             clusters,
             readers,
             written,
-            [tuple(id) for id in repository.renderings.sought if is_ordinary(id)],
+            [tuple(id) for id in repository.renderings.sought if may_be_edited(id) and not is_chart_source(id)],
             repository.loader.budget.spent.text,
             repository.loader.budget.spent.steps,
             sorted(repository.tree.without) if isinstance(repository.tree, FilteredTree) else [],
@@ -146,18 +168,18 @@ def _readers(repository: Repository, built: Sequence[Mapping[int, Rendering]]) -
     for cluster, renderings in enumerate(built):
         for unit, rendering in renderings.items():
             for path in rendering.inputs:
-                if path not in apart and path.endswith((".yaml", ".yml")) and path.rpartition("/")[2] not in FILE_NAMES:
+                if path not in apart and path.endswith((".yaml", ".yml")):
                     reading.setdefault(path, []).append((cluster, unit))
     return {path: units for path, units in reading.items() if len(units) == builds[path]}
 
 
 def _files_of_others(built: Iterable[Mapping[int, Rendering]]) -> frozenset[str]:
-    """The files that hold no ordinary object, but others."""
+    """The files of objects of which none may be edited."""
     files: dict[bool, set[str]] = {True: set(), False: set()}
     for renderings in built:
         for rendering in renderings.values():
             for each in rendering.objects:
-                files[is_ordinary(each.id)].add(each.place.file)
+                files[may_be_edited(each.id)].add(each.place.file)
     return frozenset(files[False] - files[True])
 
 
@@ -199,6 +221,8 @@ def _cluster_row(analysis: ClusterAnalysis, repository: Repository, built: Mappi
     required: dict[int, list[Row]] = {}
     requiring: dict[Row, list[int]] = {}
     selected: set[tuple[str, str]] = set()
+    if any(applied.resource.id.kind == "ClusterExternalSecret" for applied in cluster.resources):
+        selected.add(_SELECTED)
     for unit, requirement in requirements_of(cluster, analysis.facts):
         number, need = numbers[unit], requirement.need
         if isinstance(need, SelectionNeed):
@@ -238,6 +262,8 @@ def _cluster_row(analysis: ClusterAnalysis, repository: Repository, built: Mappi
             referents=[tuple(each.resource) for _, facts in analysis.facts for each in facts.requirements if each.referent],
             operators={group: tuple(webhook) for group, webhook in operators_of(cluster.releases, repository.catalogue).items()},
             controllers={group: tuple(release) for group, release in controllers_of(cluster.releases, repository.catalogue).items()},
+            sources=[] if repository.configuration.sources else list(_sources(cluster)),
+            always_retried=are_all_retried(cluster),
         )
     )
 
@@ -259,6 +285,15 @@ def _edge_rows(edges: Iterable[ResourceEdge], numbers: Mapping[ResourceId, int])
         row = requirement_row(edge.requirement), position(edge.provision), numbers[edge.consumer_unit], provider, before, alternatives, edge.is_alternative
         rows.append(row)
     return [row for _, row in provisions.values()], rows
+
+
+def _sources(cluster: Cluster) -> Iterator[Row]:
+    """Where charts come from."""
+    wanted = {release.source for release in cluster.releases if release.source is not None and is_chart_source(release.source)}
+    for applied in cluster.resources:
+        source = applied.resource
+        if source.id in wanted and not _WITH_PASSWORD.search(as_text(source.spec.get("url"))):
+            yield tuple(source.id), source.version, node_row(source.data), tuple(source.place)
 
 
 def _is_met_within(edge: ResourceEdge) -> bool:

@@ -151,6 +151,7 @@ _IDLE: Final[dict[tuple[str, str], dict[str, _Rest]]] = {
         "spec.chart.spec.version": _version,
         **{f"spec.values.{_ANYWHERE}.{path}": rest for path, rest in _RELEASE.items()},
     },
+    ("kustomize.config.k8s.io", "Kustomization"): {"images[].digest": _TAG, "images[].newTag": _TAG},
     ("networking.k8s.io", "Ingress"): {"spec.rules[].host": _text, "spec.rules[].http.paths[].path": _text, "spec.tls[].hosts[]": _text},
     ("source.toolkit.fluxcd.io", "OCIRepository"): {"spec.ref.tag": _version},
 }

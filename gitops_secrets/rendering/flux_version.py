@@ -13,6 +13,7 @@ from gitops_secrets.rendering.units import SOURCE_GROUP
 # What installs Flux, with its version: a remote base of kustomize, or a release asset.
 _REMOTE = re.compile(r"github\.com/fluxcd/flux2(?:\.git)?/+(?:manifests/install\S{0,200}?[?&](?:ref|version)=|releases/download/)v(\d+\.\d+\.\d+)")
 _REMOTE_BYTES = re.compile(_REMOTE.pattern.encode())
+_FLUX = b"fluxcd/flux2"
 _COMPONENTS = re.compile(rb"^# Flux Version: v(\d+\.\d+\.\d+)", re.MULTILINE)
 _SOURCES = re.compile(r"(?:\w+://)?(?:[\w.-]+/)*fluxcd/(?:flux-manifests|flux2)(?:\.git)?/?\Z")
 _ANY = "2.x"
@@ -53,5 +54,6 @@ def instance_version(instance: MappingNode) -> str | None:
 
 def bootstrapped_version(loader: Loader, files: Iterable[str]) -> str | None:
     """The version that all kustomizations of a repository agree on which install Flux, and which no cluster need include: the bootstrap applies them."""
-    found = {match[1].decode() for file in files for match in _REMOTE_BYTES.finditer(loader.text(file))}
+    naming = (file for file in files if loader.holds(file, _FLUX))
+    found = {match[1].decode() for file in naming for match in _REMOTE_BYTES.finditer(loader.text(file))}
     return found.pop() if len(found) == 1 else None

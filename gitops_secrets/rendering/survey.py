@@ -156,7 +156,7 @@ class Survey:
                 directories[directory] = path
         referenced: set[str] = set()
         for directory, path in directories.items():
-            for document in self.loader.load(path).documents[:1]:
+            for document in self.loader.load(path, for_units=True).documents[:1]:
                 node = as_mapping(document)
                 for field in ("resources", "bases", "components"):
                     for entry in as_sequence(node.get(field)):
