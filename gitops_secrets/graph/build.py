@@ -84,7 +84,7 @@ def rebuild(
         work.add(provision, unit)
     met, unmet, _ = work.met(required)
     edges = (*kept, *met)
-    return Graph(cluster, work.units, unit_of, {}, edges, tuple(work.unit_edges(edges)), (*lacking, *unmet), cluster.opaque, ())
+    return Graph(cluster, work.units, unit_of, {}, edges, tuple(work.unit_edges(edges)), (*lacking, *unmet), work.told_opaque, ())
 
 
 class _Build:
@@ -120,10 +120,15 @@ class _Build:
             resource_edges=tuple(edges),
             unit_edges=tuple(self.unit_edges(edges)),
             unmet=(),
-            opaque=tuple(sorted(set(self.opaque), key=lambda opaque: (opaque.thing, opaque.place, opaque.why))),
+            opaque=self.told_opaque,
             remote_keys=tuple(sorted(remote, key=_position)),
         )
         return replace(graph, unmet=tuple(_with_doubt(entry, graph) for entry in unmet))
+
+    @property
+    def told_opaque(self) -> tuple[Opaque, ...]:
+        """Each opaque thing once, in the order in which they are told."""
+        return tuple(sorted(set(self.opaque), key=lambda opaque: (opaque.thing, opaque.place, opaque.why)))
 
     def met(self, required: Iterable[tuple[ResourceId, Requirement]]) -> tuple[list[ResourceEdge], list[Unmet], list[Requirement]]:
         """Requirements by how they are met: in the cluster, by nothing, at a provider."""

@@ -40,6 +40,7 @@ def written(value: Any, level: int) -> Written:
     return Written("".join(_pieces(value, "\n" + "  " * level, _IN_PIECES - level)))
 
 
+_WORDS = {True: "true", False: "false", None: "null"}
 # So many levels below a document each value becomes one piece of text.
 _IN_PIECES = 4
 
@@ -68,6 +69,11 @@ def _piece(value: Any, margin: str) -> str:
     kind, separator = value.__class__, margin + "  "
     if kind is str:
         return _quoted(value)
+    # Most values: each call of `json.dumps` takes longer than all the rest.
+    if kind is int:
+        return repr(value)
+    if kind is bool or value is None:
+        return _WORDS[value]
     if kind is dict and value:
         entries = [f"{_quoted(key)}: {_quoted(item) if item.__class__ is str else _piece(item, separator)}" for key, item in value.items()]
         return f"{{{separator}{(',' + separator).join(entries)}{margin}}}"
