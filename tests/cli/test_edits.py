@@ -38,13 +38,30 @@ apiVersion: v1
 kind: ServiceAccount
 metadata: {{name: {name}, namespace: weather}}
 """
-# Two units that nothing orders: both need what others make, one what the other makes.
+RELEASE = """\
+apiVersion: helm.toolkit.fluxcd.io/v2
+kind: HelmRelease
+metadata:
+  name: {chart}
+  namespace: weather
+spec:
+  interval: 1h
+  chart:
+    spec: {{chart: {chart}, version: 1.2.3, sourceRef: {{kind: HelmRepository, name: charts}}}}
+  values: {values}
+"""
+# Two units that nothing orders: both need what others make, one what the other makes; and one of releases.
 MORE = {
     "clusters/production/reports.yaml": UNIT.format(name="reports", path="reports"),
     "clusters/production/alerts.yaml": UNIT.format(name="alerts", path="alerts") + "  wait: true\n  dependsOn: [{name: apps}]\n",
     "reports/deployment.yaml": CONSUMER.format(name="reports", secret="weather-api-secrets"),
-    "alerts/kustomization.yaml": "resources: [deployment.yaml, secret.yaml]\n",
+    "alerts/kustomization.yml": "resources: [deployment.yaml, secret.yaml]\n",
     "alerts/deployment.yaml": CONSUMER.format(name="alerts", secret="alerts"),
+    "clusters/production/charts.yaml": UNIT.format(name="charts", path="charts"),
+    "charts/source.yaml": "apiVersion: source.toolkit.fluxcd.io/v1\nkind: HelmRepository\nmetadata: {name: charts, namespace: weather}\n"
+    "spec: {url: 'https://charts.example.org', interval: 1h}\n",
+    "charts/cache.yaml": RELEASE.format(chart="valkey", values="{auth: {existingSecret: alerts, existingSecretPasswordKey: apiKey}}"),
+    "charts/issuers.yaml": RELEASE.format(chart="cert-manager", values="{crds: {enabled: true}}"),
     "alerts/secret.yaml": FILES["apps/secret.yaml"].replace("weather-api-secrets", "alerts").replace("weather-api", "alerts"),
 }
 EDITED = (
@@ -52,8 +69,13 @@ EDITED = (
     "clusters/production/reports.yaml",
     "alerts/deployment.yaml",
     "alerts/secret.yaml",
+    "alerts/kustomization.yml",
     "apps/deployment.yaml",
+    "apps/namespace.yaml",
     "apps/secret.yaml",
+    "charts/cache.yaml",
+    "charts/issuers.yaml",
+    "charts/source.yaml",
     "reports/deployment.yaml",
     "stores/store.yaml",
 )
@@ -99,6 +121,17 @@ def analyses(monkeypatch: pytest.MonkeyPatch) -> list[object]:
         ("clusters/production/reports.yaml", "spec:\n", "spec:\n  dependsOn: [{name: apps}, {name: nobody}]\n"),
         ("clusters/production/apps.yaml", "spec:\n", "spec:\n  dependsOn: [{name: alerts}, {name: stores}]\n"),
         ("stores/store.yaml", "region: eu-central-1", "region: eu-central-1, auth: {jwt: {serviceAccountRef: {name: reports, namespace: weather}}}"),
+        ("clusters/production/alerts.yaml", "  prune: true\n", "  prune: false\n  suspend: true\n"),
+        ("clusters/production/reports.yaml", "metadata:", "# more\nmetadata:"),
+        ("apps/deployment.yaml", "spec:", "# more\nspec:"),
+        ("apps/namespace.yaml", "name: weather", "name: weather\n  labels: {tier: backend}"),
+        ("charts/cache.yaml", "1.2.3", "2.0.0"),
+        ("charts/cache.yaml", "existingSecret: alerts", "existingSecret: weather-api-secrets"),
+        ("charts/cache.yaml", "spec:", "spec:\n  dependsOn: [{name: cert-manager}]\n  install: {disableWait: true}"),
+        ("charts/issuers.yaml", "{crds: {enabled: true}}", "{crds: {enabled: true}, resources: {limits: {memory: 1Gi}}}"),
+        ("charts/source.yaml", "1h", "2h"),
+        ("alerts/kustomization.yml", "resources:", "commonAnnotations: {tier: backend}\nresources:"),
+        ("alerts/kustomization.yml", "resources:", "namePrefix: loud-\nresources:"),
     ],
     ids=[
         "key",
@@ -117,6 +150,17 @@ def analyses(monkeypatch: pytest.MonkeyPatch) -> list[object]:
         "added",
         "cycle",
         "account",
+        "suspended",
+        "unit moved",
+        "moved",
+        "namespace label",
+        "version",
+        "value",
+        "release order",
+        "amount",
+        "interval",
+        "annotation",
+        "prefix",
     ],
 )
 def test_an_edit_within_a_unit_needs_no_analysis(
@@ -149,8 +193,13 @@ def test_what_an_edit_changes_between_units_is_told(platform: Path, run: Run) ->
         ("clusters/production/alerts.yaml", "path: ./alerts", "path: ./reports"),
         ("clusters/production/alerts.yaml", "name: alerts", "name: sirens"),
         ("clusters/production/alerts.yaml", "  wait: true\n", "  healthChecks: [{apiVersion: apps/v1, kind: Deployment, name: web, namespace: web}]\n"),
-        ("clusters/production/alerts.yaml", "  wait: true\n", "  wait: true\n  suspend: true\n"),
-        ("alerts/kustomization.yaml", "resources: [deployment.yaml, secret.yaml]", "resources: [deployment.yaml]"),
+        ("clusters/production/alerts.yaml", "  wait: true\n", "  wait: true\n  targetNamespace: weather\n"),
+        ("charts/cache.yaml", "chart: valkey", "chart: redis"),
+        ("charts/cache.yaml", "  interval: 1h\n", "  interval: 1h\n  targetNamespace: climate\n"),
+        ("charts/cache.yaml", "  interval: 1h\n", "  interval: 1h\n  valuesFrom: [{kind: ConfigMap, name: values}]\n"),
+        ("charts/issuers.yaml", "enabled: true", "enabled: false"),
+        ("charts/source.yaml", "example.org", "jetstack.io"),
+        ("alerts/kustomization.yml", "resources: [deployment.yaml, secret.yaml]", "resources: [deployment.yaml]"),
         ("apps/namespace.yaml", "name: weather", "name: climate"),
         ("apps/secret.yaml", "namespace: weather", "namespace: climate"),
         ("apps/secret.yaml", "kind: ExternalSecret", "kind: PushSecret"),
@@ -158,7 +207,24 @@ def test_what_an_edit_changes_between_units_is_told(platform: Path, run: Run) ->
         ("stores/crd.yaml", "plural: externalsecrets", "plural: others"),
         ("stores/store.yaml", "kind: ClusterSecretStore", "kind: ClusterExternalSecret"),
     ],
-    ids=["path", "unit", "chart", "suspended", "kustomization", "namespace", "moved", "kind", "broken", "definition", "selecting"],
+    ids=[
+        "path",
+        "unit",
+        "workload of a chart",
+        "namespace of all",
+        "chart",
+        "target",
+        "values elsewhere",
+        "switch",
+        "address",
+        "kustomization",
+        "namespace",
+        "moved",
+        "kind",
+        "broken",
+        "definition",
+        "selecting",
+    ],
 )
 def test_what_concerns_more_than_a_unit_is_worked_out(platform: Path, run: Run, file: str, old: str, new: str) -> None:
     run("scan")
@@ -188,12 +254,12 @@ def test_patches_and_variables_of_a_unit_are_not_kept(platform: Path, run: Run, 
 WORDS = st.sampled_from(
     sorted({word for text in (*FILES.values(), *MORE.values()) for word in re.findall(r"(?:name|namespace|key|secretKey): ([\w/-]+)", text)})
 )
-EDITS = st.lists(st.tuples(st.sampled_from(EDITED), st.integers(0, 40), WORDS), min_size=1, max_size=4)
+EDITS = st.lists(st.tuples(st.sampled_from(EDITED), st.integers(0, 80), WORDS), min_size=1, max_size=4)
 
 
 @settings(max_examples=int(os.environ.get("CACHE_EXAMPLES", "10")), deadline=None)
 @given(edits=EDITS, options=st.sampled_from(OPTIONS))
-def test_any_names_come_to_the_same(tmp_path_factory: pytest.TempPathFactory, edits: list[tuple[str, int, str]], options: tuple[str, ...]) -> None:
+def test_any_words_come_to_the_same(tmp_path_factory: pytest.TempPathFactory, edits: list[tuple[str, int, str]], options: tuple[str, ...]) -> None:
     root = tmp_path_factory.mktemp("edits") / "repository"
     for path, text in (FILES | MORE).items():
         (root / path).parent.mkdir(parents=True, exist_ok=True)
@@ -205,11 +271,11 @@ def test_any_names_come_to_the_same(tmp_path_factory: pytest.TempPathFactory, ed
         CliRunner().invoke(cli, ["scan", *options, str(root)])
         for path, number, word in edits:
             text = (root / path).read_text()
-            names = list(re.finditer(r"((?:name|namespace|key|secretKey): )([\w/-]+)", text))
-            name = names[number % len(names)]
-            (root / path).write_text(text[: name.start(2)] + word + text[name.end(2) :])
+            values = list(re.finditer(r"[:,] ([\w/.-]+)", text))
+            value = values[number % len(values)]
+            (root / path).write_text("# a line\n" * (number % 2) + text[: value.start(1)] + word + text[value.end(1) :])
             cached, computed = (CliRunner().invoke(cli, ["scan", *options, *more, str(root)]).output for more in ((), ("--no-cache",)))
             if cached != computed:
-                differences.append((path, name[0], word))
+                differences.append((path, value[0], word))
 
     assert differences == []
