@@ -27,7 +27,7 @@ from gitops_secrets.model.nodes import Place, as_mapping, as_text
 from gitops_secrets.model.results import Cluster
 from gitops_secrets.ordering.order import Order, order
 from gitops_secrets.pipeline.checkout import Edited, may_name
-from gitops_secrets.pipeline.kept import NOBODY, Kept, KeptCluster, is_chart_source, is_ordinary, is_release, may_be_edited
+from gitops_secrets.pipeline.kept import NOBODY, Kept, KeptCluster, brings_ordinary, is_chart_source, is_ordinary, is_release, may_be_edited
 from gitops_secrets.pipeline.rows import Row, node_of, node_row, opaque_of, provision_of, requirement_of, unit_of
 from gitops_secrets.rendering.expansion import State
 from gitops_secrets.rendering.flux_build import build_directory, default_namespace, objects_of
@@ -347,23 +347,29 @@ class _Cluster:
             found.update(((number, row), None) for row in _rows(self.kept.required, number) if row[1][:2] in wanted)
         yield from ((self.ids[number], requirement_of(row)) for number, row in found)
 
-    def _provided(self, needs: Iterable[object], edits: Mapping[int, _Edit]) -> Iterator[tuple[Provision, ResourceId | None]]:
+    def _provided(self, needs: Collection[object], edits: Mapping[int, _Edit]) -> Iterator[tuple[Provision, ResourceId | None]]:
         """All that may meet needs, and whose it is."""
-        keys: set[Row] = set()
-        for need in needs:
-            if isinstance(need, ObjectNeed):
-                keys.add(tuple(need.id))
-            elif isinstance(need, KindNeed):
-                keys.add((need.group, need.kind))
-        appliers = {number for id, number in self.kept.applied if id in keys}
-        for number in sorted(appliers.union(edits, *(self.kept.providing.get(key, ()) for key in keys))):
+        ids = {need.id for need in needs if isinstance(need, ObjectNeed)}
+        kinds = {(need.group, need.kind) for need in needs if isinstance(need, KindNeed)}
+        ordinary = set(map(tuple, filter(is_ordinary, ids)))
+        others = kinds.union(map(tuple, ids)) - ordinary
+        built, known = (self._providers(keys).union(edits) for keys in (ordinary, others))
+        for number in sorted(built | known):
             unit = None if number == NOBODY else self.ids[number]
             yield from ((provision_of(row), unit) for row in _rows(self.kept.provided, number))
             if number in edits:
-                yield from ((provision, unit) for provision in edits[number].provisions)
-            elif number in self.kept.built:
-                ordinary = (each for id, each in self.built(number, self.loader)[1].items() if is_ordinary(id))
-                yield from ((provision, unit) for each in ordinary for provision in facts_of(each, self.table).provisions)
+                found: Iterable[Provision] = edits[number].provisions
+            elif number in built and number in self.kept.built:
+                objects = self.built(number, self.loader)[1]
+                found = (each for id, resource in objects.items() if is_ordinary(id) for each in facts_of(resource, self.table).provisions)
+            else:
+                continue
+            yield from ((provision, unit) for provision in found if brings_ordinary(provision))
+
+    def _providers(self, keys: Collection[Row]) -> set[int]:
+        """The units that bring something of what these stand for."""
+        appliers = {number for id, number in self.kept.applied if id in keys}
+        return appliers.union(*(self.kept.providing.get(key, ()) for key in keys))
 
 
 def _rows(rows: Mapping[int, bytes], number: int) -> Sequence[Row]:

@@ -99,6 +99,11 @@ def is_release(id: ResourceId) -> bool:
     return id.group_kind == (HELM_GROUP, "HelmRelease")
 
 
+def brings_ordinary(provision: Provision) -> bool:
+    """Does it bring such an object?"""
+    return isinstance(provision.provides, ObjectNeed) and is_ordinary(provision.provides.id)
+
+
 def is_chart_source(id: ResourceId) -> bool:
     """Is it where charts come from, and not a repository of Git?"""
     return id.group == SOURCE_GROUP and id.kind in ("HelmChart", "HelmRepository", "OCIRepository")
@@ -236,7 +241,7 @@ def _cluster_row(analysis: ClusterAnalysis, repository: Repository, built: Mappi
     providing: dict[Row, list[int]] = {}
     of_units = ((numbers[unit], provision) for unit, facts in analysis.facts for provision in facts.provisions)
     for number, provision in (*((NOBODY, provision) for provision in analysis.there), *of_units):
-        if number not in ordinary or provision.resource not in ordinary[number]:
+        if number not in ordinary or provision.resource not in ordinary[number] or not brings_ordinary(provision):
             provided.setdefault(number, []).append(provision_row(provision))
         is_plain = provision.provides == (provision.resource, None) and "${" not in provision.resource.name and "${" not in provision.resource.namespace
         if not is_plain or number == NOBODY or provision.resource in times:
