@@ -307,5 +307,5 @@ def _inline(loader: Loader, document: MappingNode, path: str, place: Place | Non
         at = place or entry.place("contents")
         nodes = loader.parse(as_text(entry.get("contents")), path, at).documents
         yield BootstrapObjects(path, at, tuple(placed(node, at) for node in nodes if isinstance(node, MappingNode)))
-    if place is not None and document.get("kind") in ("Namespace", "Secret", "ConfigMap", "ServiceAccount"):
+    if place is not None and "apiVersion" in document and UNKNOWN not in as_text(as_mapping(document.get("metadata")).get("name")):
         yield BootstrapObjects(path, place, (placed(document, place),))

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from gitops_secrets.manifests.load import Loader
 from gitops_secrets.manifests.secrets import REDACTED
-from gitops_secrets.model.facts import ObjectNeed, Resource
+from gitops_secrets.model.facts import ObjectNeed, Provision, Resource
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import MappingNode, as_mapping, as_sequence, as_text
 from gitops_secrets.rendering.objects import ProvisionsOf
@@ -20,7 +20,8 @@ class Variables:
         self._resources = resources
         self._loader = loader
         self._provisions_of = provisions_of
-        self._makers: dict[str, list[Resource]] = {}  # of Secrets, by namespace
+        self._makers: dict[str, list[Resource]] = {}  # of Secrets, by namespace, until somebody asks for one of it
+        self._made: dict[ObjectNeed, list[Provision]] = {}
 
     def add(self, resource: Resource) -> None:
         """Keeps a resource that a controller may make a Secret of."""
@@ -80,8 +81,11 @@ class Variables:
 
     def _made_keys(self, target: ResourceId) -> Mapping[str, None] | None:
         """The keys of a Secret that controllers make of other resources; None unless all of them are known."""
-        makers = self._makers.get(target.namespace, ()) if target.kind == "Secret" else ()
-        made = [each for maker in makers for each in self._provisions_of(maker) if each.provides == ObjectNeed(target)]
+        for maker in self._makers.pop(target.namespace, ()):
+            for each in self._provisions_of(maker):
+                if isinstance(each.provides, ObjectNeed) and each.provides.id.namespace == target.namespace:
+                    self._made.setdefault(each.provides, []).append(each)
+        made = self._made.get(ObjectNeed(target), []) if target.kind == "Secret" else []
         keys = [each.keys for each in made if each.keys is not None]
         if len(keys) < len(made) or not any(each.owns for each in made):
             return None

@@ -343,6 +343,17 @@ def test_values_that_a_template_computes_are_not_all_known() -> None:
     assert not found["cert-manager"].values_complete
 
 
+def test_manifests_of_terraform_are_there_whatever_their_kind() -> None:
+    manifest = (
+        "apiVersion: external-secrets.io/v1\nkind: ClusterSecretStore\nmetadata: {{name: {}}}\nspec: {{provider: {{oracle: {{vault: '${{var.vault}}'}}}}}}"
+    )
+    block = 'resource "kubectl_manifest" "{}" {{\n  yaml_body = <<YAML\n{}\nYAML\n}}\n'
+    files = {"infra/stores.tf": block.format("known", manifest.format("vault")) + block.format("computed", manifest.format("'${var.name}'"))}
+    (found,) = bootstrap_objects(*read(files))
+
+    assert [(node["kind"], node["metadata"]["name"]) for node in found.nodes] == [("ClusterSecretStore", "vault")]
+
+
 def test_values_in_a_file_that_is_not_here_are_not_all_known() -> None:
     helmfile = "releases:\n- {name: here, chart: a/here, values: [values.yaml, {a: 1}]}\n- {name: away, chart: a/away, values: [../values.yaml]}\n"
     found = releases({"bootstrap/helmfile.yaml": helmfile, "bootstrap/values.yaml": "crds: {enabled: false}\n"})
