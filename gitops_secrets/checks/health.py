@@ -101,12 +101,15 @@ class MisreadHealthCheck(Rule):
 def _unproven_edges(context: Context, *, misread: bool) -> Iterator[tuple[OrderedEdge, list[Gate]]]:
     """Written edges whose provider proves too little, with the gates that don't hold: misread ones or the others.
 
-    An edge is left out where a unit that its consumer comes after shows the same: what mends that mends both.
+    An edge is left out where a unit that its consumer comes after shows the same: what mends that mends both. Of what applies the consumer itself only its
+    own objects count: it can't wait for its other children, since this one waits for it.
     """
     missing = {(entry.edge.consumer, entry.edge.provider) for entry in context.plan.missing}
     found = []
     for edge in context.plan.edges:
         gates = [gate for gate in edge.unbacked_gates if (gate.kind is GateKind.MISREAD) is misread]
+        if edge.provider in context.graph.ancestors(edge.consumer):
+            gates = [gate for gate in gates if gate.edge.provider_unit == edge.provider]
         if gates and context.graph.units[edge.provider].sync is None and (edge.consumer, edge.provider) not in missing and _is_written(edge, context):
             found.append((edge, gates))
     behind = {edge.consumer: reached(edge.consumer, context.graph) for edge, _ in found}
