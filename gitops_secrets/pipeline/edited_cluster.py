@@ -230,7 +230,7 @@ class EditedCluster:
         built, known = (self._providers(keys).union(edits) for keys in (ordinary, others))
         for number in sorted(built | known):
             unit = None if number == NOBODY else self.ids[number]
-            yield from ((provision_of(row), unit) for row in _rows(self.kept.provided, number))
+            yield from ((provision_of(row), unit) for row in _rows(self.kept.provided, number) if _may_meet(row, ordinary | others))
             if number in edits:
                 found: Iterable[Provision] = edits[number].provisions
             elif number in built and number in self.kept.built:
@@ -254,6 +254,14 @@ def concerns(requirement: Requirement, ids: Collection[ResourceId]) -> bool:
 def _rows(rows: Mapping[int, bytes], number: int) -> Sequence[Row]:
     found: Sequence[Row] = marshal.loads(rows[number]) if number in rows else ()  # noqa: S302  the cache answers for what is kept
     return found
+
+
+def _may_meet(row: Row, keys: Collection[Row]) -> bool:
+    """May what a provision brings be one of what these stand for? What is named with a variable may be anything (see `names_of`)."""
+    provides = row[1]
+    if len(provides) > len(ObjectNeed._fields):
+        return provides[:2] in keys
+    return provides[0] in keys or any("${" in part for part in provides[0])
 
 
 def _as_told(opaque: Opaque) -> Opaque:
