@@ -35,7 +35,7 @@ class Limits:
     steps: int = _limit(10_000_000, "steps of building a unit: patches, transformers and templates, each times what it changes")
     template_steps: int = _limit(1_000_000, "steps of a template")
     template_text: int = _limit(4_000_000, "characters that a template makes")
-    fixed_text: int = _limit(16 * MEBI, "characters that are read to make fixes, those of a document again for each fix in it")
+    fixed_text: int = _limit(16 * MEBI, "characters that are read to make fixes, those around a place again for each fix there")
     kustomize_seconds: int = _limit(120, "seconds that the kustomize binary has for a directory")
 
     def more(self, name: str) -> str:

@@ -14,6 +14,7 @@ from gitops_secrets.model.nodes import Place
 from gitops_secrets.model.results import AddItems, Edit, Fix, Remedy, RemoveAt, SetKey, SetValue, Step
 from gitops_secrets.repository.tree import Tree
 from gitops_secrets.syntax.editor import UNSEEN, Editor, Indentation, Lines
+from gitops_secrets.syntax.excerpt import excerpt
 from gitops_secrets.syntax.spans import BYTE_ORDER_MARK, Kind, Span, UneditableError, YamlText, parts_of
 from gitops_secrets.syntax.splice import add_sequence_items, remove_item, remove_key, set_scalar
 from gitops_secrets.syntax.yaml import parse
@@ -31,7 +32,7 @@ class _Index:
         self.line = line  # of the file that it starts at
         self.at: dict[tuple[int, int], list[tuple[int, Path]]] = {}  # documents and paths by line and column, outer ones first
         self.scalars: dict[tuple[int, Path], str] = {}
-        self._lines = Lines(text)
+        self.lines = Lines(text)
         for document, span in enumerate(self.source.spans):
             self._collect(span, document, ())
 
@@ -46,7 +47,7 @@ class _Index:
             self._collect(item, document, (*path, number))
 
     def _add(self, span: Span, document: int, path: Path) -> None:
-        line, column = self._lines.position(span.start)
+        line, column = self.lines.position(span.start)
         self.at.setdefault((self.line + line - 1, column), []).append((document, path))
 
 
@@ -144,10 +145,11 @@ class Remedies:
     def _spliced(self, splice: Callable[..., Sequence[Edit]], step: Step, document: int, path: Path, *what: object) -> Sequence[Edit]:
         """The edits of a function of `syntax.splice`."""
         index = self._index(step.place)
-        self._left -= len(index.source.text)
+        part = excerpt(index.source, index.lines, document, path)
+        self._left -= len(part.source.text)
         if self.are_spent:
             raise UneditableError("too much has been read")
-        edits = splice(index.source, step.place.file, document, path, *what, beside=self._file(step.place).indentation)
+        edits = map(part.in_whole, splice(part.source, step.place.file, document, part.path, *what, beside=self._file(step.place).indentation))
         above = index.line - 1
         return [replace(edit, start=(edit.start[0] + above, edit.start[1]), end=(edit.end[0] + above, edit.end[1])) for edit in edits]
 

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
+from functools import cached_property
 from typing import Any
 
 from gitops_secrets.model.limits import Limits
@@ -79,6 +80,11 @@ class YamlText:
         self.documents = parsed.documents
         self.spans = tuple(_documents(self.body, read_events(self.body)))  # of the documents
 
+    @cached_property
+    def has_anchors(self) -> bool:
+        """Does a value have a name by which others may mean it?"""
+        return any(span.anchor for document in self.spans for span in document.walk())
+
 
 def parts_of(text: str) -> list[int]:
     """The offsets at which parts of `text` start that can be read each by itself: after the lines between documents that hold nothing else; 0 is the first."""
@@ -129,6 +135,6 @@ def _block_end(text: str, start: int, end: int) -> int:
     header = text[start : text.find("\n", start) if "\n" in text[start:end] else end]
     if "+" not in header.split("#")[0]:
         return start + len(text[start:end].rstrip())
-    if text[:end].endswith("\n"):
+    if text.endswith("\n", start, end):
         end -= 1
-    return end - 1 if text[:end].endswith("\r") else end
+    return end - 1 if text.endswith("\r", start, end) else end
