@@ -12,7 +12,7 @@ from gitops_secrets.cluster.explanations import Words, explain
 from gitops_secrets.cluster.live import Live, LiveEvent, at, condition, text
 from gitops_secrets.cluster.status import Health, Status, status_of
 from gitops_secrets.cluster.verify import Observed
-from gitops_secrets.graph.graph import shortest_cycles
+from gitops_secrets.graph.loops import shortest_cycles
 from gitops_secrets.kinds.table import KindTable
 from gitops_secrets.model.facts import Effect
 from gitops_secrets.model.ids import ResourceId

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from gitops_secrets.cluster.run import Nudge, Target
-from gitops_secrets.graph.graph import Graph, ResourceEdge, shortest_cycles
+from gitops_secrets.graph.graph import Graph, ResourceEdge
+from gitops_secrets.graph.loops import shortest_cycles
 from gitops_secrets.kinds.table import KindTable
 from gitops_secrets.model.facts import Effect, KindNeed, ObjectNeed
 from gitops_secrets.model.ids import ResourceId, crd_id

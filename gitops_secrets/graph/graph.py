@@ -1,9 +1,9 @@
-"""The dependency graph of one cluster: resources, units, and why each edge is there. Immutable; the one door of networkx."""
+"""The dependency graph of one cluster: resources, units, and why each edge is there. Immutable."""
 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from operator import attrgetter, itemgetter
@@ -153,12 +153,12 @@ class Graph:
     @cached_property
     def objects_by_kind(self) -> Mapping[tuple[str, str], tuple[ResourceId, ...]]:
         """Everything that somebody brings, sorted, by group and kind."""
-        return _grouped(self._objects, itemgetter(0, 1))
+        return grouped(self._objects, itemgetter(0, 1))
 
     @cached_property
     def objects_by_namespace(self) -> Mapping[tuple[str, str, str], tuple[ResourceId, ...]]:
         """The same by group, kind and namespace."""
-        return _grouped(self._objects, itemgetter(0, 1, 2))
+        return grouped(self._objects, itemgetter(0, 1, 2))
 
     def names_beside(self, target: ResourceId) -> Names:
         """The names of what has the kind and the namespace of `target`."""
@@ -181,22 +181,27 @@ class Graph:
     @cached_property
     def objects_by_name(self) -> Mapping[tuple[str, str, str], tuple[ResourceId, ...]]:
         """The same by group, kind and name."""
-        return _grouped(self._objects, itemgetter(0, 1, 3))
+        return grouped(self._objects, itemgetter(0, 1, 3))
+
+    @cached_property
+    def objects_named_by_variables(self) -> Mapping[tuple[str, str, str], tuple[ResourceId, ...]]:
+        """Those with a variable in their name that nothing put in, by group, kind and namespace."""
+        return grouped((id for id in self._objects if "${" in id.name), itemgetter(0, 1, 2))
 
     @cached_property
     def units_by_name(self) -> Mapping[str, tuple[ResourceId, ...]]:
         """The units, sorted, by name."""
-        return _grouped(sorted(self.units), attrgetter("name"))
+        return grouped(sorted(self.units), attrgetter("name"))
 
     @cached_property
     def units_by_kind(self) -> Mapping[str, tuple[ResourceId, ...]]:
         """The units, sorted, by kind."""
-        return _grouped(sorted(self.units), attrgetter("kind"))
+        return grouped(sorted(self.units), attrgetter("kind"))
 
     @cached_property
     def unmet_by_object(self) -> Mapping[ResourceId, tuple[Unmet, ...]]:
         """Requirements that nothing meets, by the object that is required."""
-        return _grouped((entry for entry in self.unmet if isinstance(entry.requirement.need, ObjectNeed)), _required)
+        return grouped((entry for entry in self.unmet if isinstance(entry.requirement.need, ObjectNeed)), _required)
 
     @cached_property
     def required(self) -> frozenset[ResourceId]:
@@ -223,7 +228,7 @@ class Graph:
     def dependents(self) -> Mapping[ResourceId, tuple[ResourceId, ...]]:
         """The units whose `dependsOn` names something, by what it names, whether it is there or not."""
         written = ((dependency.target, unit.id) for unit in self.units.values() for dependency in unit.depends_on)
-        return {target: tuple(unit for _, unit in pairs) for target, pairs in _grouped(dict.fromkeys(written), itemgetter(0)).items()}
+        return {target: tuple(unit for _, unit in pairs) for target, pairs in grouped(dict.fromkeys(written), itemgetter(0)).items()}
 
     @cached_property
     def lacking(self) -> int:
@@ -251,7 +256,7 @@ class Graph:
     def children(self) -> Mapping[ResourceId, tuple[ResourceId, ...]]:
         """Units by the unit that applies them."""
         parents = {unit.id: unit.parent for unit in self.units.values() if unit.parent is not None}
-        return _grouped(sorted(parents), parents.__getitem__)
+        return grouped(sorted(parents), parents.__getitem__)
 
     def ancestors(self, unit: ResourceId) -> tuple[ResourceId, ...]:
         """The unit that applies `unit`, the one that applies that, and so on."""
@@ -294,11 +299,11 @@ class Graph:
 
     @cached_property
     def _edges_from(self) -> Mapping[ResourceId, Sequence[ResourceEdge]]:
-        return _grouped(self.resource_edges, lambda edge: edge.requirement.resource)
+        return grouped(self.resource_edges, lambda edge: edge.requirement.resource)
 
     @cached_property
     def _edges_to(self) -> Mapping[ResourceId, Sequence[ResourceEdge]]:
-        return _grouped(self.resource_edges, lambda edge: edge.provision.resource)
+        return grouped(self.resource_edges, lambda edge: edge.provision.resource)
 
 
 def comes_with_platform(provision: Provision) -> bool:
@@ -320,80 +325,9 @@ def _required(entry: Unmet) -> ResourceId:
     return entry.requirement.need.id
 
 
-def _grouped(items: Iterable[Item], key: Callable[[Item], Key]) -> dict[Key, tuple[Item, ...]]:
+def grouped(items: Iterable[Item], key: Callable[[Item], Key]) -> dict[Key, tuple[Item, ...]]:
+    """The items of each key, in their order."""
     groups: dict[Key, list[Item]] = {}
     for item in items:
         groups.setdefault(key(item), []).append(item)
     return {name: tuple(group) for name, group in groups.items()}
-
-
-def shortest_cycles(edges: Iterable[tuple[ResourceId, ResourceId]]) -> tuple[tuple[ResourceId, ...], ...]:
-    """One shortest loop for each set of nodes that reach each other, smallest node first: `(a, b)` stands for a → b → a.
-
-    Of several it is the one with the smallest node, and then with the smallest node after that.
-    """
-    import networkx
-
-    graph = networkx.DiGraph()
-    graph.add_edges_from(sorted(edges))
-    cycles: list[tuple[ResourceId, ...]] = []
-    for component in networkx.strongly_connected_components(graph):
-        own = {node: sorted(component.intersection(graph[node])) for node in sorted(component)}
-        loop = next((node for node, targets in own.items() if node in targets), None)
-        if loop is not None:
-            cycles.append((loop,))
-        elif len(own) > 1:
-            cycles.append(_shortest_cycle(own))
-    return tuple(sorted(cycles))
-
-
-def _shortest_cycle(edges: Mapping[ResourceId, Sequence[ResourceId]]) -> tuple[ResourceId, ...]:
-    """That of nodes, sorted, which all reach each other, none of them itself in one step."""
-    import networkx
-
-    numbers = {node: number for number, node in enumerate(edges)}
-    forth = [{numbers[target] for target in targets} for targets in edges.values()]
-    back: list[set[int]] = [set() for _ in forth]
-    for number, targets in enumerate(forth):
-        for target in targets:
-            back[target].add(number)
-    smallest, length = _start_of_shortest_cycle(forth, back)
-    to_start = _steps(smallest, back, length)
-    following = min(number for number in forth[smallest] if to_start.get(number) == length - 1)
-    nodes = list(edges)
-    path = networkx.shortest_path(networkx.DiGraph(edges), nodes[following], nodes[smallest])
-    return (path[-1], *path[:-1])
-
-
-def _start_of_shortest_cycle(forth: Sequence[Set[int]], back: Sequence[Set[int]]) -> tuple[int, int]:
-    """The smallest node on a shortest loop, and the length of that."""
-    mutual = next((number for number, targets in enumerate(forth) if not targets.isdisjoint(back[number])), None)
-    if mutual is not None:
-        return mutual, 2
-    # As seen from one node, each loop comes back to where it has been at some edge: it is enough to look at the ends of these, each without those before it.
-    levels = {**_steps(0, forth, len(forth)), 0: 0}
-    turns = sorted({target for number, targets in enumerate(forth) for target in targets if levels[target] <= levels[number]})
-    left_forth, left_back = list(map(set, forth)), list(map(set, back))
-    best = (len(forth) + 1, 0)
-    for turn in turns:
-        onward = _steps(turn, left_forth, best[0])
-        if (length := onward.get(turn)) is not None:
-            homeward = _steps(turn, left_back, length)
-            best = min(best, (length, min(number for number, steps in onward.items() if number == turn or steps + homeward.get(number, length) == length)))
-        for number in left_back[turn]:
-            left_forth[number].discard(turn)
-        for number in left_forth[turn]:
-            left_back[number].discard(turn)
-    return best[1], best[0]
-
-
-def _steps(start: int, edges: Sequence[Set[int]], most: int) -> dict[int, int]:
-    """How many steps lead to each node, at least one, of those that no more than `most` lead to."""
-    found: dict[int, int] = {}
-    level: Set[int] = {start}
-    for steps in range(1, most + 1):
-        level = set().union(*(edges[number] for number in level)).difference(found)
-        if not level:
-            break
-        found.update(dict.fromkeys(level, steps))
-    return found

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, reduce
 from itertools import chain
+from operator import attrgetter, or_
 
-from gitops_secrets.graph.graph import Graph, ResourceEdge, UnitEdge, shortest_cycles
+from gitops_secrets.graph.graph import Graph, ResourceEdge, UnitEdge, grouped
+from gitops_secrets.graph.loops import layers, on_loops, shortest_cycles
 from gitops_secrets.kinds.table import KindTable
 from gitops_secrets.model.facts import Confidence, Effect, Healing, When
 from gitops_secrets.model.ids import ResourceId
+from gitops_secrets.model.reach import reachable
 from gitops_secrets.model.results import Unit
 from gitops_secrets.ordering.gates import Gate, checks, gate_of, is_awaited
-from gitops_secrets.ordering.waves import earlier
+from gitops_secrets.ordering.readiness import Readiness, implied
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,37 +148,15 @@ def plan(graph: Graph, table: KindTable) -> Plan:
     return _Planner(graph, table).plan()
 
 
-_Work = Generator["_Work", int, int]
-
-
-def _worked_out(work: _Work) -> int:
-    """What work comes to that yields the work whose result it needs: a chain may have more units than Python takes calls in one another."""
-    pending = [work]
-    result: int | None = None
-    while pending:
-        try:
-            further = next(pending[-1]) if result is None else pending[-1].send(result)
-        except StopIteration as done:
-            pending.pop()
-            result = done.value
-        else:
-            pending.append(further)
-            result = None
-    assert result is not None  # the last one has ended
-    return result
-
-
 class _Planner:
     def __init__(self, graph: Graph, table: KindTable) -> None:
         self.graph = graph
         self.table = table
-        # What much depends on comes first: a set of units takes as many bits as its last one has.
-        needed = Counter(edge.provider for edge in graph.unit_edges)
-        self.numbers = {unit: number for number, unit in enumerate(sorted(graph.units, key=lambda unit: (-needed[unit], unit)))}
-        self.earlier = earlier(graph)
+        self.readiness = Readiness(graph)
         self.declared = {unit: tuple(dict.fromkeys(targets)) for unit, targets in graph.dependencies.items()}
 
-        before = self._guaranteed(self.declared)
+        before = self.readiness.before(self.declared)
+        self.implied = implied(self.declared)
         self.edges = tuple(self._judge(edge) for edge in graph.unit_edges)
         self.needed = [edge for edge in self.edges if edge.orders and not self._guarantees(before, edge)]
         self.cycles = self._cycles()
@@ -206,7 +186,7 @@ class _Planner:
             edge=edge,
             ordering=tuple(reason for reason in edge.reasons if orders(reason, self.graph, self.table)),
             gates=tuple(gate_of(reason, self._gating_unit(edge, reason), self.graph, self.table) for reason in edge.reasons),
-            redundant=edge.declared is not None and self._has_detour(edge),
+            redundant=edge.declared is not None and (edge.consumer, edge.provider) in self.implied,
         )
 
     def _gating_unit(self, edge: UnitEdge, reason: ResourceEdge) -> Unit:
@@ -214,79 +194,11 @@ class _Planner:
         applying = reason.provider_unit
         return self.graph.units[edge.provider if applying is None or edge.provider.kind != applying.kind else applying]
 
-    def _has_detour(self, edge: UnitEdge) -> bool:
-        """Is the provider also reached from another declared dependency of the consumer?"""
-        seen: set[ResourceId] = set()
-        pending = [target for target in self.declared.get(edge.consumer, ()) if target != edge.provider]
-        while pending:
-            unit = pending.pop()
-            if unit not in seen and unit != edge.consumer:
-                seen.add(unit)
-                targets = self.declared.get(unit, ())
-                if edge.provider in targets:
-                    return True
-                pending.extend(targets)
-        return False
-
-    # What is guaranteed to be Ready before a unit is applied, as bit sets: one bit for each unit.
-
-    def _guaranteed(self, depends_on: Mapping[ResourceId, Sequence[ResourceId]]) -> dict[ResourceId, int]:
-        """Ready before a unit is applied: what it depends on, what that guarantees and waits for; and what its parent waited for before it was applied."""
-        guaranteed: dict[ResourceId, int] = {}
-        awaited: dict[ResourceId, int] = {}
-        open_units: set[ResourceId] = set()
-
-        def visit(unit: ResourceId) -> _Work:
-            if unit in guaranteed:
-                return guaranteed[unit]
-            if unit in open_units or unit not in self.graph.units:
-                return 0
-            open_units.add(unit)
-            bits = 0
-            parent = self.graph.units[unit].parent
-            if parent is not None:
-                bits |= yield visit(parent)
-            for target in (*depends_on.get(unit, ()), *self.earlier.get(unit, ())):
-                bits |= 1 << self.numbers[target]
-                bits |= guaranteed[target] if target in guaranteed else (yield visit(target))
-                bits |= awaited[target] if target in awaited else (yield wait_of(target))
-            open_units.discard(unit)
-            guaranteed[unit] = bits
-            return bits
-
-        def wait_of(unit: ResourceId) -> _Work:
-            """Units whose Ready is part of the Ready of `unit`."""
-            if unit in awaited:
-                return awaited[unit]
-            awaited[unit] = 0
-            bits = 0
-            for child in self._awaited_children(unit):
-                bits |= 1 << self.numbers[child]
-                bits |= yield wait_of(child)
-                bits |= yield visit(child)
-            awaited[unit] = bits
-            return bits
-
-        for unit in self._parents_first():
-            _worked_out(visit(unit))
-        return guaranteed
-
-    def _parents_first(self) -> Iterable[ResourceId]:
-        return sorted(self.graph.units, key=lambda unit: (len(self.graph.ancestors(unit)), unit))
-
-    def _awaited_children(self, unit: ResourceId) -> Iterable[ResourceId]:
-        found = self.graph.units[unit]
-        if unit.kind == "HelmRelease":
-            return ()
-        if found.wait or found.sync is not None:
-            return self.graph.children.get(unit, ())
-        return [check.target for check in found.health_checks if check.target in self.graph.units and check.target != unit]
-
     def _guarantees(self, guaranteed: Mapping[ResourceId, int], edge: OrderedEdge) -> bool:
-        ready = guaranteed[edge.consumer]
-        if ready >> self.numbers[edge.provider] & 1:
+        ready, numbers = guaranteed[edge.consumer], self.readiness.numbers
+        if ready >> numbers[edge.provider] & 1:
             return True
-        if all(any(ready >> self.numbers[other] & 1 for other in reason.alternatives) for reason in edge.ordering):
+        if all(any(ready >> numbers[other] & 1 for other in reason.alternatives) for reason in edge.ordering):
             return True
         return self._releases_wait(edge)
 
@@ -305,31 +217,34 @@ class _Planner:
         extended = {unit: list(targets) for unit, targets in self.declared.items()}
         for edge in needed:
             extended.setdefault(edge.consumer, []).append(edge.provider)
-        everything = self._guaranteed(extended)
+        everything = self.readiness.before(extended)
+        ready_with = {unit: everything[unit] | self.readiness.along_with(unit) for unit in dict.fromkeys(chain.from_iterable(extended.values()))}
         kept: list[OrderedEdge] = []
-        implied: dict[int, list[OrderedEdge]] = {}
-        by_pair = {(edge.consumer, edge.provider): edge for edge in needed}
-        ready_with = {unit: everything[unit] | self._awaited_bits(unit) for unit in dict.fromkeys(chain.from_iterable(extended.values()))}
-        for edge in needed:
-            bit = 1 << self.numbers[edge.provider]
-            via = next((other for other in extended[edge.consumer] if other != edge.provider and ready_with[other] & bit), None)
-            inherited = any(everything[parent] & bit for parent in self.graph.ancestors(edge.consumer))
-            if via is None and not inherited:
-                kept.append(edge)
-            else:
-                implied.setdefault(id(None if via is None else by_pair.get((edge.consumer, via))), []).append(edge)
-        return tuple(MissingEdge(edge, tuple(implied.get(id(edge), ()))) for edge in kept)
+        implied_by: dict[int, list[OrderedEdge]] = {}
+        for consumer, edges in grouped(needed, attrgetter("consumer")).items():
+            own = {self.readiness.numbers[edge.provider]: edge for edge in edges}
+            inherited = reduce(or_, (everything[parent] for parent in self.graph.ancestors(consumer)), 0)
+            via = self._first_to_imply(own, extended[consumer], ready_with)
+            for number, edge in own.items():
+                if number in via:
+                    implied_by.setdefault(id(own.get(via[number])), []).append(edge)
+                elif not inherited >> number & 1:
+                    kept.append(edge)
+        return tuple(MissingEdge(edge, tuple(implied_by.get(id(edge), ()))) for edge in kept)
 
-    def _awaited_bits(self, unit: ResourceId) -> int:
-        bits = 0
-        pending, seen = [unit], {unit}
-        while pending:
-            for child in self._awaited_children(pending.pop()):
-                if child not in seen:
-                    seen.add(child)
-                    bits |= 1 << self.numbers[child]
-                    pending.append(child)
-        return bits
+    def _first_to_imply(self, wanted: Iterable[int], targets: Iterable[ResourceId], ready_with: Mapping[ResourceId, int]) -> dict[int, int]:
+        """Of the units wanted, by number, those that another of `targets` guarantees, with the first that does."""
+        open_bits = sum(1 << number for number in wanted)
+        found: dict[int, int] = {}
+        for target in targets:
+            number = self.readiness.numbers[target]
+            bits = ready_with[target] & open_bits & ~(1 << number)
+            open_bits ^= bits
+            while bits:
+                lowest = bits & -bits
+                found[lowest.bit_length() - 1] = number
+                bits ^= lowest
+        return found
 
     def _written_and(self, missing: Iterable[MissingEdge]) -> dict[ResourceId, tuple[ResourceId, ...]]:
         result = {unit: list(targets) for unit, targets in self.declared.items()}
@@ -356,12 +271,18 @@ class _Planner:
 
     def _addable(self, needed: Sequence[OrderedEdge]) -> list[OrderedEdge]:
         """Needed edges that close no cycle, with what is written and with each other; what refuses comes before what is only late."""
-        following = {unit: set(targets) for unit, targets in self.declared.items()}
+        all_targets = {unit: set(targets) for unit, targets in self.declared.items()}
+        for edge in needed:
+            all_targets.setdefault(edge.consumer, set()).add(edge.provider)
+        knotted = on_loops(all_targets)
+        following = {unit: knotted.intersection(self.declared.get(unit, ())) for unit in knotted}
         addable = []
         for edge in sorted(needed, key=lambda edge: not self._blocks(edge)):
-            if not _reaches(following, edge.provider, edge.consumer):
-                following.setdefault(edge.consumer, set()).add(edge.provider)
-                addable.append(edge)
+            if edge.consumer in knotted and edge.provider in knotted:
+                if edge.consumer in reachable([edge.provider], following.__getitem__):
+                    continue
+                following[edge.consumer].add(edge.provider)
+            addable.append(edge)
         return sorted(addable, key=lambda edge: (edge.consumer, edge.provider))
 
     def _blocks(self, edge: OrderedEdge) -> bool:
@@ -379,10 +300,10 @@ class _Planner:
     def _cycles(self) -> tuple[Cycle, ...]:
         pairs = {(edge.consumer, edge.provider): edge for edge in self.edges}
         declared = [pair for pair, edge in pairs.items() if edge.edge.declared is not None]
-        found = [Cycle(units, _steps(units, pairs), declared=True) for units in _find_cycles(declared)]
+        found = [Cycle(units, _steps(units, pairs), declared=True) for units in shortest_cycles(declared)]
         on_declared = {unit for cycle in found for unit in cycle.units}
         extended = declared + [(edge.consumer, edge.provider) for edge in self.needed if self._blocks(edge)]
-        for units in _find_cycles(extended):
+        for units in shortest_cycles(extended):
             if not on_declared & set(units) and not self._is_met_in_time(_steps(units, pairs)):
                 steps = _steps(units, pairs)
                 found.append(Cycle(units, steps, declared=all(step.edge.declared is not None for step in steps)))
@@ -401,15 +322,18 @@ class _Planner:
     def _is_resource_cycle(self, cycle: Cycle) -> bool:
         """Do the resources themselves wait for each other, so that no split of the units helps?"""
         resources = [(reason.requirement.resource, reason.provision.resource) for step in cycle.steps for reason in step.ordering if not _only_admits(reason)]
-        inner = [
-            (edge.requirement.resource, edge.provision.resource)
+        inner = [(edge.requirement.resource, edge.provision.resource) for unit in cycle.units for edge in self._inner_edges.get(unit, ())]
+        return bool(shortest_cycles(resources + inner))
+
+    @cached_property
+    def _inner_edges(self) -> Mapping[ResourceId, Sequence[ResourceEdge]]:
+        """What resources of a unit need of others of the same, by unit."""
+        inner = (
+            edge
             for edge in self.graph.resource_edges
-            if edge.consumer_unit in cycle.units
-            and edge.provider_unit == edge.consumer_unit
-            and edge.requirement.resource != edge.provision.resource
-            and not _only_admits(edge)
-        ]
-        return bool(_find_cycles(resources + inner))
+            if edge.provider_unit == edge.consumer_unit and edge.requirement.resource != edge.provision.resource and not _only_admits(edge)
+        )
+        return grouped(inner, attrgetter("consumer_unit"))
 
     def _cyclic_splits(self) -> tuple[Split, ...]:
         reasons = (
@@ -427,18 +351,9 @@ class _Planner:
         for found in self.graph.units.values():
             if found.parent is not None and found.parent in self.graph.units:
                 waits.setdefault(found.id, set()).add(found.parent)
-            waits.setdefault(found.id, set()).update(self.earlier.get(found.id, ()))
-        levels = []
-        remaining = {unit: set(waits.get(unit, ())) & self.graph.units.keys() for unit in self.graph.units}
-        while remaining:
-            level = tuple(sorted(unit for unit, targets in remaining.items() if not targets)) or tuple(sorted(remaining))
-            levels.append(level)
-            for unit in level:
-                del remaining[unit]
-            done = set(level)
-            for targets in remaining.values():
-                targets -= done
-        return tuple(levels)
+            waits.setdefault(found.id, set()).update(self.readiness.earlier.get(found.id, ()))
+        ordered, left = layers({unit: waits.get(unit, ()) for unit in self.graph.units})
+        return tuple(tuple(sorted(level)) for level in (*ordered, left) if level)
 
 
 def _comes_first(edge: ResourceEdge) -> bool:
@@ -458,33 +373,3 @@ def _rank(edge: ResourceEdge) -> tuple[bool, bool]:
 
 def _steps(units: Sequence[ResourceId], pairs: Mapping[tuple[ResourceId, ResourceId], OrderedEdge]) -> tuple[OrderedEdge, ...]:
     return tuple(pairs[unit, units[(index + 1) % len(units)]] for index, unit in enumerate(units))
-
-
-def _reaches(following: Mapping[ResourceId, Iterable[ResourceId]], start: ResourceId, target: ResourceId) -> bool:
-    pending, seen = [start], {start}
-    while pending:
-        unit = pending.pop()
-        if unit == target:
-            return True
-        for further in following.get(unit, ()):
-            if further not in seen:
-                seen.add(further)
-                pending.append(further)
-    return False
-
-
-def _find_cycles(pairs: Sequence[tuple[ResourceId, ResourceId]]) -> tuple[tuple[ResourceId, ...], ...]:
-    """Shortest cycles; the graph library is loaded only if there is one at all."""
-    remaining: dict[ResourceId, set[ResourceId]] = {}
-    for consumer, provider in pairs:
-        remaining.setdefault(consumer, set()).add(provider)
-        remaining.setdefault(provider, set())
-    while leaves := [unit for unit, targets in remaining.items() if not targets]:
-        for unit in leaves:
-            del remaining[unit]
-        gone = set(leaves)
-        for targets in remaining.values():
-            targets -= gone
-    if not remaining:
-        return ()
-    return shortest_cycles((unit, target) for unit, targets in remaining.items() for target in targets)

@@ -9,7 +9,7 @@ import networkx
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gitops_secrets.graph.graph import shortest_cycles
+from gitops_secrets.graph.loops import layers, on_loops, shortest_cycles
 from gitops_secrets.model.ids import ResourceId
 
 NODES = [ResourceId("", "Unit", "", f"{number:04}") for number in range(3_000)]
@@ -53,3 +53,24 @@ def test_of_rings_that_meet_the_shortest_is_told() -> None:
     whole = [(number, (number + 1) % 2_000) for number in range(2_000)]
 
     assert shortest_cycles(edges([*whole, (1_500, 700), (900, 2_500), (2_500, 400)])) == ((*NODES[400:901], NODES[2_500]),)
+
+
+@given(st.lists(st.tuples(st.integers(0, 7), st.integers(0, 7)), max_size=16))
+def test_a_layer_holds_what_needs_the_layer_below_it_and_nothing_above(pairs: list[tuple[int, int]]) -> None:
+    needs: dict[int, set[int]] = {node: {end for start, end in pairs if start == node} for node in range(7)}
+    ordered, left = layers(needs)
+    level = {node: number for number, nodes in enumerate(ordered) for node in nodes} | {7: -1}  # which is there already
+
+    assert sorted([*level, *left]) == list(range(8))
+    assert all(level[node] == max((level[target] for target in needs[node] - {7}), default=-1) + 1 for node in level if node != 7)
+    assert all(needs[node] & set(left) for node in left)
+
+
+@given(st.lists(st.tuples(st.integers(0, 7), st.integers(0, 7)), max_size=16))
+def test_on_loops_or_between_them_is_what_loops_lead_to_and_what_leads_to_loops(pairs: list[tuple[int, int]]) -> None:
+    graph = networkx.DiGraph(pairs)
+    looping = {node for loop in networkx.simple_cycles(graph) for node in loop}
+    after = looping.union(*(networkx.descendants(graph, node) for node in looping))
+    before = looping.union(*(networkx.ancestors(graph, node) for node in looping))
+
+    assert on_loops({node: set(graph[node]) for node in graph}) == after & before
