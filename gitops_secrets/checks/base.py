@@ -156,11 +156,10 @@ def did_you_mean(name: str | None) -> str:
     return "" if name is None else f" (did you mean {name}?)"
 
 
-def namesakes(graph: Graph, target: ResourceId) -> list[ResourceId]:
+def namesakes(graph: Graph, target: ResourceId) -> Iterator[ResourceId]:
     """What has the kind and the name of `target`, in other namespaces."""
-    if not target.namespace:
-        return []
-    return [other for other in graph.objects_by_name.get((target.group, target.kind, target.name), ()) if other.namespace != target.namespace]
+    there = graph.objects_by_name.get((target.group, target.kind, target.name), ()) if target.namespace else ()
+    return (other for other in there if other.namespace != target.namespace)
 
 
 def reached(unit: ResourceId, graph: Graph) -> frozenset[ResourceId]:

@@ -37,7 +37,7 @@ class _MissingObject(Rule):
             need = entry.requirement.need
             if not isinstance(need, ObjectNeed) or entry.missing_key is not None or not self._is_mine(entry, need.id):
                 continue
-            if entry.requirement.optional or entry.requirement.soft or namesakes(context.graph, need.id):
+            if entry.requirement.optional or entry.requirement.soft or any(namesakes(context.graph, need.id)):
                 continue
             found.setdefault((asker(entry.requirement), need.id), []).append(entry)
         readers = Counter(target for (_, target), entries in found.items() if entries[0].requirement.reason == "substitution")

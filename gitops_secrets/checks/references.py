@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 from gitops_secrets.checks import remedies
@@ -53,7 +54,7 @@ class WrongNamespace(Rule):
             if need.id.group_kind == PROJECT:
                 # Projects stay with Argo CD, whatever namespace an Application is in.
                 continue
-            other = next(iter(namesakes(context.graph, need.id)), None)
+            other = next(namesakes(context.graph, need.id), None)
             if other is not None:
                 found.setdefault((asker(requirement), need.id, other), []).append(entry)
         for (_, target, other), entries in found.items():
@@ -73,7 +74,7 @@ class WrongNamespace(Rule):
                 related=[*brought, *also(entries)],
                 field=requirement.field,
                 cause=f"{target} is not there ({other} is); {advice}",
-                remedy=remedies.other_namespace(requirement, namesakes(context.graph, target), context.graph),
+                remedy=remedies.other_namespace(requirement, tuple(islice(namesakes(context.graph, target), 2)), context.graph),
             )
         for store in (*context.of_kind(ESO, "SecretStore"), *context.of_kind(ESO, "ClusterSecretStore")):
             yield from self._store(context, store)
@@ -156,15 +157,18 @@ class MissingKey(Rule):
 
     def check(self, context: Context) -> Iterator[Finding]:
         resources = context.manifests
+        known_in: dict[int, Names] = {}
         for entry in context.graph.unmet:
             provision, need, requirement = entry.missing_key, entry.requirement.need, entry.requirement
             if provision is None or not isinstance(need, ObjectNeed) or requirement.optional or requirement.soft:
                 continue
-            keys = sorted(provision.keys or ())
-            known = Names(keys)
+            known = known_in.get(id(provision))
+            if known is None:
+                known = known_in[id(provision)] = Names(provision.keys or ())
+            keys = provision.keys or ()
             slip = remedies.slip(need.key or "", known, among=context.graph.lacking)
             near = closest(need.key or "", known, among=context.graph.lacking)
-            hint = did_you_mean(near) or (f" (it has {', '.join(keys)})" if 0 < len(keys) <= 6 else "")
+            hint = did_you_mean(near) or (f" (it has {', '.join(sorted(keys))})" if 0 < len(keys) <= 6 else "")
             is_itself = provision.resource == need.id
             lacks = "which has no such key" if is_itself else f"which {provision.resource} doesn't make"
             place, field = _key_place(resources.get(requirement.resource), requirement, need.key or "")

@@ -68,8 +68,9 @@ def rename(requirements: Iterable[Requirement], target: ResourceId, meant: str |
     """Corrects the name where each of the requirements writes it. Not, if several ask for that name and nobody for the other: then that one is wrong."""
     if meant is None:
         return None
-    asking = {entry.requirement.resource for entry in graph.unmet_by_object.get(target, ())}
-    if len(asking) > 1 and target._replace(name=meant) not in graph.required:
+    asking = (entry.requirement.resource for entry in graph.unmet_by_object.get(target, ()))
+    first = next(asking, None)
+    if any(other != first for other in asking) and target._replace(name=meant) not in graph.required:
         return None
     steps: Iterable[SetValue | SetKey] = (SetValue(requirement.place, meant, target.name) for requirement in requirements)
     if target.kind == "Namespace":

@@ -336,8 +336,8 @@ def _made_after(target: ResourceId, graph: Graph) -> Opaque | None:
     """A ConfigMap of another namespace whose very name a Secret has: what some controller reads in order to make it."""
     if (target.group, target.kind) != ("", "Secret"):
         return None
-    for other in graph.objects_by_kind.get(("", "ConfigMap"), ()):
-        if other.name == target.name and other.namespace != target.namespace:
+    for other in graph.objects_by_name.get(("", "ConfigMap", target.name), ()):
+        if other.namespace != target.namespace:
             return Opaque(str(other), "a controller may read it", graph.provisions[other][0].place)
     return None
 
@@ -352,12 +352,11 @@ def _made_by_a_program(target: ResourceId, graph: Graph) -> Opaque | None:
 
 def _made_under_a_variable(target: ResourceId, graph: Graph) -> Opaque | None:
     """Something of this kind with a variable in its name that nothing here puts in, and that may come to this one."""
-    for other in graph.objects_by_kind.get((target.group, target.kind), ()):
-        if "${" in other.name and other.namespace == target.namespace:
-            known = _VARIABLE.split(other.name)
-            if target.name.startswith(known[0]) and target.name.endswith(known[-1]) and any(known):
-                provision = graph.provisions[other][0]
-                return Opaque(str(provision.resource), f"it makes {other.name}", provision.place)
+    for other in graph.objects_named_by_variables.get(target[:3], ()):
+        known = _VARIABLE.split(other.name)
+        if target.name.startswith(known[0]) and target.name.endswith(known[-1]) and any(known):
+            provision = graph.provisions[other][0]
+            return Opaque(str(provision.resource), f"it makes {other.name}", provision.place)
     return None
 
 

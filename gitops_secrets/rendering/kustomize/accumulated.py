@@ -31,6 +31,7 @@ class Accumulated:
     """What a kustomization and all below it come to, before hashes and references. Shared between builds once it is complete."""
 
     drafts: list[Draft] = field(default_factory=list)
+    keys: set[tuple[str, ...]] | None = None  # those of the drafts, as long as nothing has been done with them but adding more
     tables: FieldTables = field(default_factory=FieldTables)
     variables: dict[str, Variable] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)

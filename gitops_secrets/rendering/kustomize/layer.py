@@ -210,6 +210,7 @@ class Layer:
     def absorb(self, draft: Draft, origin: str | None) -> None:
         """Adds what was generated, or lets it replace or merge with what is there. Raises `BuildError`."""
         draft.origin = draft.origin or origin
+        self.state.keys = None
         matches = [one for one in self.state.drafts if one.answers_to(draft.identity)]
         if len(matches) > 1:
             raise BuildError(f"{draft.identity} could be merged with any of {len(matches)} resources")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from gitops_secrets.model.facts import Opaque
 from gitops_secrets.model.nodes import Place, SequenceNode, as_mapping, as_sequence
@@ -28,12 +28,23 @@ def evaluate(layer: Layer) -> None:
     _add_tables(layer)
     _generate(layer)
     _apply_components(layer)
+    if layer.fields.keys() - _ADDING:
+        layer.state.keys = None
     _transform(layer)
     _bind_variables(layer)
 
 
+# Fields of a kustomization that add to what is there, and change none of it.
+_ADDING: Final = frozenset({"apiVersion", "kind", "metadata", "resources", "bases", "components"})
+
+
 def _add_resources(layer: Layer, entries: SequenceNode) -> None:
-    known: set[tuple[str, ...]] = {draft.identity.key for draft in layer.state.drafts}
+    if not entries:
+        return
+    known = layer.state.keys
+    if known is None:
+        layer.budget.spend(len(layer.state.drafts))
+        known = layer.state.keys = {draft.identity.key for draft in layer.state.drafts}
     for index, entry in enumerate(entries):
         place, problems = entries.place(index), len(layer.state.problems)
         with layer.attempt(place):
