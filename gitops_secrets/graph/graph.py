@@ -77,29 +77,32 @@ class Graph:
         A chart makes namespaced objects only in its release namespace, and no Namespace unless the catalogue says so. What knows nothing of this platform
         makes none of its units, sources and stores, but those that it is told to by name.
         """
-        makers = self._makers.get(target)
-        if makers is None:
-            makers = self._makers[target] = tuple(self._possible_makers(target))
-        for opaque in makers:
-            if opaque.thing == besides:
+        is_arrangement = _is_arrangement(target)
+        for opaque in self._makers_beside(target):
+            if opaque.thing == besides or not (opaque.names is None or not target.name or any(name in target.name for name in opaque.names)):
+                continue
+            if opaque.foreign and is_arrangement and target.name not in opaque.words:
                 continue
             if opaque.broken_unit is None or (unit is not None and opaque.broken_unit in self._awaited_by(unit)):
                 return opaque
         return None
 
-    @cached_property
-    def _makers(self) -> dict[ResourceId, tuple[Opaque, ...]]:
-        """What was found for `may_be_made_by` so far: many units miss the same thing."""
-        return {}
+    def _makers_beside(self, target: ResourceId) -> Sequence[Opaque]:
+        """The opaque things that may make objects of the kind of `target` where it is, whatever their names."""
+        makers = self._makers.get(target[:3])
+        if makers is None:
+            kind, is_arrangement = target.group_kind, _is_arrangement(target)
+            makers = self._makers[target[:3]] = [
+                opaque
+                for opaque in self._opaque_in(target)
+                if (opaque.kinds is None or kind in opaque.kinds) and not (opaque.foreign and is_arrangement and not opaque.words)
+            ]
+        return makers
 
-    def _possible_makers(self, target: ResourceId) -> Iterable[Opaque]:
-        kind = target.group_kind
-        is_arrangement = _is_arrangement(target)
-        for opaque in self._opaque_in(target):
-            if (opaque.kinds is not None and kind not in opaque.kinds) or (opaque.foreign and is_arrangement and target.name not in opaque.words):
-                continue
-            if opaque.names is None or not target.name or any(name in target.name for name in opaque.names):
-                yield opaque
+    @cached_property
+    def _makers(self) -> dict[tuple[str, str, str], Sequence[Opaque]]:
+        """What was found for `may_be_made_by` so far: many units miss things of one kind."""
+        return {}
 
     def _opaque_in(self, target: ResourceId) -> Iterable[Opaque]:
         """Opaque things that make objects where `target` is, in their order."""

@@ -36,6 +36,7 @@ class Limits:
     template_steps: int = _limit(1_000_000, "steps of a template")
     template_text: int = _limit(4_000_000, "characters that a template makes")
     fixed_text: int = _limit(16 * MEBI, "characters that are read to make fixes, those around a place again for each fix there")
+    fix_tries: int = _limit(200, "analyses of what a repository would be with fixes")
     kustomize_seconds: int = _limit(120, "seconds that the kustomize binary has for a directory")
 
     def more(self, name: str) -> str:

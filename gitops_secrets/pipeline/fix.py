@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from gitops_secrets.checks import RULES
@@ -115,6 +115,7 @@ class _Fixer:
         self.progress = progress
         self.applied: list[Applied] = []
         self.dropped: dict[Identity, Dropped] = {}
+        self.tries = 0
 
     def run(self, *, splits: bool) -> Fixed:
         state = self._state({})
@@ -146,6 +147,7 @@ class _Fixer:
         return (finding.rule in self.rules or not (self.rules or finding.rule in _ON_REQUEST)) and self._is_in_scope(finding)
 
     def _state(self, contents: Contents) -> _State:
+        self.tries += 1
         repository = with_contents(self.repository, contents)
         analysis = analyse(repository, progress=self.progress)
         found = check(repository, analysis)
@@ -177,7 +179,9 @@ class _Fixer:
         return state
 
     def _accept(self, state: _State, batch: Sequence[Finding]) -> _State:
-        """The state with the whole batch if all is well then, else with what can stay of each half."""
+        """The state with the whole batch if all is well then, else without those that are plainly at fault, else with what can stay of each half."""
+        if not batch or self._gives_up(batch):
+            return state
         after = self._with(state, batch)
         why = "it can't be written together with others" if after is None else _fault(state, after, batch)
         if after is not None and why is None:
@@ -186,12 +190,24 @@ class _Fixer:
         if len(batch) == 1:
             self.dropped[_identity(batch[0])] = Dropped(batch[0], why or "")
             return state
+        if after is not None and (at_fault := _at_fault(state, after, batch)):
+            self.dropped |= {_identity(finding): Dropped(finding, reason) for finding, reason in at_fault}
+            return self._accept(state, [finding for finding in batch if _identity(finding) not in self.dropped])
         middle = len(batch) // 2
         state = self._accept(state, batch[:middle])
         # Lines may have moved.
         others = set(map(_identity, batch[middle:]))
         again = _together(finding for finding in state.findings if _identity(finding) in others)
         return self._accept(state, again) if again else state
+
+    def _gives_up(self, findings: Sequence[Finding]) -> bool:
+        """Drops fixes unseen once so many were tried that it takes too long."""
+        limits = self.repository.loader.limits
+        if self.tries < limits.fix_tries:
+            return False
+        why = f"too much had to be tried out before; {limits.more('fix_tries')}"
+        self.dropped |= {_identity(finding): Dropped(finding, why) for finding in findings}
+        return True
 
     def _with(self, state: _State, batch: Sequence[Finding]) -> _State | None:
         remedy = Remedy("", tuple(_joined(step for finding in batch if finding.remedy is not None for step in finding.remedy.steps)))
@@ -212,6 +228,8 @@ class _Fixer:
     def _split(self, state: _State) -> _State:
         for finding in [finding for finding in state.findings if finding.rule == SPLIT_RULE]:
             if _identity(finding) not in state.identities or not self._is_asked_for(finding):
+                continue
+            if self._gives_up([finding]):
                 continue
             made = split(state.repository, state.analysis, finding.subject)
             if isinstance(made, str):
@@ -284,11 +302,27 @@ def _fault(before: _State, after: _State, batch: Sequence[Finding]) -> str | Non
     still = [identity for identity, count in mended.items() if new[identity] > old[identity] - count]
     if still:
         return "the finding would still be there"
+    return next((_brings(finding) for finding in _brought(before, after, batch)), None)
+
+
+def _brought(before: _State, after: _State, batch: Sequence[Finding]) -> Iterator[Finding]:
+    """What is wrong only with the changes of a batch, and not just told only then."""
+    old, new = before.identities, after.identities
     rules = {finding.rule for finding in batch}
     for finding in after.findings:
         if new[_identity(finding)] > old[_identity(finding)] and not (rules & _HIDING or (_is_revealed(finding) and not rules & _ON_REQUEST)):
-            return f"it would bring {finding.rule} at {finding.place}: {finding.message}"
-    return None
+            yield finding
+
+
+def _brings(finding: Finding) -> str:
+    return f"it would bring {finding.rule} at {finding.place}: {finding.message}"
+
+
+def _at_fault(before: _State, after: _State, batch: Sequence[Finding]) -> list[tuple[Finding, str]]:
+    """Those of a batch whose own change leads to something else that is wrong in the same place, and to what."""
+    brought = {(finding.subject, finding.place.file, finding.place.line): finding for finding in _brought(before, after, batch)}
+    found = ((finding, brought.get((finding.subject, finding.place.file, finding.place.line))) for finding in batch)
+    return [(finding, _brings(wrong)) for finding, wrong in found if wrong is not None]
 
 
 def _difference(before: _State, after: _State) -> str | None:

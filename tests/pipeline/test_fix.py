@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from gitops_secrets.checks import RULES
 from gitops_secrets.errors import UsageError
 from gitops_secrets.generate.changes import FileChange, diff_of
-from gitops_secrets.model.limits import DEFAULT_LIMITS
+from gitops_secrets.model.limits import DEFAULT_LIMITS, Limits
 from gitops_secrets.model.results import Edit, Finding
 from gitops_secrets.pipeline.check import check
 from gitops_secrets.pipeline.fix import Fixed, fix
@@ -199,6 +199,31 @@ def test_a_fix_that_would_close_a_cycle_is_left_and_named() -> None:
 
     assert "dependency-cycle" not in {finding.rule for finding in result.remaining}
     assert "dependsOn: [{name: store}]" in written(files, result)["clusters/test/apps.yaml"]
+
+
+def fixed_within(tries: int) -> tuple[int, list[str]]:
+    """How many names of Secrets are mended, and why others are not: those hold no key that is asked of them."""
+    secret = "apiVersion: v1\nkind: Secret\nmetadata: {{name: credential-{name}, namespace: default}}\ndata: {{{key}: eA==}}\n"
+    reference = "            - {{name: {name}, valueFrom: {{secretKeyRef: {{name: credentail-{name}, key: password}}}}}}\n"
+    pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: shop, namespace: default}\nspec:\n  containers:\n    - name: shop\n      image: shop\n      env:\n"
+    names = [letter * 4 for letter in "abcdefghij"]
+    files = units(apps="") | {
+        "apps/secrets.yaml": "---\n".join(secret.format(name=name, key="password" if name == "eeee" else "passwd") for name in names),
+        "apps/pod.yaml": pod + "".join(reference.format(name=name) for name in names),
+    }
+    result = fix(repository_of(MemoryTree(files), limits=Limits(fix_tries=tries)), rules=["missing-secret"])
+    return len(result.applied), [entry.why for entry in result.dropped]
+
+
+def test_fixes_that_would_bring_something_else_are_found_at_once() -> None:
+    applied, reasons = fixed_within(4)
+
+    assert applied == 1
+    assert [reason.startswith("it would bring missing-key at apps/pod.yaml:") for reason in reasons] == [True] * 9
+
+
+def test_what_there_are_no_tries_left_for_is_left_and_named() -> None:
+    assert fixed_within(1) == (0, ["too much had to be tried out before; --limit fix-tries=NUMBER allows more than 1"] * 10)
 
 
 def test_where_a_parent_patches_the_field_nothing_is_written_into_the_child() -> None:
