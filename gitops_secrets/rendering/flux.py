@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from gitops_secrets.manifests.load import Loader
+from gitops_secrets.manifests.substitute import is_substituted
 from gitops_secrets.model.facts import Opaque, Problem, Release, Resource
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import MappingNode, as_text
@@ -178,6 +179,10 @@ class FluxEngine:
         else:
             state.problems.extend(known.problems)
             budget.spend_all(known.spent_on_objects)
+        if variables is not None and any(map(is_substituted, build.resources)):
+            for name, place in dict(self.variables.misnamed(resource)).items():
+                message = f"variable substitution failed: {name} is no name of a variable: letters, digits and underscores, and no digit at the start"
+                state.problems.append(Problem(message, place, "build-failed", str(resource.id)))
         if loader is state.loader:
             state.renderings.remember(known)
         return known.objects

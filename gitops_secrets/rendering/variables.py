@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
+from typing import Final
 
 from gitops_secrets.manifests.load import Loader
 from gitops_secrets.manifests.secrets import REDACTED
 from gitops_secrets.model.facts import ObjectNeed, Provision, Resource
 from gitops_secrets.model.ids import ResourceId
-from gitops_secrets.model.nodes import MappingNode, as_mapping, as_sequence, as_text
+from gitops_secrets.model.nodes import MappingNode, Place, as_mapping, as_sequence, as_text
 from gitops_secrets.rendering.objects import ProvisionsOf
 from gitops_secrets.rendering.resource_set import copied_from
+
+_NAME: Final = re.compile(r"[_A-Za-z][_A-Za-z0-9]*")
 
 
 class Variables:
@@ -59,6 +63,21 @@ class Variables:
         if not values and post_build.get("substituteStrategy") != "Always":
             return None
         return values
+
+    def misnamed(self, resource: Resource) -> Iterator[tuple[str, Place]]:
+        """Names of variables that Flux refuses, and where they are written: with one of them nothing of the Kustomization is substituted."""
+        post_build = _post_build(resource)
+        written = [as_mapping(post_build.get("substitute"))]
+        sources = as_sequence(post_build.get("substituteFrom"))
+        for index, entry in enumerate(sources):
+            target = _source(resource, entry)
+            found = None if target is None else self._held(target)
+            if found is not None:
+                written += [as_mapping(found.data.get(field)) for field in ("data", "stringData")]
+            elif target is not None:
+                yield from ((name, sources.place(index)) for name in self._made_keys(target) or () if _is_refused(name))
+        for node in written:
+            yield from ((name, node.place(name)) for name in node if _is_refused(name))
 
     def _held(self, target: ResourceId) -> Resource | None:
         """The ConfigMap or Secret of that name, or the one that Flux Operator copies it from."""
@@ -115,11 +134,21 @@ def scalar_text(value: object) -> str:
 def _substitute_from(resource: Resource) -> list[tuple[ResourceId, bool]]:
     found = []
     for entry in as_sequence(_post_build(resource).get("substituteFrom")):
-        entry = as_mapping(entry)
-        name, kind = as_text(entry.get("name")), as_text(entry.get("kind"))
-        if name and kind in ("ConfigMap", "Secret"):
-            found.append((ResourceId("", kind, resource.id.namespace, name), entry.get("optional") is True))
+        target = _source(resource, entry)
+        if target is not None:
+            found.append((target, as_mapping(entry).get("optional") is True))
     return found
+
+
+def _source(resource: Resource, entry: object) -> ResourceId | None:
+    """What an entry of `substituteFrom` names."""
+    name, kind = as_text(as_mapping(entry).get("name")), as_text(as_mapping(entry).get("kind"))
+    return ResourceId("", kind, resource.id.namespace, name) if name and kind in ("ConfigMap", "Secret") else None
+
+
+def _is_refused(name: str) -> bool:
+    """Is it no name of a variable, as fluxcd/pkg/kustomize checks it? One that still holds an expression is not known."""
+    return not _NAME.fullmatch(name) and "${" not in name and name != REDACTED
 
 
 def _post_build(resource: Resource) -> MappingNode:
