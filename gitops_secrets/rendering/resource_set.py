@@ -21,13 +21,12 @@ from gitops_secrets.model.limits import Limits
 from gitops_secrets.model.nodes import MappingNode, Place, SequenceNode, as_mapping, as_sequence, as_text, move
 from gitops_secrets.rendering.objects import place_of_field, with_common_metadata
 from gitops_secrets.rendering.selectors import is_selected
-from gitops_secrets.rendering.units import OPERATOR_GROUP
+from gitops_secrets.rendering.units import OPERATOR_GROUP, RECONCILE
 from gitops_secrets.syntax.budget import CHARACTERS, Budget, BudgetError
 from gitops_secrets.syntax.emit import dump
 from gitops_secrets.syntax.yaml import parse
 
 _MOST_PERMUTATIONS = 10_000  # the operator's own limit
-_RECONCILE = "fluxcd.controlplane.io/reconcile"
 _STATIC = "Static"
 # Stands for what only a cluster knows, until somebody uses it: a character of the private use area, which nobody writes.
 _UNKNOWN = "\ue000"
@@ -343,5 +342,6 @@ def _identity(node: MappingNode) -> ResourceId:
 
 
 def _is_excluded(node: MappingNode) -> bool:
+    """Does a set leave out what it would make? In lower case only (internal/builder/resourceset.go), unlike what an object says of itself."""
     annotations = as_mapping(as_mapping(node.get("metadata")).get("annotations"))
-    return annotations.get(_RECONCILE) == "disabled"
+    return annotations.get(RECONCILE) == "disabled"

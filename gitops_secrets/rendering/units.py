@@ -14,6 +14,7 @@ KUSTOMIZE_GROUP = "kustomize.toolkit.fluxcd.io"
 HELM_GROUP = "helm.toolkit.fluxcd.io"
 SOURCE_GROUP = "source.toolkit.fluxcd.io"
 OPERATOR_GROUP = "fluxcd.controlplane.io"
+RECONCILE = f"{OPERATOR_GROUP}/reconcile"  # an annotation
 
 
 def is_kustomization(resource: Resource) -> bool:
@@ -73,8 +74,8 @@ def source_of(resource: Resource) -> ResourceId | None:
 
 
 def _is_disabled(resource: Resource) -> bool:
-    """Flux Operator leaves objects alone that say so in an annotation."""
-    return resource.id.group == OPERATOR_GROUP and as_text(resource.annotations.get("fluxcd.controlplane.io/reconcile")).lower() == "disabled"
+    """Does an object tell Flux Operator to leave it alone? In upper or lower case (its `IsDisabled`, api/v1)."""
+    return resource.id.group == OPERATOR_GROUP and as_text(resource.annotations.get(RECONCILE)).lower() == "disabled"
 
 
 def _waits(unit: ResourceId, spec: MappingNode) -> bool:

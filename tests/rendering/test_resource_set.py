@@ -177,7 +177,8 @@ def test_the_items_of_a_list_are_objects_and_kustomize_files_are_none() -> None:
     assert names(made) == ["Namespace//a", "Namespace//b"]
 
 
-def test_an_object_can_be_switched_off_by_its_annotation() -> None:
+@pytest.mark.parametrize(("word", "made_of"), [("disabled", ["team1"]), ("Disabled", ["team1", "team2"])])
+def test_an_object_can_be_switched_off_by_its_annotation_in_lower_case(word: str, made_of: list[str]) -> None:
     made = expand(
         TENANTS
         + """
@@ -187,11 +188,11 @@ def test_an_object_can_be_switched_off_by_its_annotation() -> None:
       metadata:
         name: << inputs.tenant >>
         annotations:
-          fluxcd.controlplane.io/reconcile: << if eq inputs.tenant "team1" >>enabled<< else >>disabled<< end >>
-"""
+          fluxcd.controlplane.io/reconcile: << if eq inputs.tenant "team1" >>enabled<< else >>WORD<< end >>
+""".replace("WORD", word)
     )
 
-    assert names(made) == ["Namespace//team1"]
+    assert names(made) == [f"Namespace//{name}" for name in made_of]
 
 
 def test_steps_make_their_objects_in_order() -> None:
