@@ -8,7 +8,7 @@ from typing import Final
 
 from gitops_secrets.checks import remedies
 from gitops_secrets.checks.base import Context, Rule
-from gitops_secrets.checks.evidence import evidence, sentence
+from gitops_secrets.checks.evidence import delay_in, evidence, sentence, worst
 from gitops_secrets.graph.graph import Graph, ResourceEdge
 from gitops_secrets.model.facts import Confidence, Effect, KindNeed
 from gitops_secrets.model.ids import ResourceId
@@ -89,7 +89,8 @@ class UnitNeedsSplit(Rule):
 
     Why it matters: Flux dry-runs a unit as a whole before it applies anything but Namespaces and CRDs, so the HelmRelease is never applied, the CRD never
     comes, and each retry meets the same wall. A warning where a script or page names that it installs the operator, in a way that can't be followed, and
-    where two units wait for each other by the word of a third party's controller.
+    where two units wait for each other by the word of a third party's controller. A note where they need something of each other, and what
+    comes too early is only late.
 
     Example: before, one Kustomization over operator and stores; after, one for the operator with `wait: true`, one for the stores that depends on it.
 
@@ -101,6 +102,8 @@ class UnitNeedsSplit(Rule):
     severity = Severity.ERROR
 
     def check(self, context: Context) -> Iterator[Finding]:
+        for cycle in context.plan.late:
+            yield self._late(cycle, context)
         for split in context.plan.splits:
             if _is_mutual(split, context.graph):
                 if not any(_only_admits([edge]) for edge in split.edges):
@@ -135,6 +138,23 @@ class UnitNeedsSplit(Rule):
                 yield self.finding(
                     message, first.requirement.place, split.unit, other=provider, severity=severity, confidence=confidence, related=evidence(edges)
                 )
+
+    def _late(self, cycle: Cycle, context: Context) -> Finding:
+        edge, unit = cycle.steps[0], context.graph.units[cycle.units[0]]
+        entry = "dependsOn" if unit.sync is None else "sync wave"
+        through = f" (through {' and '.join(map(str, cycle.units[2:]))})" if len(cycle.units) > 2 else ""
+        fault = f"{edge.consumer} needs {edge.provider}, which is to come after it{through}, so that no {entry} can be right"
+        requirement = worst(edge.ordering)
+        return self.finding(
+            f"{fault}: {sentence(edge.ordering[0])}; {delay_in(requirement, unit)}; split one of them",
+            edge.ordering[0].requirement.place,
+            edge.consumer,
+            other=edge.provider,
+            severity=Severity.NOTE,
+            confidence=Confidence.LIKELY,
+            related=[*evidence(edge.ordering), *(related for step in cycle.steps[1:] for related in _step(step))],
+            retried=(reason.requirement.reason for reason in edge.ordering),
+        )
 
     def _mutual(self, split: Split, context: Context) -> Finding:
         consumers = sorted({str(edge.consumer_unit) for edge in split.edges})

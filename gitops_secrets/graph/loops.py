@@ -43,6 +43,21 @@ def on_loops(needs: Mapping[Node, Iterable[Node]]) -> set[Node]:
     return set(layers(users)[1])
 
 
+def shortest_way(start: Node, end: Node, following: Mapping[Node, Iterable[Node]]) -> tuple[Node, ...] | None:
+    """The fewest nodes from `start` to `end`, both included; None where no way leads there. Of several it is that of the first steps that are given."""
+    came_from: dict[Node, Node | None] = {start: None}
+    for node in (pending := [start]):
+        if node == end:
+            way: list[Node] = [node]
+            while (before := came_from[way[-1]]) is not None:
+                way.append(before)
+            return tuple(reversed(way))
+        new = [target for target in following.get(node, ()) if target not in came_from]
+        came_from.update(dict.fromkeys(new, node))
+        pending.extend(dict.fromkeys(new))
+    return None
+
+
 def shortest_cycles(edges: Iterable[tuple[ResourceId, ResourceId]]) -> tuple[tuple[ResourceId, ...], ...]:
     """One shortest loop for each set of nodes that reach each other, smallest node first: `(a, b)` stands for a → b → a.
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, reduce
 from itertools import chain
 from operator import attrgetter, or_
 
 from gitops_secrets.graph.graph import Graph, ResourceEdge, UnitEdge, grouped
-from gitops_secrets.graph.loops import layers, on_loops, shortest_cycles
+from gitops_secrets.graph.loops import layers, on_loops, shortest_cycles, shortest_way
 from gitops_secrets.kinds.table import KindTable
 from gitops_secrets.model.facts import Confidence, Effect, Healing, When
 from gitops_secrets.model.ids import ResourceId
@@ -102,6 +102,7 @@ class Plan(Order):
     """The order of one cluster, and what has none."""
 
     unwritten: tuple[OrderedEdge, ...]  # that order, and that nothing written guarantees
+    late: tuple[Cycle, ...]  # loops that begin with an edge which is not to be written for their sake: what needs that is late, and heals
     splits: tuple[Split, ...]
     cycles: tuple[Cycle, ...]
     # What `dependsOn` of each unit should say: what is written, and what is missing.
@@ -162,19 +163,19 @@ class _Planner:
         self.cycles = self._cycles()
 
     def order(self) -> Order:
-        # What needs a split has no right order yet.
-        undecided = {(step.consumer, step.provider) for cycle in self.cycles for step in cycle.steps if not cycle.declared}
-        missing = self._reduced(self._addable([edge for edge in self.needed if (edge.consumer, edge.provider) not in undecided]))
-        return Order(self.graph, self.edges, missing)
+        return Order(self.graph, self.edges, self._reduced(self._addable(self._decided())))
 
     def plan(self) -> Plan:
-        missing = self.order().missing
+        decided = self._decided()
+        addable = self._addable(decided)
+        missing = self._reduced(addable)
         depends_on = self._written_and(missing)
         return Plan(
             graph=self.graph,
             edges=self.edges,
             missing=missing,
             unwritten=tuple(self.needed),
+            late=tuple(self._late(decided, addable)),
             splits=self._splits() + self._cyclic_splits(),
             cycles=tuple(cycle for cycle in self.cycles if cycle.declared or self._is_resource_cycle(cycle)),
             depends_on=depends_on,
@@ -269,6 +270,23 @@ class _Planner:
                 found.setdefault(edge.consumer_unit, []).append(edge)
         return tuple(Split(unit, tuple(edges)) for unit, edges in sorted(found.items()))
 
+    def _decided(self) -> list[OrderedEdge]:
+        """The needed edges but for those of what needs a split, which has no right order yet."""
+        undecided = {(step.consumer, step.provider) for cycle in self.cycles for step in cycle.steps if not cycle.declared}
+        return [edge for edge in self.needed if (edge.consumer, edge.provider) not in undecided]
+
+    def _late(self, needed: Sequence[OrderedEdge], addable: Sequence[OrderedEdge]) -> Iterator[Cycle]:
+        added = {(edge.consumer, edge.provider) for edge in addable}
+        left_out = [edge for edge in needed if (edge.consumer, edge.provider) not in added]
+        following = {unit: list(targets) for unit, targets in self.declared.items()} if left_out else {}
+        for consumer, provider in sorted(added) if left_out else ():
+            following[consumer].append(provider)
+        for edge in left_out:
+            way = shortest_way(edge.provider, edge.consumer, following)
+            steps = _steps((edge.consumer, *way[:-1]), self._pairs) if way is not None else ()
+            if steps and not self._is_met_in_time(steps) and not all(map(_only_admits, edge.ordering)):
+                yield Cycle(tuple(step.consumer for step in steps), steps, declared=False)
+
     def _addable(self, needed: Sequence[OrderedEdge]) -> list[OrderedEdge]:
         """Needed edges that close no cycle, with what is written and with each other; what refuses comes before what is only late."""
         all_targets = {unit: set(targets) for unit, targets in self.declared.items()}
@@ -298,7 +316,7 @@ class _Planner:
         )
 
     def _cycles(self) -> tuple[Cycle, ...]:
-        pairs = {(edge.consumer, edge.provider): edge for edge in self.edges}
+        pairs = self._pairs
         declared = [pair for pair, edge in pairs.items() if edge.edge.declared is not None]
         found = [Cycle(units, _steps(units, pairs), declared=True) for units in shortest_cycles(declared)]
         on_declared = {unit for cycle in found for unit in cycle.units}
@@ -308,6 +326,10 @@ class _Planner:
                 steps = _steps(units, pairs)
                 found.append(Cycle(units, steps, declared=all(step.edge.declared is not None for step in steps)))
         return tuple(found)
+
+    @cached_property
+    def _pairs(self) -> Mapping[tuple[ResourceId, ResourceId], OrderedEdge]:
+        return {(edge.consumer, edge.provider): edge for edge in self.edges}
 
     def _is_met_in_time(self, steps: Sequence[OrderedEdge]) -> bool:
         """Does one of the units get what it needs from the next, although that is refused as well?

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable
+from itertools import pairwise
 
 import networkx
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gitops_secrets.graph.loops import layers, on_loops, shortest_cycles
+from gitops_secrets.graph.loops import layers, on_loops, shortest_cycles, shortest_way
 from gitops_secrets.model.ids import ResourceId
 
 NODES = [ResourceId("", "Unit", "", f"{number:04}") for number in range(3_000)]
@@ -74,3 +75,14 @@ def test_on_loops_or_between_them_is_what_loops_lead_to_and_what_leads_to_loops(
     before = looping.union(*(networkx.ancestors(graph, node) for node in looping))
 
     assert on_loops({node: set(graph[node]) for node in graph}) == after & before
+
+
+@given(st.lists(st.tuples(st.integers(0, 7), st.integers(0, 7)), min_size=1, max_size=16))
+def test_a_shortest_way_leads_there_in_the_fewest_steps(pairs: list[tuple[int, int]]) -> None:
+    graph = networkx.DiGraph(pairs)
+    start, end = pairs[0][0], pairs[-1][1]
+    way = shortest_way(start, end, {node: list(graph[node]) for node in graph})
+    lengths = networkx.single_source_shortest_path_length(graph, start)
+
+    assert (None if way is None else len(way) - 1) == lengths.get(end)
+    assert way is None or ((way[0], way[-1]) == (start, end) and set(pairwise(way)) <= set(pairs))
