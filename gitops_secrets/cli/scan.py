@@ -57,7 +57,7 @@ def scan(path: Path, format_: str, resources: bool, base: str | None, merge_base
 
 
 def _told(repository: Repository, analysis: Analysis, format_: str, call: Call, *, resources: bool) -> Answer:
-    from gitops_secrets.pipeline.kept import keep
+    from gitops_secrets.pipeline.keep import keep
 
     plans = plans_of(analysis)
     if format_ == "tree":

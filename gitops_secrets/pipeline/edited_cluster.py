@@ -15,7 +15,7 @@ from gitops_secrets.kinds.table import KindTable
 from gitops_secrets.manifests.load import Loader
 from gitops_secrets.model.facts import Facts, KindNeed, ObjectNeed, Opaque, Provision, Requirement, Resource
 from gitops_secrets.model.ids import ResourceId
-from gitops_secrets.model.nodes import Place
+from gitops_secrets.model.nodes import MappingNode, Place
 from gitops_secrets.model.results import Cluster
 from gitops_secrets.ordering.order import Order, order
 from gitops_secrets.pipeline.kept import NOBODY, KeptCluster, brings_ordinary, is_ordinary
@@ -99,8 +99,12 @@ class EditedCluster:
         """What its HelmReleases install."""
         from gitops_secrets.pipeline.edited_release import Releases
 
-        sources = (Resource(ResourceId(*id), version, node_of(data), Place(*place)) for id, version, data, place in self.kept.sources)
-        return Releases({each.id: each for each in sources}, self.loader, self.table, always_retried=self.kept.always_retried)
+        sources: dict[ResourceId, Resource] = {}
+        for id, version, spec, place in self.kept.sources:
+            data = MappingNode()
+            data["spec"] = node_of(spec)
+            sources[ResourceId(*id)] = Resource(ResourceId(*id), version, data, Place(*place))
+        return Releases(sources, self.loader, self.table, always_retried=self.kept.always_retried)
 
     def order(self, edits: Mapping[int, Edit]) -> Order:
         """Its order once units are edited. Raises `UnusualError`."""
