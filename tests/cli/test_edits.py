@@ -235,15 +235,18 @@ def test_what_concerns_more_than_a_unit_is_worked_out(platform: Path, run: Run, 
     assert run("scan").stdout == run("scan", "--no-cache").stdout
 
 
-def test_patches_and_variables_of_a_unit_are_not_kept(platform: Path, run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_patches_variables_and_passwords_are_not_kept(platform: Path, run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     patch = "  patches: [{target: {kind: Deployment}, patch: '[{op: add, path: /metadata/annotations, value: {note: CANARY-1}}]'}]\n"
     variables = "  postBuild: {substitute: {PASSWORD: CANARY-2}}\n"
     for unit, more in (("reports", patch), ("alerts", variables)):
         file = platform / f"clusters/production/{unit}.yaml"
         file.write_text(file.read_text() + more)
+    source = platform / "charts/source.yaml"
+    source.write_text(source.read_text().replace("https://", "https://user:CANARY-3@"))
     git(platform, "init", "--quiet")
     commit(platform)
+    run("scan", "--format", "json")
     run("scan")
     kept = b"".join(path.read_bytes() for path in (tmp_path / "cache").rglob("*") if path.is_file())
 
