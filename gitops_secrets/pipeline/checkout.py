@@ -99,7 +99,10 @@ class Answers:
         changed = self._changed(known, tree)
         if changed is None or (changed and to_the_letter):
             return None
-        return known.answer if all(self._says_the_same(path, known) for path in changed) else None
+        try:
+            return known.answer if all(self._says_the_same(path, known) for path in changed) else None
+        except FileNotFoundError:
+            return None  # it has gone since
 
     def edited(self, question: tuple[Hashable, ...]) -> Edited | None:
         """What has changed since the answer was given, where that is known and little."""

@@ -47,6 +47,13 @@ def text_after(edited: Edited, tree: Tree, limits: Limits, told: Callable[[Order
 
     `told` tells one cluster; `tells_places`: does it say where everything is written?
     """
+    try:
+        return _text_after(edited, tree, limits, told, tells_places=tells_places)
+    except (UnusualError, BudgetError, FileNotFoundError):
+        return None  # in the last case a file has gone since
+
+
+def _text_after(edited: Edited, tree: Tree, limits: Limits, told: Callable[[Order], str], *, tells_places: bool) -> str | None:
     known, before = Kept(*edited.kept), edited.before
     text, _ = edited.answer
     if not before.keys() <= known.readers.keys() | known.written.keys() or not Budget(limits).allows(Spent(known.text, known.steps)):
@@ -58,10 +65,7 @@ def text_after(edited: Edited, tree: Tree, limits: Limits, told: Callable[[Order
     states = (Loader(OverlaidTree(files, before), beside=now, budget=Budget(limits)), now)
     parts = [text[end - length : end] for end, length in zip(accumulate(known.lengths), known.lengths, strict=True)]
     tells_places = tells_places or any(may_name(text, path) for path in before)
-    try:
-        again = _told_again(known, before, states, told, default_table().within(limits), tells_places=tells_places)
-    except (UnusualError, BudgetError):
-        return None
+    again = _told_again(known, before, states, told, default_table().within(limits), tells_places=tells_places)
     # Where places are told, those in what is told again are made of the files as they are.
     old = (part for position, part in enumerate(parts) if not (tells_places and position in again))
     if any(may_name(part, path) for part in (*old, *(() if tells_places else again.values())) for path in before):

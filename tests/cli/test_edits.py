@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gitops_secrets.cli.main import cli
-from gitops_secrets.pipeline import scan
+from gitops_secrets.pipeline import checkout, edits, scan
 from gitops_secrets.repository import files
 from tests.cli.conftest import FILES, Run, commit, git
 from tests.flux import UNIT
@@ -252,6 +252,21 @@ def test_patches_variables_and_passwords_are_not_kept(platform: Path, run: Run, 
 
     assert b"apps/deployment.yaml" in kept
     assert b"CANARY" not in kept
+
+
+@pytest.mark.parametrize("moment", ["skeletons", "builds"])
+def test_a_file_that_goes_while_it_is_looked_into_is_gone(platform: Path, run: Run, monkeypatch: pytest.MonkeyPatch, moment: str) -> None:
+    run("scan")
+    file = platform / "alerts/secret.yaml"
+    file.write_text(file.read_text().replace("apiKey", "other"))
+    place, name = (checkout.Answers, "_says_the_same") if moment == "skeletons" else (edits, "_text_after")
+    work = getattr(place, name)
+    with monkeypatch.context() as patch:
+        patch.setattr(place, name, lambda *arguments, **named: file.unlink(missing_ok=True) or work(*arguments, **named))
+        found = run("scan")
+
+    assert found.exception is None
+    assert "could not be read or built" in found.stdout
 
 
 WORDS = st.sampled_from(
