@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
@@ -28,7 +27,6 @@ from gitops_secrets.model.results import Cluster, Dependency, Unit
 _NOBODY = ResourceId("", "", "", "")
 # Ranks of provisions in units that may come first or later (see `_rank`).
 _ELSEWHERE = (2, 3)
-_VARIABLE = re.compile(r"\$\{[^}]*\}")
 
 
 def build(cluster: Cluster, facts: Iterable[tuple[ResourceId, Facts]], before: Sequence[Provision] = ()) -> Graph:
@@ -352,8 +350,10 @@ def _made_by_a_program(target: ResourceId, graph: Graph) -> Opaque | None:
 
 def _made_under_a_variable(target: ResourceId, graph: Graph) -> Opaque | None:
     """Something of this kind with a variable in its name that nothing here puts in, and that may come to this one."""
+    from gitops_secrets.manifests.expressions import known_parts
+
     for other in graph.objects_named_by_variables.get(target[:3], ()):
-        known = _VARIABLE.split(other.name)
+        known = known_parts(other.name)
         if target.name.startswith(known[0]) and target.name.endswith(known[-1]) and any(known):
             provision = graph.provisions[other][0]
             return Opaque(str(provision.resource), f"it makes {other.name}", provision.place)

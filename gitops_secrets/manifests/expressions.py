@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from gitops_secrets.syntax.budget import Budget
 from gitops_secrets.syntax.glob import compile_glob
 
+_EXPRESSION = re.compile(r"\$\{[^}]*\}")
+
 
 @dataclass(frozen=True, slots=True)
 class Expansion:
@@ -21,6 +23,15 @@ class Expansion:
 
 class ExpressionError(ValueError):
     """The text holds a `${` that envsubst refuses. The message never quotes the text."""
+
+
+def known_parts(text: str) -> list[str]:
+    """What stands before, between and after the expressions of a text.
+
+    >>> known_parts("app-${ENVIRONMENT}-${COLOR}")
+    ['app-', '-', '']
+    """
+    return _EXPRESSION.split(text)
 
 
 def expand(text: str, variables: Mapping[str, str | None], *, complete: bool = True, budget: Budget | None = None) -> Expansion:

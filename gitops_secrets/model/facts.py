@@ -185,8 +185,25 @@ class Facts:
     problems: tuple[Problem, ...] = ()  # texts of the resource that could not be read
 
 
+class Manifest:
+    """What stands for an object of which `data` is the manifest."""
+
+    __slots__ = ()
+    data: MappingNode
+
+    @property
+    def spec(self) -> MappingNode:
+        """What is wanted of it; empty where that is written in other fields."""
+        return as_mapping(self.data.get("spec"))
+
+    @property
+    def metadata(self) -> MappingNode:
+        """Its name, and what else the API server keeps of every object."""
+        return as_mapping(self.data.get("metadata"))
+
+
 @dataclass(frozen=True, slots=True)
-class Resource:
+class Resource(Manifest):
     """A rendered object. `data` is shared: never change it."""
 
     id: ResourceId
@@ -198,16 +215,6 @@ class Resource:
     def api_version(self) -> str:
         """As manifests write it."""
         return f"{self.id.group}/{self.version}" if self.id.group else self.version
-
-    @property
-    def spec(self) -> MappingNode:
-        """What is wanted of it; empty where that is written in other fields."""
-        return as_mapping(self.data.get("spec"))
-
-    @property
-    def metadata(self) -> MappingNode:
-        """Its name, and what else the API server keeps of every object."""
-        return as_mapping(self.data.get("metadata"))
 
     @property
     def labels(self) -> MappingNode:

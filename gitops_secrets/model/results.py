@@ -9,9 +9,9 @@ from enum import Enum
 from typing import NamedTuple
 
 from gitops_secrets.model.brief import brief
-from gitops_secrets.model.facts import Confidence, Opaque, Problem, Release, Resource
+from gitops_secrets.model.facts import Confidence, Manifest, Opaque, Problem, Release, Resource
 from gitops_secrets.model.ids import ResourceId
-from gitops_secrets.model.nodes import EMPTY_MAPPING, MappingNode, Place, as_mapping
+from gitops_secrets.model.nodes import EMPTY_MAPPING, MappingNode, Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ class ArgoSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class Unit:
+class Unit(Manifest):
     """What an engine applies and reports on as one. Durations in seconds; None where not written."""
 
     id: ResourceId
@@ -98,16 +98,6 @@ class Unit:
     def __post_init__(self) -> None:
         if self.opaque is not None:
             object.__setattr__(self, "opaque", brief(self.opaque))
-
-    @property
-    def spec(self) -> MappingNode:
-        """What its manifest wants of the engine."""
-        return as_mapping(self.data.get("spec"))
-
-    @property
-    def metadata(self) -> MappingNode:
-        """That of its manifest."""
-        return as_mapping(self.data.get("metadata"))
 
     @property
     def is_overlay(self) -> bool:

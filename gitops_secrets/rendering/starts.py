@@ -7,6 +7,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 
+from gitops_secrets.manifests.expressions import known_parts
 from gitops_secrets.model.facts import Resource
 from gitops_secrets.model.ids import ResourceId, split_api_version
 from gitops_secrets.model.nodes import MappingNode, Place, as_mapping, as_text
@@ -17,7 +18,6 @@ from gitops_secrets.rendering.units import KUSTOMIZE_GROUP, OPERATOR_GROUP, SOUR
 from gitops_secrets.repository.tree import Tree, join
 from gitops_secrets.syntax.pattern import compile_pattern
 
-_VARIABLE = re.compile(r"\$\{[^}]*\}")
 _ROOT_PATHS = frozenset({"", ".", "./"})
 
 
@@ -126,12 +126,12 @@ def instantiated(entry: EntryPoint, tree: Tree) -> list[EntryPoint]:
     """One entry point for each directory that fits a path with variables (`clusters/${CLUSTER}/flux`): who applies the instance fills them in."""
     if "${" not in entry.path:
         return [entry]
-    if not any(known.strip("/") for known in _VARIABLE.split(entry.path)):
+    if not any(known.strip("/") for known in known_parts(entry.path)):
         # Nothing is known of where it leads.
         return []
     fitting = [""]
     for segment in entry.path.split("/"):
-        name = compile_pattern("[^/]+".join(map(re.escape, _VARIABLE.split(segment))))
+        name = compile_pattern("[^/]+".join(map(re.escape, known_parts(segment))))
         fitting = [f"{above}/{child}".lstrip("/") for above in fitting for child in tree.children(above) if name.matches(child)]
     return [_at(entry, path) for path in fitting if tree.is_directory(path)] or [entry]
 
