@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from gitops_secrets.model.results import Finding, Severity
+from gitops_secrets.model.findings import Finding, Severity
 from gitops_secrets.pipeline.check import check
 from gitops_secrets.pipeline.scan import analyse, open_repository
 

@@ -19,7 +19,7 @@ import pytest
 import yaml
 
 from gitops_secrets.checks import RULES
-from gitops_secrets.model.results import Finding, Severity
+from gitops_secrets.model.findings import Finding, Severity
 from gitops_secrets.pipeline.check import check
 from gitops_secrets.pipeline.scan import analyse, repository_of
 from gitops_secrets.repository.tree import MemoryTree

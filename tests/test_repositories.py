@@ -18,8 +18,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gitops_secrets.cli.main import cli
+from gitops_secrets.model.findings import CheckResult
 from gitops_secrets.model.limits import DEFAULT_LIMITS
-from gitops_secrets.model.results import CheckResult
 from gitops_secrets.pipeline.check import check
 from gitops_secrets.pipeline.scan import Analysis, Repository, analyse, open_repository, repository_of
 from gitops_secrets.report.check_document import check_document

@@ -15,8 +15,8 @@ from gitops_secrets.checks.base import namesakes
 from gitops_secrets.checks.remedies import slip
 from gitops_secrets.graph.graph import Graph
 from gitops_secrets.model.facts import ObjectNeed, When
+from gitops_secrets.model.findings import Finding, Severity
 from gitops_secrets.model.ids import ResourceId
-from gitops_secrets.model.results import Finding, Severity
 
 # Rules about what nothing in the repository brings. What the repository makes elsewhere, or made before, turns their warnings into errors.
 ABSENCE: Final = frozenset(

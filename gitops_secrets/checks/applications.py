@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 from gitops_secrets.checks.base import Context, Rule
 from gitops_secrets.model.facts import Resource
+from gitops_secrets.model.findings import Finding, Related, Severity
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import as_mapping, as_sequence
-from gitops_secrets.model.results import Finding, Related, Severity, Unit
+from gitops_secrets.model.results import Unit
 from gitops_secrets.ordering.sync import is_hook
 from gitops_secrets.rendering.selectors import is_selected
 

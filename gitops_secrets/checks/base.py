@@ -12,10 +12,11 @@ from gitops_secrets.graph.graph import Graph, ResourceEdge
 from gitops_secrets.kinds.catalogue import Catalogue
 from gitops_secrets.kinds.table import KindTable
 from gitops_secrets.model.facts import Confidence, Opaque, Resource
+from gitops_secrets.model.findings import Finding, Related, Remedy, Severity
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import Place
 from gitops_secrets.model.reach import reachable
-from gitops_secrets.model.results import Cluster, Dependency, Finding, Related, Remedy, Severity, Unit
+from gitops_secrets.model.results import Cluster, Dependency, Unit
 from gitops_secrets.ordering.order import Plan
 from gitops_secrets.syntax.nearest import Names, share
 

@@ -11,10 +11,10 @@ from gitops_secrets.checks.base import Context, Rule
 from gitops_secrets.checks.evidence import delay_in, evidence, sentence, worst
 from gitops_secrets.graph.graph import Graph, ResourceEdge
 from gitops_secrets.model.facts import Confidence, Effect, KindNeed
+from gitops_secrets.model.findings import Finding, Related, Severity
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import Place
 from gitops_secrets.model.reach import reachable
-from gitops_secrets.model.results import Finding, Related, Severity
 from gitops_secrets.ordering.order import Cycle, OrderedEdge, Split
 
 

@@ -10,9 +10,9 @@ from gitops_secrets.checks.absence import BY_THE_CLUSTER
 from gitops_secrets.checks.base import Context, Rule, doubt_before
 from gitops_secrets.graph.graph import Unmet
 from gitops_secrets.model.facts import Confidence, KindNeed, Opaque
+from gitops_secrets.model.findings import Finding, Related, Severity
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import MappingNode, Place, as_mapping
-from gitops_secrets.model.results import Finding, Related, Severity
 
 
 class MissingCustomResourceDefinition(Rule):

@@ -9,9 +9,9 @@ from typing import Final
 
 from gitops_secrets.checks.base import Context, Rule
 from gitops_secrets.model.facts import Resource
+from gitops_secrets.model.findings import Finding, Related, Severity
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import as_mapping, as_sequence, as_text
-from gitops_secrets.model.results import Finding, Related, Severity
 from gitops_secrets.rendering.argo.applications import PROJECT
 from gitops_secrets.rendering.argo.windows import Times
 

@@ -10,8 +10,9 @@ from collections.abc import Iterable, Sequence
 from gitops_secrets.graph.graph import ResourceEdge, Unmet
 from gitops_secrets.model.durations import duration
 from gitops_secrets.model.facts import Effect, Healing, KindNeed, ObjectNeed, Requirement
+from gitops_secrets.model.findings import Related
 from gitops_secrets.model.ids import ResourceId, crd_id, kind_text
-from gitops_secrets.model.results import Related, Unit
+from gitops_secrets.model.results import Unit
 
 
 def sentence(edge: ResourceEdge) -> str:

@@ -7,9 +7,10 @@ from collections.abc import Iterator, Mapping
 from gitops_secrets.checks import remedies
 from gitops_secrets.checks.base import Context, Rule, reached
 from gitops_secrets.checks.evidence import delay, evidence
+from gitops_secrets.model.findings import Finding, Severity
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import Place, as_mapping
-from gitops_secrets.model.results import Finding, HealthExpression, Severity, Unit
+from gitops_secrets.model.results import HealthExpression, Unit
 from gitops_secrets.ordering.gates import Gate, GateKind, expression_weakness
 from gitops_secrets.ordering.order import OrderedEdge
 

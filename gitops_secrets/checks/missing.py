@@ -13,8 +13,8 @@ from gitops_secrets.checks.base import Context, Rule, closest, did_you_mean, dou
 from gitops_secrets.checks.evidence import also, asker, consequence, consumers
 from gitops_secrets.graph.graph import Graph, Unmet
 from gitops_secrets.model.facts import Confidence, Effect, ObjectNeed, Requirement
+from gitops_secrets.model.findings import Finding, Related, Remedy, Severity
 from gitops_secrets.model.ids import ResourceId
-from gitops_secrets.model.results import Finding, Related, Remedy, Severity
 from gitops_secrets.rendering.argo.applications import PROJECT
 
 # Put into the cluster by hand before anything is in git that could: the key that decrypts git, the credential that reads it.

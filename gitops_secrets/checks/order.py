@@ -9,9 +9,10 @@ from gitops_secrets.checks.base import Context, Rule, closest, did_you_mean, dou
 from gitops_secrets.checks.evidence import delay, delay_in, evidence, sentence, worst
 from gitops_secrets.graph.graph import Graph
 from gitops_secrets.model.facts import Confidence
+from gitops_secrets.model.findings import Finding, Related, Severity
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import Place
-from gitops_secrets.model.results import Dependency, Finding, Related, Severity, Unit
+from gitops_secrets.model.results import Dependency, Unit
 from gitops_secrets.ordering.order import OrderedEdge
 
 

@@ -9,9 +9,10 @@ from gitops_secrets.checks import remedies
 from gitops_secrets.checks.base import Context, Rule, did_you_mean, doubt, unless
 from gitops_secrets.checks.remedies import slip
 from gitops_secrets.model.facts import Confidence, ObjectNeed, Resource
+from gitops_secrets.model.findings import Finding, Related, Severity
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import MappingNode, Place, as_mapping, as_sequence, as_text
-from gitops_secrets.model.results import Finding, Related, Severity, Unit
+from gitops_secrets.model.results import Unit
 from gitops_secrets.rendering.argo.applications import PROJECT, destination_of, is_in_cluster, sources_of
 from gitops_secrets.rendering.urls import is_placeholder, normalised_url
 from gitops_secrets.syntax.nearest import Names

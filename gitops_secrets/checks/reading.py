@@ -9,9 +9,9 @@ from typing import ClassVar, Final
 from gitops_secrets.checks import remedies
 from gitops_secrets.checks.base import Context, Rule
 from gitops_secrets.model.facts import Problem
+from gitops_secrets.model.findings import Finding, Severity
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import Place, as_mapping, as_sequence
-from gitops_secrets.model.results import Finding, Severity
 
 
 class _FromProblems(Rule):

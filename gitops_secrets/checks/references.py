@@ -15,9 +15,9 @@ from gitops_secrets.graph.graph import Unmet
 from gitops_secrets.kinds.external_secret import GROUP as ESO
 from gitops_secrets.kinds.paths import field_text, find
 from gitops_secrets.model.facts import Confidence, Effect, ObjectNeed, Requirement, Resource
+from gitops_secrets.model.findings import Finding, Related, Severity
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import Place, as_mapping, as_sequence, as_text
-from gitops_secrets.model.results import Finding, Related, Severity
 from gitops_secrets.rendering.argo.applications import PROJECT
 from gitops_secrets.syntax.nearest import Names
 

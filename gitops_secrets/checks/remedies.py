@@ -14,10 +14,11 @@ from gitops_secrets.graph.graph import Graph
 from gitops_secrets.kinds.table import KindTable
 from gitops_secrets.model.brief import LONGEST_NAME
 from gitops_secrets.model.facts import Requirement, Resource
+from gitops_secrets.model.findings import AddItems, Remedy, RemoveAt, SetField, SetKey, SetValue
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import Place, as_mapping
 from gitops_secrets.model.reach import reachable
-from gitops_secrets.model.results import AddItems, Dependency, Remedy, RemoveAt, SetField, SetKey, SetValue, Unit
+from gitops_secrets.model.results import Dependency, Unit
 from gitops_secrets.ordering.gates import Gate, GateKind, health_check
 from gitops_secrets.ordering.order import Cycle, OrderedEdge
 from gitops_secrets.rendering.argo.applications import WAVE

@@ -10,9 +10,9 @@ from gitops_secrets.checks.evidence import consequence
 from gitops_secrets.kinds.external_secret import GROUP as ESO
 from gitops_secrets.kinds.external_secret import matches_labels
 from gitops_secrets.model.facts import Confidence, ObjectNeed, Provision, Resource, When
+from gitops_secrets.model.findings import Finding, Related, Severity
 from gitops_secrets.model.ids import ResourceId, kind_text
 from gitops_secrets.model.nodes import MappingNode, as_mapping, as_sequence, as_text
-from gitops_secrets.model.results import Finding, Related, Severity
 from gitops_secrets.syntax.pattern import PatternError, compile_pattern
 
 _NAME_LABEL: Final = "kubernetes.io/metadata.name"

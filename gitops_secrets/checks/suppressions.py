@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gitops_secrets.checks.base import Context, Rule, closest, did_you_mean
+from gitops_secrets.model.findings import Finding, Severity
 from gitops_secrets.model.nodes import Place
-from gitops_secrets.model.results import Finding, Severity
 from gitops_secrets.syntax.nearest import Names
 
 

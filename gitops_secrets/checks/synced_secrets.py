@@ -9,9 +9,10 @@ from gitops_secrets.checks import remedies
 from gitops_secrets.checks.base import Context, Rule
 from gitops_secrets.kinds.charts import chart_version
 from gitops_secrets.model.facts import Confidence, Resource
+from gitops_secrets.model.findings import Finding, Severity
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import as_mapping, as_sequence, as_text
-from gitops_secrets.model.results import Finding, Severity, Unit
+from gitops_secrets.model.results import Unit
 from gitops_secrets.ordering.sync import Phase, position
 
 _ESO: Final = "external-secrets.io"

@@ -11,9 +11,10 @@ from gitops_secrets.checks.evidence import delay, evidence, sentence
 from gitops_secrets.graph.graph import ResourceEdge
 from gitops_secrets.model.durations import duration
 from gitops_secrets.model.facts import Confidence, Effect, Healing, KindNeed, ObjectNeed, Resource, When
+from gitops_secrets.model.findings import Finding, Related, Remedy, Severity
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import Place
-from gitops_secrets.model.results import Finding, Related, Remedy, Severity, Sync, Unit
+from gitops_secrets.model.results import Sync, Unit
 from gitops_secrets.ordering.order import OrderedEdge, orders
 from gitops_secrets.ordering.sync import RELEASE, Phase, Position, deletion_policy, is_hook, options, order_place, position
 from gitops_secrets.ordering.waves import APPLICATION_HEALTH, knows_applications, retried_for

@@ -17,7 +17,7 @@ from gitops_secrets.cli.progress import progress_bar
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from gitops_secrets.model.results import CheckResult, Finding
+    from gitops_secrets.model.findings import CheckResult, Finding
     from gitops_secrets.pipeline.checkout import Checkout
     from gitops_secrets.pipeline.scan import Analysis, Repository
 
@@ -154,7 +154,7 @@ def _asks_for_renames(result: CheckResult) -> bool:
 def fails(findings: Iterable[Finding], fail_on: str) -> bool:
     """Is one of the findings at least as bad as `fail_on`, and more than possible?"""
     from gitops_secrets.model.facts import Confidence
-    from gitops_secrets.model.results import Severity
+    from gitops_secrets.model.findings import Severity
 
     if fail_on == "never":
         return False

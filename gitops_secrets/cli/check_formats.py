@@ -15,7 +15,7 @@ from gitops_secrets.cli.options import Call
 from gitops_secrets.cli.output import append, note
 
 if TYPE_CHECKING:
-    from gitops_secrets.model.results import CheckResult
+    from gitops_secrets.model.findings import CheckResult
     from gitops_secrets.ordering.difference import PlanDifference
     from gitops_secrets.pipeline.fix import Fixed
     from gitops_secrets.pipeline.scan import Analysis, Repository

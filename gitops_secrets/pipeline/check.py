@@ -13,9 +13,10 @@ from gitops_secrets.checks.reading import InvalidYaml
 from gitops_secrets.config import Configuration
 from gitops_secrets.errors import UsageError
 from gitops_secrets.model.facts import Confidence, Problem
+from gitops_secrets.model.findings import CheckResult, Finding, Related, Severity
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import Place
-from gitops_secrets.model.results import CheckResult, Cluster, Finding, Related, Severity
+from gitops_secrets.model.results import Cluster
 from gitops_secrets.pipeline.remedies import Remedies
 from gitops_secrets.pipeline.scan import Analysis, ClusterAnalysis, Repository
 from gitops_secrets.pipeline.suppress import Suppressions, matches

@@ -17,9 +17,10 @@ from gitops_secrets.checks.order import MissingDependsOn
 from gitops_secrets.config import Configuration
 from gitops_secrets.errors import UsageError
 from gitops_secrets.model.facts import Confidence
+from gitops_secrets.model.findings import Change, CheckResult, Finding, Severity
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import Place
-from gitops_secrets.model.results import Change, CheckResult, Finding, Severity, Unit, overlay_id
+from gitops_secrets.model.results import Unit, overlay_id
 from gitops_secrets.ordering.difference import PlanDifference
 from gitops_secrets.pipeline.check import check, with_unread
 from gitops_secrets.pipeline.diff import diff, paired

@@ -14,10 +14,10 @@ from gitops_secrets.checks import RULES
 from gitops_secrets.errors import UsageError
 from gitops_secrets.generate.changes import FileChange
 from gitops_secrets.model.facts import Confidence, Problem
+from gitops_secrets.model.findings import AddItems, Edit, Finding, Remedy, Severity, Step
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.limits import names_limit
 from gitops_secrets.model.nodes import MappingNode
-from gitops_secrets.model.results import AddItems, Edit, Finding, Remedy, Severity, Step
 from gitops_secrets.pipeline.check import check
 from gitops_secrets.pipeline.remedies import Remedies
 from gitops_secrets.pipeline.scan import Analysis, ClusterAnalysis, Progress, Repository, analyse, with_contents

@@ -17,9 +17,9 @@ from gitops_secrets.generate.changes import FileChange
 from gitops_secrets.generate.files import entries_change
 from gitops_secrets.generate.overlay import Component, Listing, Overlay, OverlayOptions, overlay_of
 from gitops_secrets.graph.graph import Graph
+from gitops_secrets.model.findings import Finding, Severity
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import Place, as_mapping
-from gitops_secrets.model.results import Finding, Severity
 from gitops_secrets.pipeline.check import check
 from gitops_secrets.pipeline.generate import FLUX_FOLDER, Generated, build_components, edited, generate_flux, relative
 from gitops_secrets.pipeline.overlay_state import LABEL, STATE_FILE, Request, State, asked_for, checksum, is_stated, read_state, state_text

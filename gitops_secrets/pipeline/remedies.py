@@ -9,9 +9,9 @@ from functools import cached_property
 from itertools import pairwise
 from typing import Final, TypeVar
 
+from gitops_secrets.model.findings import AddItems, Edit, Fix, Remedy, RemoveAt, SetKey, SetValue, Step
 from gitops_secrets.model.limits import Limits
 from gitops_secrets.model.nodes import Place
-from gitops_secrets.model.results import AddItems, Edit, Fix, Remedy, RemoveAt, SetKey, SetValue, Step
 from gitops_secrets.repository.tree import Tree
 from gitops_secrets.syntax.editor import UNSEEN, Editor, Indentation, Lines
 from gitops_secrets.syntax.excerpt import excerpt

@@ -11,8 +11,8 @@ from gitops_secrets.checks.suppressions import UnusedSuppression
 from gitops_secrets.graph.graph import Graph
 from gitops_secrets.graph.unseen import is_told, orphans, unseen
 from gitops_secrets.model.facts import UNBUILT
+from gitops_secrets.model.findings import Finding
 from gitops_secrets.model.ids import ResourceId
-from gitops_secrets.model.results import Finding
 from gitops_secrets.pipeline.diff import files_between, graph_of, paired
 from gitops_secrets.pipeline.scan import Analysis, Repository
 

@@ -12,10 +12,11 @@ from typing import Any
 from gitops_secrets.graph.graph import Graph, ResourceEdge
 from gitops_secrets.kinds.table import KindTable
 from gitops_secrets.model.facts import KindNeed
+from gitops_secrets.model.findings import Edit
 from gitops_secrets.model.ids import ResourceId, crd_id
 from gitops_secrets.model.limits import Limits
 from gitops_secrets.model.nodes import MappingNode, Place, as_mapping, as_sequence
-from gitops_secrets.model.results import Edit, Unit
+from gitops_secrets.model.results import Unit
 from gitops_secrets.ordering.gates import health_check
 from gitops_secrets.ordering.order import orders
 from gitops_secrets.pipeline.scan import Analysis, ClusterAnalysis, Repository

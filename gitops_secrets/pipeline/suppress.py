@@ -9,8 +9,8 @@ from gitops_secrets.checks import RULES
 from gitops_secrets.checks.suppressions import UnusedSuppression
 from gitops_secrets.config.suppress import Suppression, suppressions_in
 from gitops_secrets.model.facts import Problem
+from gitops_secrets.model.findings import Finding
 from gitops_secrets.model.nodes import Place
-from gitops_secrets.model.results import Finding
 from gitops_secrets.pipeline.scan import Repository
 from gitops_secrets.repository.tree import content_of
 

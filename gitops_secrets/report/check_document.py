@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from gitops_secrets.model.results import CheckResult, Edit, Finding, Fix, Severity
+from gitops_secrets.model.findings import CheckResult, Edit, Finding, Fix, Severity
 from gitops_secrets.report.documents import Json, json_text, ordered_by, place_json, problems_json
 
 CHECK_SCHEMA: Final = "gitops-secrets/check/v1"

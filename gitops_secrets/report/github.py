@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from gitops_secrets.model.findings import CheckResult, Finding, Severity
 from gitops_secrets.model.nodes import Place
-from gitops_secrets.model.results import CheckResult, Finding, Severity
 from gitops_secrets.report.escape import visible, workflow_data, workflow_property
 from gitops_secrets.report.groups import grouped, headline, item, summary
 from gitops_secrets.report.style import Style

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from gitops_secrets.model.facts import Confidence
-from gitops_secrets.model.results import CheckResult, Finding, Severity
+from gitops_secrets.model.findings import CheckResult, Finding, Severity
 
 _SEVERITIES: Final = {Severity.ERROR: "critical", Severity.WARNING: "major", Severity.NOTE: "info"}
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from gitops_secrets.model.facts import Confidence
-from gitops_secrets.model.results import Change, CheckResult, Finding, Severity
+from gitops_secrets.model.findings import Change, CheckResult, Finding, Severity
 from gitops_secrets.report.style import GREEN, Style, counted
 
 # What the subjects of a group do to its cause, for rules whose cause is a thing and no sentence.

@@ -11,7 +11,7 @@ from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from gitops_secrets.checks import Rule
 from gitops_secrets.model.facts import Confidence
-from gitops_secrets.model.results import CheckResult, Finding, Severity
+from gitops_secrets.model.findings import CheckResult, Finding, Severity
 from gitops_secrets.report.escape import visible
 
 _NAME: Final = "gitops-secrets"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from gitops_secrets.model.results import CheckResult, Finding, Severity
+from gitops_secrets.model.findings import CheckResult, Finding, Severity
 from gitops_secrets.ordering.difference import PlanDifference
 from gitops_secrets.ordering.order import Plan
 from gitops_secrets.report.comment import COMMENT_LIMIT, SECTION, fitting, folded

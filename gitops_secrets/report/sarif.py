@@ -9,8 +9,8 @@ from typing import Any, Final
 from gitops_secrets import __version__
 from gitops_secrets.checks import Rule
 from gitops_secrets.model.facts import Problem
+from gitops_secrets.model.findings import Change, CheckResult, Edit, Finding, Fix, Severity
 from gitops_secrets.model.nodes import Place
-from gitops_secrets.model.results import Change, CheckResult, Edit, Finding, Fix, Severity
 from gitops_secrets.report.rules import family, rule_markdown, rule_text, summary
 
 Json = dict[str, Any]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import textwrap
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from gitops_secrets.model.durations import duration
-from gitops_secrets.model.results import Severity
+
+if TYPE_CHECKING:
+    from gitops_secrets.model.findings import Severity
 
 RESET: Final = "\x1b[0m"
 BOLD: Final = "1"
@@ -17,7 +19,7 @@ GREEN: Final = "32"
 YELLOW: Final = "33"
 CYAN: Final = "36"
 
-SEVERITY_CODES: Final = {Severity.ERROR: (BOLD, RED), Severity.WARNING: (BOLD, YELLOW), Severity.NOTE: (CYAN,)}
+_SEVERITY_CODES: Final = {"error": (BOLD, RED), "warning": (BOLD, YELLOW), "note": (CYAN,)}
 
 NARROWEST: Final = 40
 
@@ -41,7 +43,7 @@ class Style:
 
     def severity(self, text: str, severity: Severity) -> str:
         """`text` in the colour of a severity."""
-        return self.paint(text, *SEVERITY_CODES[severity])
+        return self.paint(text, *_SEVERITY_CODES[severity.value])
 
     def wrapped(self, text: str, first: str = "", following: str | None = None) -> list[str]:
         """`text` in lines of at most `width` columns; words (ids, paths) are never broken. `first` and `following` begin the lines."""

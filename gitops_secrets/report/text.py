@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
-from gitops_secrets.model.results import CheckResult, Finding, Severity
+from gitops_secrets.model.findings import CheckResult, Finding, Severity
 from gitops_secrets.report.escape import visible
 from gitops_secrets.report.groups import grouped, headline, item, marks, some_clusters, summary
 from gitops_secrets.report.style import BOLD, Style

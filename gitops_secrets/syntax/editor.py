@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Final, NamedTuple
 
-from gitops_secrets.model.results import Edit
+from gitops_secrets.model.findings import Edit
 from gitops_secrets.syntax.spans import Kind, Span, UneditableError, YamlText
 from gitops_secrets.syntax.written import Value, flow_text, is_filled, write_scalar
 

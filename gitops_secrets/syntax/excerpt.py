@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Final, NamedTuple
 
-from gitops_secrets.model.results import Edit
+from gitops_secrets.model.findings import Edit
 from gitops_secrets.syntax.editor import Lines, Path
 from gitops_secrets.syntax.spans import Span, YamlText
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from gitops_secrets.model.results import Edit
+from gitops_secrets.model.findings import Edit
 from gitops_secrets.syntax.editor import UNSEEN, Editor, Indentation, Lines, Path
 from gitops_secrets.syntax.spans import BYTE_ORDER_MARK, Kind, UneditableError, YamlText
 from gitops_secrets.syntax.written import Value, write_scalar

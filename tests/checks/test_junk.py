@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gitops_secrets.model.results import Finding
+from gitops_secrets.model.findings import Finding
 from gitops_secrets.pipeline.check import check
 from gitops_secrets.pipeline.scan import analyse, repository_of
 from gitops_secrets.repository.tree import MemoryTree

@@ -11,8 +11,8 @@ from click.testing import Result
 from gitops_secrets.checks import RULES
 from gitops_secrets.cli.check import fails
 from gitops_secrets.model.facts import Confidence
+from gitops_secrets.model.findings import Finding, Severity
 from gitops_secrets.model.nodes import Place
-from gitops_secrets.model.results import Finding, Severity
 
 Run = Callable[..., Result]
 

@@ -11,8 +11,8 @@ import pytest
 from gitops_secrets.config import load_configuration
 from gitops_secrets.errors import UsageError
 from gitops_secrets.model.facts import Confidence
+from gitops_secrets.model.findings import CheckResult, Severity
 from gitops_secrets.model.limits import DEFAULT_LIMITS, Limits
-from gitops_secrets.model.results import CheckResult, Severity
 from gitops_secrets.pipeline.check import check
 from gitops_secrets.pipeline.scan import analyse, open_repository, repository_of
 from gitops_secrets.repository.tree import MemoryTree

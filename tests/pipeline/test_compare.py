@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from gitops_secrets.errors import UsageError
 from gitops_secrets.model.facts import Confidence
+from gitops_secrets.model.findings import Change, CheckResult, Finding, Severity
 from gitops_secrets.model.nodes import Place
-from gitops_secrets.model.results import Change, CheckResult, Finding, Severity
 from gitops_secrets.pipeline.compare import compared, read_baseline
 from gitops_secrets.report.check_document import check_document
 

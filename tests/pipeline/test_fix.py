@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from gitops_secrets.checks import RULES
 from gitops_secrets.errors import UsageError
 from gitops_secrets.generate.changes import FileChange, diff_of
+from gitops_secrets.model.findings import Edit, Finding
 from gitops_secrets.model.limits import DEFAULT_LIMITS, Limits
-from gitops_secrets.model.results import Edit, Finding
 from gitops_secrets.pipeline.check import check
 from gitops_secrets.pipeline.fix import Fixed, fix
 from gitops_secrets.pipeline.scan import analyse, repository_of

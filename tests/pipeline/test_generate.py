@@ -11,8 +11,8 @@ import pytest
 
 from gitops_secrets.errors import BrokenError, UsageError
 from gitops_secrets.generate.changes import FileChange
+from gitops_secrets.model.findings import Severity
 from gitops_secrets.model.limits import DEFAULT_LIMITS
-from gitops_secrets.model.results import Severity
 from gitops_secrets.pipeline.changes import write
 from gitops_secrets.pipeline.check import check
 from gitops_secrets.pipeline.generate import Generated, generate_flux

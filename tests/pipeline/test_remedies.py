@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from gitops_secrets.model.findings import AddItems, Edit, Remedy, RemoveAt, SetKey
 from gitops_secrets.model.limits import DEFAULT_LIMITS
 from gitops_secrets.model.nodes import Place
-from gitops_secrets.model.results import AddItems, Edit, Remedy, RemoveAt, SetKey
 from gitops_secrets.pipeline.remedies import Remedies
 from gitops_secrets.repository.tree import MemoryTree
 from gitops_secrets.syntax.spans import YamlText

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from gitops_secrets.graph.changes import Fate
-from gitops_secrets.model.results import Finding, Severity
+from gitops_secrets.model.findings import Finding, Severity
 from gitops_secrets.pipeline.check import check
 from gitops_secrets.pipeline.compare import check_since
 from gitops_secrets.pipeline.diff import RepositoryDifference, diff

@@ -11,9 +11,10 @@ import pytest
 from gitops_secrets.graph.build import build
 from gitops_secrets.kinds.table import KindTable
 from gitops_secrets.model.facts import Confidence, Effect, Facts, Healing, KindNeed, ObjectNeed, Opaque, Provision, RemoteNeed, Requirement, Resource, When
+from gitops_secrets.model.findings import Edit, Finding, Fix, Related, Severity
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import EMPTY_MAPPING, Place
-from gitops_secrets.model.results import AppliedResource, Cluster, Dependency, Edit, Finding, Fix, Related, Severity, Unit
+from gitops_secrets.model.results import AppliedResource, Cluster, Dependency, Unit
 from gitops_secrets.ordering.order import Plan, plan
 
 NO_ROWS = KindTable(MappingProxyType({}), MappingProxyType({}))

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from gitops_secrets.graph.trace import Trace, trace_object
 from gitops_secrets.model.facts import Problem
+from gitops_secrets.model.findings import CheckResult, Edit, Finding, Fix
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import Place
-from gitops_secrets.model.results import CheckResult, Edit, Finding, Fix
 from gitops_secrets.ordering.order import Plan
 from gitops_secrets.report.check_document import check_document
 from gitops_secrets.report.documents import json_text

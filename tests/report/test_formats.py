@@ -12,8 +12,8 @@ import pytest
 
 from gitops_secrets.checks import RULES
 from gitops_secrets.model.facts import Confidence, Problem
+from gitops_secrets.model.findings import Change, CheckResult, Finding, Related, Severity
 from gitops_secrets.model.nodes import Place
-from gitops_secrets.model.results import Change, CheckResult, Finding, Related, Severity
 from gitops_secrets.ordering.order import Plan
 from gitops_secrets.report.comment import COMMENT_LIMIT
 from gitops_secrets.report.github import check_github

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gitops_secrets.model.facts import Problem
+from gitops_secrets.model.findings import Finding
 from gitops_secrets.model.nodes import Place
-from gitops_secrets.model.results import Finding
 from gitops_secrets.ordering.order import Plan
 from gitops_secrets.report import html
 from gitops_secrets.report.html import html_page

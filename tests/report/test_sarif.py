@@ -10,8 +10,8 @@ from sarif_pydantic import Sarif
 
 from gitops_secrets.checks import RULES
 from gitops_secrets.model.facts import Confidence, Problem
+from gitops_secrets.model.findings import Change, CheckResult, Edit, Finding, Fix, Related, Severity
 from gitops_secrets.model.nodes import Place
-from gitops_secrets.model.results import Change, CheckResult, Edit, Finding, Fix, Related, Severity
 from gitops_secrets.report.sarif import FINGERPRINT, MOST_LOCATIONS, MOST_RESULTS, SCHEMA, check_sarif
 
 FINDING = Finding(

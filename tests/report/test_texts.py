@@ -9,9 +9,9 @@ import pytest
 
 from gitops_secrets.graph.trace import Trace, trace_key, trace_object
 from gitops_secrets.model.facts import Confidence, Problem, RemoteNeed
+from gitops_secrets.model.findings import CheckResult, Finding, Severity
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import Place
-from gitops_secrets.model.results import CheckResult, Finding, Severity
 from gitops_secrets.ordering.order import Plan, Split
 from gitops_secrets.report.dot import dot
 from gitops_secrets.report.mermaid import mermaid

@@ -13,7 +13,7 @@ import yaml
 
 from gitops_secrets.checks import RULES
 from gitops_secrets.generate.changes import diff_of
-from gitops_secrets.model.results import CheckResult
+from gitops_secrets.model.findings import CheckResult
 from gitops_secrets.pipeline.check import check
 from gitops_secrets.pipeline.compare import check_since
 from gitops_secrets.pipeline.diff import RepositoryDifference, diff

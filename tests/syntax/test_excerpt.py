@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gitops_secrets.model.findings import Edit
 from gitops_secrets.model.limits import DEFAULT_LIMITS
-from gitops_secrets.model.results import Edit
 from gitops_secrets.syntax.editor import Lines, Path
 from gitops_secrets.syntax.excerpt import Excerpt, excerpt
 from gitops_secrets.syntax.spans import YamlText

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gitops_secrets.model.findings import Edit
 from gitops_secrets.model.limits import DEFAULT_LIMITS
-from gitops_secrets.model.results import Edit
 from gitops_secrets.syntax.editor import Path
 from gitops_secrets.syntax.spans import UneditableError, YamlText
 from gitops_secrets.syntax.splice import (

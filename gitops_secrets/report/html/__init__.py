@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from importlib import resources
 
 from gitops_secrets.model.facts import Problem
-from gitops_secrets.model.results import Finding
+from gitops_secrets.model.findings import Finding
 from gitops_secrets.ordering.difference import PlanDifference
 from gitops_secrets.ordering.order import Plan
 from gitops_secrets.report.html.data import page_data

@@ -11,9 +11,9 @@ from typing import Any
 from gitops_secrets.graph.changes import Fate
 from gitops_secrets.graph.graph import Graph, ResourceEdge, comes_with_platform
 from gitops_secrets.model.facts import Problem, RemoteNeed, Requirement
+from gitops_secrets.model.findings import Change, Finding
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import Place
-from gitops_secrets.model.results import Change, Finding
 from gitops_secrets.ordering.difference import PlanDifference
 from gitops_secrets.ordering.order import Plan
 from gitops_secrets.report.diagram import Line, lines_of

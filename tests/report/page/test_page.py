@@ -17,8 +17,9 @@ from selenium.webdriver.support.wait import WebDriverWait
 
 from gitops_secrets.cli.main import cli
 from gitops_secrets.model.facts import Problem
+from gitops_secrets.model.findings import Change, Finding
 from gitops_secrets.model.nodes import Place
-from gitops_secrets.model.results import Change, Dependency, Finding, Unit
+from gitops_secrets.model.results import Dependency, Unit
 from gitops_secrets.ordering.difference import plan_difference
 from gitops_secrets.ordering.order import Plan
 from gitops_secrets.report.html import html_page
