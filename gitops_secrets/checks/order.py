@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Set
+from collections.abc import Iterator, Sequence, Set
 
 from gitops_secrets.checks import remedies
 from gitops_secrets.checks.base import Context, Rule, closest, did_you_mean, doubt, reached, unless
@@ -13,7 +13,8 @@ from gitops_secrets.model.findings import Finding, Related, Severity
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import Place
 from gitops_secrets.model.results import Dependency, Unit
-from gitops_secrets.ordering.order import OrderedEdge
+from gitops_secrets.ordering.gates import checks, shown_by
+from gitops_secrets.ordering.order import MissingEdge, OrderedEdge
 
 
 class MissingDependsOn(Rule):
@@ -24,6 +25,8 @@ class MissingDependsOn(Rule):
 
     Why it matters: the API server refuses what comes too early (`no matches for kind`, `namespaces "x" not found`), and Flux tries again only after the
     whole `retryInterval`, which defaults to the whole `interval`; an ExternalSecret that met no store backs off for minutes.
+
+    A unit that comes before and has just that among its `healthChecks` is as good as a `dependsOn`, whoever applies it.
 
     Example: before, `spec: {path: ./stores}`; after, `spec: {path: ./stores, dependsOn: [{name: external-secrets}]}`.
 
@@ -46,30 +49,49 @@ class MissingDependsOn(Rule):
             # That an entry leads nowhere and that this edge is not written is one fault, not two.
             if unit.sync is not None or edge.provider in meant[unit.id]:
                 continue
-            related = list(evidence(edge.edge.reasons))
-            for implied in entry.implied:
-                related.extend(evidence(implied.ordering[:1]))
-            requirement = worst(edge.ordering)
-            message = f"{edge.consumer} needs {edge.provider} first, and no dependsOn says so: {sentence(edge.ordering[0])}; {delay_in(requirement, unit)}"
-            confidence = Confidence.LIKELY if all(_is_likely(reason.provision.confidence) for reason in edge.ordering) else Confidence.CERTAIN
-            yield self.finding(
-                message,
-                order_place(unit),
-                edge.consumer,
-                other=edge.provider,
-                confidence=confidence,
-                related=related,
-                field="spec.dependsOn",
-                cause=f"{_thing(edge)}, and no dependsOn puts {edge.provider} first; {delay(requirement)}",
-                retried=(reason.requirement.reason for reason in edge.ordering),
-                remedy=remedies.add_dependency(unit, edge.provider),
-            )
+            yield from (self._missing(unit, edge, implied, context) for edge, implied in _unawaited(entry, context))
+
+    def _missing(self, unit: Unit, edge: OrderedEdge, implied: Sequence[OrderedEdge], context: Context) -> Finding:
+        related = list(evidence(edge.edge.reasons))
+        for other in implied:
+            related.extend(evidence(other.ordering[:1]))
+        requirement = worst(edge.ordering)
+        message = f"{edge.consumer} needs {edge.provider} first, and no dependsOn says so: {sentence(edge.ordering[0])}; {delay_in(requirement, unit)}"
+        confidence = Confidence.LIKELY if all(_is_likely(reason.provision.confidence) for reason in edge.ordering) else Confidence.CERTAIN
+        return self.finding(
+            message,
+            order_place(unit),
+            edge.consumer,
+            other=edge.provider,
+            confidence=confidence,
+            related=related,
+            field="spec.dependsOn",
+            cause=f"{_thing(edge)}, and no dependsOn puts {edge.provider} first; {delay(requirement)}",
+            retried=(reason.requirement.reason for reason in edge.ordering),
+            remedy=remedies.add_dependency(unit, edge.provider),
+        )
 
 
 def order_place(unit: Unit) -> Place:
     """Where a person would write what a unit depends on: at its `dependsOn`, or at the unit where it has none."""
     spec = unit.spec
     return spec.place("dependsOn") if "dependsOn" in spec else unit.place
+
+
+def _unawaited(entry: MissingEdge, context: Context) -> Iterator[tuple[OrderedEdge, Sequence[OrderedEdge]]]:
+    """A missing edge with what it implies; where something that comes before waits for the one, just the others, but what one of these has before it."""
+    if not _is_awaited(entry.edge, context):
+        yield entry.edge, entry.implied
+        return
+    rest = [edge for edge in entry.implied if not _is_awaited(edge, context)]
+    behind = {edge.provider: reached(edge.provider, context.graph) for edge in rest}
+    yield from ((edge, ()) for edge in rest if not any(edge.provider in each for each in behind.values()))
+
+
+def _is_awaited(edge: OrderedEdge, context: Context) -> bool:
+    """Does a unit that comes before the consumer check the health of just what it needs, whoever applies that?"""
+    checking = [context.graph.units[unit] for unit in reached(edge.consumer, context.graph)]
+    return all(any(checks(unit, shown_by(reason)) for unit in checking if unit.health_checks) for reason in edge.ordering)
 
 
 def _is_likely(confidence: Confidence) -> bool:

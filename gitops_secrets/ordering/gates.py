@@ -151,6 +151,11 @@ def _follows_soon_enough(edge: ResourceEdge) -> bool:
     return is_object and edge.provision.resource.kind == "HelmRelease" and edge.requirement.effect is not Effect.APPLY
 
 
+def shown_by(edge: ResourceEdge) -> ResourceId:
+    """The object whose health shows that what is needed is there: the definition of a kind, else what brings it."""
+    return _needed_crd(edge) or edge.provision.resource
+
+
 def _needed_crd(edge: ResourceEdge) -> ResourceId | None:
     """The definition that is needed, by the plural of who brings it: that of the requirement may be a guess."""
     provides = edge.provision.provides
