@@ -103,7 +103,7 @@ class MissingStore(_MissingObject):
 
     What it does: reports a `secretStoreRef` that matches no SecretStore of the namespace or no ClusterSecretStore, with a hint where one of the other
     kind or of a similar name exists: `kind` defaults to SecretStore. A warning where the repository keeps neither a store there nor the
-    operator: somebody else may.
+    operator, or has it in a file that nothing applies: somebody may.
 
     Why it matters: the ExternalSecret stays at SecretSyncedError (`could not get secret data from provider`) and its Secret never comes.
 
@@ -145,7 +145,7 @@ class MissingSecret(_MissingObject):
 
     Why it matters: a pod waits for it for ever (CreateContainerConfigError), a store can't log in, a HelmRelease has no values. Nothing heals it. An
     error where the repository makes other Secrets of that namespace, or this one for another cluster; else a warning: people and Terraform make some, too,
-    and nearly always what a store logs in with.
+    and nearly always what a store logs in with. So do people with a manifest of it that is here and that nothing applies.
 
     Example: before, `secretKeyRef: {name: db-credential}`; after, `secretKeyRef: {name: db-credentials}`.
 

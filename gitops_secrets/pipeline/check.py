@@ -20,6 +20,7 @@ from gitops_secrets.model.results import Cluster
 from gitops_secrets.pipeline.remedies import Remedies
 from gitops_secrets.pipeline.scan import Analysis, ClusterAnalysis, Repository
 from gitops_secrets.pipeline.suppress import Suppressions, matches
+from gitops_secrets.pipeline.unapplied import Unapplied
 
 # Rules that report what nothing in the cluster brings.
 _MISSING = {"dangling-depends-on"} | {rule.id for rule in RULES if rule.id.startswith("missing-")} - {"missing-depends-on", "missing-key"}
@@ -35,13 +36,14 @@ def check(repository: Repository, analysis: Analysis, *, fixes: bool = True) -> 
     found: dict[tuple[object, ...], list[tuple[str, Finding]]] = {}
     reached: set[tuple[object, ...]] = set()
     bootstrapped = any(not cluster.graph.cluster.stray for cluster in analysis.clusters)
+    unapplied = Unapplied(repository, analysis)
     for cluster in sorted(analysis.clusters, key=lambda cluster: cluster.graph.cluster.stray):
         context = Context(cluster.plan, repository.table, repository.catalogue, cluster.named)
         stray = bootstrapped and cluster.graph.cluster.stray
         rest = _may_start_together(cluster, analysis.clusters)
         idle = _suspended(cluster)
         for finding in (finding for rule in RULES for finding in rule().check(context)):
-            found_out = _as_elsewhere(_unless_elsewhere(finding, rest), cluster, analysis.clusters)
+            found_out = _as_elsewhere(unapplied.told(_unless_elsewhere(finding, rest)), cluster, analysis.clusters)
             found_out = _unless_suspended(found_out, idle)
             graded = _graded(found_out, repository.configuration, stray=stray)
             key = (finding.rule, finding.place, finding.subject, finding.other, finding.field)

@@ -60,8 +60,9 @@ class FluxRoots:
             if resource.place in found:
                 found[resource.place] = (found[resource.place][0], resource)
         reaches = self._reaches([resource for _, resource in found.values()], frozenset(resource.id for _, resource in beside))
-        for place in superseded({place: resource.id for place, (_, resource) in found.items()}, reaches):
-            del found[place], reaches[place]
+        gone = superseded({place: resource.id for place, (_, resource) in found.items()}, reaches)
+        found = {place: pair for place, pair in found.items() if place not in gone}
+        reaches = {place: others - gone for place, others in reaches.items() if place not in gone}
         roots = unreached(reaches)
         roots -= self._add_listing(lists, roots)
         off = self._switched_off(roots, found, reaches)

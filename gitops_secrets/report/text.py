@@ -64,12 +64,12 @@ def _fitting(groups: Sequence[Sequence[Finding]], clusters: Sequence[str], style
 
 
 def _cut(groups: Sequence[Sequence[Finding]], clusters: Sequence[str], style: Style) -> list[str]:
-    """As many headlines as fit, and how much is left out. Errors are never left out."""
+    """As many headlines as fit, and how much is left out. Errors are never left out, and say at least what is wrong."""
     lines: list[str] = []
     warnings = 0
     for number, group in enumerate(groups):
-        block = list(_group(group, clusters, style, _TIGHT))
         is_error = group[0].severity is Severity.ERROR
+        block = list(_group(group, clusters, style, _DETAILS[0] if is_error else _TIGHT))
         if not is_error and len(lines) + len(block) > SCREEN - 2 and warnings >= _FEWEST_WARNINGS:
             lines.append(style.dim(f"… {sum(len(rest) for rest in groups[number:])} more (-v shows all)"))
             break

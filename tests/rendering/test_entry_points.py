@@ -414,6 +414,13 @@ def test_a_record_of_a_kustomization_starts_nothing_beside_a_cluster() -> None:
     assert starts({**files, "cluster/flux-system/gotk-sync.yaml": sync("cluster"), "cluster/settings.yaml": SETTINGS}).keys() == {"cluster"}
 
 
+def test_one_may_apply_what_was_applied_by_hand_once() -> None:
+    """The Kustomization in `hand` was: it applies another one of its id, which keeps applying itself."""
+    files = {"hand/all.yaml": unit("all", "./all"), "all/all.yaml": unit("all", "./all"), "top/top.yaml": unit("top", "./hand")}
+
+    assert {cluster.name: units(cluster) for cluster in clusters(files)} == {"all": ["all"], "top": ["all", "top"]}
+
+
 def test_what_is_read_from_a_declared_repository_that_is_a_folder_of_this_one_is_here() -> None:
     files = {"repos/app/clusters/sync.yaml": source("tool", url="https://example.org/tool.git") + unit("app", "deploy", source="tool")}
     files["repos/app/deploy/settings.yaml"] = SETTINGS
