@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from gitops_secrets.manifests.load import Loader
+from gitops_secrets.manifests.merge import merge
 from gitops_secrets.model.facts import Release, When
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import EMPTY_MAPPING, MappingNode, Place, as_mapping, as_text, placed
 from gitops_secrets.rendering.chart_directory import is_chart
 from gitops_secrets.rendering.commands import Command, options_of, positionals_of, resolve
-from gitops_secrets.rendering.helmfile import is_helmfile_path, merge, read_helmfile
+from gitops_secrets.rendering.helmfile import is_helmfile_path, read_helmfile
 from gitops_secrets.rendering.scripts import HELM_FLAGS, TEMPLATES, YAML, Scripts
 from gitops_secrets.rendering.templated import UNKNOWN, known, neutralised, read_templated
 

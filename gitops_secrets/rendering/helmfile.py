@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gitops_secrets.manifests.load import Loader
+from gitops_secrets.manifests.merge import merge
 from gitops_secrets.model.facts import Problem, Release, When
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import EMPTY_MAPPING, MappingNode, Place, as_mapping, as_sequence, as_text
@@ -330,16 +331,3 @@ def _nested(path: list[str], value: object, setting: MappingNode) -> MappingNode
     place = setting.place("name")
     node.put(path[0], value if len(path) == 1 else _nested(path[1:], value, setting), place)
     return node
-
-
-def merge(base: MappingNode, changes: MappingNode) -> MappingNode:
-    """Helm's merge of values: mappings key by key, everything else replaced. Neither argument changes."""
-    if not base or not changes:
-        return changes or base
-    result = base.copy()
-    for key, value in changes.items():
-        below = base.get(key)
-        if isinstance(value, MappingNode) and isinstance(below, MappingNode):
-            value = merge(below, value)
-        result.put(key, value, changes.place(key))
-    return result

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from gitops_secrets.manifests.load import Loader
+from gitops_secrets.manifests.merge import merge
 from gitops_secrets.model.facts import Release
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import MappingNode, as_mapping, as_sequence, as_text
-from gitops_secrets.rendering.helmfile import merge
 from gitops_secrets.rendering.kustomize.accumulated import InflatedChart
 from gitops_secrets.repository.tree import join
 

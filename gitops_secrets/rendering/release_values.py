@@ -8,11 +8,11 @@ from textwrap import indent
 from typing import NamedTuple
 
 from gitops_secrets.manifests.load import Loader
+from gitops_secrets.manifests.merge import merge
 from gitops_secrets.manifests.secrets import REDACTED
 from gitops_secrets.model.facts import Resource
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import EMPTY_MAPPING, MappingNode, Place, as_mapping, as_sequence, as_text, placed
-from gitops_secrets.rendering.helmfile import merge
 from gitops_secrets.rendering.objects import too_deep
 from gitops_secrets.repository.tree import join
 from gitops_secrets.syntax.yaml import parse_scalar

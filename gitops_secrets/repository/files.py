@@ -47,7 +47,7 @@ class WorkingTree(Index):
         self._stamps: dict[str, Stamp] = {}
         self._recalled: dict[str, str] = {}
         self._real_root = str(self.root) + os.sep
-        self._inside: dict[str, bool] = {}
+        self._inside = {str(self.root): True}
         listed = _git_files(self.root, self.unread)
         super().__init__(path for path in (_walk(self.root) if listed is None else listed) if self._is_readable(path))
 
@@ -114,12 +114,17 @@ class WorkingTree(Index):
         return self._is_inside(absolute, is_link=stat.S_ISLNK(found.st_mode)) and os.path.isfile(absolute)
 
     def _is_inside(self, absolute: str, *, is_link: bool) -> bool:
-        """Is it below the root with all links followed? Asked once for each directory: following is slow."""
-        directory = os.path.dirname(absolute)
-        inside = self._inside.get(directory)
+        """Is it below the root with all links followed?"""
+        return self._is_folder_inside(os.path.dirname(absolute)) and (not is_link or os.path.realpath(absolute).startswith(self._real_root))
+
+    def _is_folder_inside(self, folder: str) -> bool:
+        """Asked once for each, since following links is slow: what is no link is where the folder above it is."""
+        inside = self._inside.get(folder)
         if inside is None:
-            inside = self._inside[directory] = (os.path.realpath(directory) + os.sep).startswith(self._real_root)
-        return inside and (not is_link or os.path.realpath(absolute).startswith(self._real_root))
+            is_link = os.path.islink(folder)
+            inside = (os.path.realpath(folder) + os.sep).startswith(self._real_root) if is_link else self._is_folder_inside(os.path.dirname(folder))
+            self._inside[folder] = inside
+        return inside
 
 
 def _content_of(path: str, flags: int, limits: Limits) -> bytes:

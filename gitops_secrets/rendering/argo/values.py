@@ -7,10 +7,10 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from gitops_secrets.manifests.load import Loader, parse_documents
+from gitops_secrets.manifests.merge import merge
 from gitops_secrets.model.facts import Problem
 from gitops_secrets.model.limits import Limits
 from gitops_secrets.model.nodes import EMPTY_MAPPING, MappingNode, Place, as_mapping, as_sequence, as_text, placed
-from gitops_secrets.rendering.helmfile import merge
 from gitops_secrets.rendering.objects import too_deep
 from gitops_secrets.rendering.release_values import value_at_path
 from gitops_secrets.rendering.urls import is_placeholder
