@@ -153,7 +153,8 @@ _IDLE: Final[dict[tuple[str, str], dict[str, _Rest]]] = {
     },
     ("kustomize.config.k8s.io", "Kustomization"): {"images[].digest": _TAG, "images[].newTag": _TAG},
     ("networking.k8s.io", "Ingress"): {"spec.rules[].host": _text, "spec.rules[].http.paths[].path": _text, "spec.tls[].hosts[]": _text},
-    ("source.toolkit.fluxcd.io", "OCIRepository"): {"spec.ref.tag": _version},
+    ("source.toolkit.fluxcd.io", "HelmRepository"): {"spec.interval": _INTERVAL},
+    ("source.toolkit.fluxcd.io", "OCIRepository"): {"spec.interval": _INTERVAL, "spec.ref.tag": _version},
 }
 _PLACES: Final = MappingProxyType({kind: _Places(values) for kind, values in _IDLE.items()})
 _NOTHING: Final = _Places({})

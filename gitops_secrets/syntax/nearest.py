@@ -21,6 +21,7 @@ _PLACES, _TIMES = 79, 16
 _SEPARATORS = re.compile(r"[-_.]")
 _WORDS = re.compile(r"[-_./]")
 _LIKE: Final = 0.5  # of what is left of two names without the words that they share
+_LITTLE: Final = 1 / 6  # of the letters of both
 
 
 def share(names: int) -> int:
@@ -161,13 +162,14 @@ def _prepared(names: tuple[str, ...]) -> Names:
 
 
 def _is_like_beside_shared_words(name: str, other: str) -> bool:
-    """Are two names alike in what is left of them without the words that both begin or end with? A word more is no difference."""
+    """Are two names alike in what is left of them without the words that both begin or end with, if it is more than a little? A word more is none."""
     mine, theirs = _WORDS.split(name), _WORDS.split(other)
     for end in (0, -1):
         while mine and theirs and mine[end] == theirs[end]:
             del mine[end], theirs[end]
     left = "-".join(mine), "-".join(theirs)
-    return not all(left) or SequenceMatcher(None, *left).ratio() >= _LIKE
+    is_little = sum(map(len, left)) <= _LITTLE * (len(name) + len(other))
+    return not all(left) or is_little or SequenceMatcher(None, *left).ratio() >= _LIKE
 
 
 def _plain(name: str) -> str:

@@ -32,6 +32,7 @@ def test_the_closest_name_is_the_one_that_difflib_finds(name: str, known: list[s
         ("cluster-apps-openebs-lvmlocalpv", "cluster-apps-openebs-localpv", "cluster-apps-openebs-localpv"),
         ("rook-ceph-block", "ceph-block", "ceph-block"),
         ("vault-cert", "vault-lab-cert", "vault-lab-cert"),
+        ("credentials-of-web-10", "credentials-for-web-10", "credentials-for-web-10"),
     ],
 )
 def test_words_that_two_names_share_at_an_end_make_them_no_more_alike(name: str, known: str, meant: str | None) -> None:
