@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from gitops_secrets.cli.main import FRAMES, cli
+from gitops_secrets.pipeline import scan
 from tests.flux import UNIT, sync
 from tests.git import commit, git
 
@@ -115,3 +116,12 @@ def checkout(repository: Path) -> Path:
     commit(repository, "Platform")
     git(repository, "checkout", "--quiet", "-b", "change")
     return repository
+
+
+@pytest.fixture
+def analyses(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """Grows with every analysis."""
+    found: list[object] = []
+    analyse = scan.analyse
+    monkeypatch.setattr(scan, "analyse", lambda *arguments, **named: found.append(arguments) or analyse(*arguments, **named))
+    return found

@@ -23,17 +23,6 @@ REPOSITORIES = Path(__file__).parent.parent / "repositories"
 COMMANDS = (("scan", "--format", "json", "--resources"), ("check", "--format", "json"))
 
 
-@pytest.fixture
-def analyses(monkeypatch: pytest.MonkeyPatch) -> list[object]:
-    """Grows with every analysis."""
-    from gitops_secrets.pipeline import scan
-
-    found: list[object] = []
-    analyse = scan.analyse
-    monkeypatch.setattr(scan, "analyse", lambda *arguments, **named: found.append(arguments) or analyse(*arguments, **named))
-    return found
-
-
 @pytest.mark.parametrize("command", [*COMMANDS, ("check",), ("plan",), ("scan", "--rev", "HEAD")], ids=" ".join)
 def test_what_was_asked_before_is_not_worked_out_again(repository: Path, run: Run, analyses: list[object], command: tuple[str, ...]) -> None:
     commit(repository)

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gitops_secrets.cli.main import cli
-from gitops_secrets.pipeline import checkout, edits, scan
+from gitops_secrets.pipeline import checkout, edits
 from gitops_secrets.repository import files
 from tests.cli.conftest import FILES, Run, commit, git
 from tests.flux import UNIT
@@ -90,15 +90,6 @@ def platform(repository: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (repository / path).parent.mkdir(exist_ok=True)
         (repository / path).write_text(text)
     return repository
-
-
-@pytest.fixture
-def analyses(monkeypatch: pytest.MonkeyPatch) -> list[object]:
-    """Grows with every analysis."""
-    found: list[object] = []
-    analyse = scan.analyse
-    monkeypatch.setattr(scan, "analyse", lambda *arguments, **named: found.append(arguments) or analyse(*arguments, **named))
-    return found
 
 
 @pytest.mark.parametrize("options", OPTIONS, ids=["plain", "verbose", "with resources", "json"])
