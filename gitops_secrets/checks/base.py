@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from gitops_secrets.graph.graph import Graph, ResourceEdge
 from gitops_secrets.kinds.catalogue import Catalogue
@@ -19,6 +20,8 @@ from gitops_secrets.model.reach import reachable
 from gitops_secrets.model.results import Cluster, Dependency, Unit
 from gitops_secrets.ordering.order import Plan
 from gitops_secrets.syntax.nearest import Names, share
+
+_MANY: Final = 3  # paths of one source that are not there: more than slips
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,15 @@ class Context:
         units = self.graph.units
         found = {unit.id: [dependency for dependency in unit.depends_on if dependency.target not in units] for unit in units.values()}
         return {unit: lost for unit, lost in found.items() if lost}
+
+    @cached_property
+    def foreign_sources(self) -> Mapping[str, ResourceId]:
+        """Units with their source, where the repository has so few of its paths that it will be another repository, or one with another root."""
+        lost = {problem.subject for problem in self.cluster.problems if problem.rule == "missing-path"}
+        sources = {str(unit.id): unit.source for unit in self.cluster.units if unit.source is not None} if lost else {}
+        readers = Counter(sources.values())
+        missing = Counter(source for unit, source in sources.items() if unit in lost)
+        return {unit: source for unit, source in sources.items() if missing[source] >= _MANY and 2 * missing[source] > readers[source]}
 
     @cached_property
     def synced_resources(self) -> tuple[tuple[Unit, Resource], ...]:

@@ -10,7 +10,6 @@ from gitops_secrets.checks import remedies
 from gitops_secrets.checks.base import Context, Rule
 from gitops_secrets.model.facts import Problem
 from gitops_secrets.model.findings import Finding, Severity
-from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import Place, as_mapping, as_sequence
 
 
@@ -39,8 +38,6 @@ class _FromProblems(Rule):
         """What is wrong, with the unit that it is wrong with."""
         return fault if subject in fault else f"{subject} does not build: {fault}"
 
-
-_MANY: Final = 3  # paths of one source that are not there: more than slips
 
 # What an undefined variable was before substitution became strict.
 _EMPTIED: Final = "it becomes empty without a word"
@@ -71,19 +68,10 @@ class MissingPath(_FromProblems):
         if subject.startswith("ApplicationSet/"):
             return "it makes no Application of it", Severity.WARNING
         cost = "its sync status stays at Unknown (ComparisonError)" if subject.startswith("Application/") else self.cost
-        source = _foreign_source(context, subject)
+        source = context.foreign_sources.get(subject)
         if source is None:
             return cost, None
         return f"{cost}, unless {source} is not this repository as it is here: most of its paths are not here; name it under sources", Severity.WARNING
-
-
-def _foreign_source(context: Context, subject: str) -> ResourceId | None:
-    """The source of a unit, if the repository has so few of its paths that it will be another repository, or one with another root."""
-    lost = {problem.subject for problem in context.cluster.problems if problem.rule == MissingPath.id}
-    source = next((unit.source for unit in context.cluster.units if str(unit.id) == subject), None)
-    readers = [unit for unit in context.cluster.units if source is not None and unit.source == source]
-    missing = sum(str(unit.id) in lost for unit in readers)
-    return source if missing >= _MANY and 2 * missing > len(readers) else None
 
 
 class BuildFailed(_FromProblems):

@@ -8,14 +8,12 @@ from typing import Final
 from gitops_secrets.checks.base import Context, Rule
 from gitops_secrets.checks.evidence import consequence
 from gitops_secrets.kinds.external_secret import GROUP as ESO
-from gitops_secrets.kinds.external_secret import matches_labels
+from gitops_secrets.kinds.external_secret import NAME_LABEL, matches_labels
 from gitops_secrets.model.facts import Confidence, ObjectNeed, Provision, Resource, When
 from gitops_secrets.model.findings import Finding, Related, Severity
 from gitops_secrets.model.ids import ResourceId, kind_text
 from gitops_secrets.model.nodes import MappingNode, as_mapping, as_sequence, as_text
 from gitops_secrets.syntax.pattern import PatternError, compile_pattern
-
-_NAME_LABEL: Final = "kubernetes.io/metadata.name"
 
 
 class StoreNotAllowed(Rule):
@@ -102,7 +100,7 @@ def _labels(context: Context, resources: Mapping[ResourceId, Resource], namespac
     unit = context.graph.unit_of.get(id)
     if unit is not None and unit.kind == "Kustomization":
         labels |= {"kustomize.toolkit.fluxcd.io/name": unit.name, "kustomize.toolkit.fluxcd.io/namespace": unit.namespace}
-    return labels | {_NAME_LABEL: namespace}
+    return labels | {NAME_LABEL: namespace}
 
 
 def _denied(spec: MappingNode, namespace: str, labels: Mapping[str, str] | None) -> Confidence | None:
@@ -117,7 +115,7 @@ def _denied(spec: MappingNode, namespace: str, labels: Mapping[str, str] | None)
             return None
         selector = condition.get("namespaceSelector")
         if isinstance(selector, MappingNode):
-            if matches_labels(selector, labels or {_NAME_LABEL: namespace}):
+            if matches_labels(selector, labels or {NAME_LABEL: namespace}):
                 return None
             sure = Confidence.POSSIBLE if labels is None else Confidence.LIKELY if sure is Confidence.CERTAIN else sure
     return sure

@@ -16,6 +16,9 @@ GROUP: Final = "external-secrets.io"
 GENERATORS: Final = "generators.external-secrets.io"
 
 
+NAME_LABEL = "kubernetes.io/metadata.name"
+
+
 class NamespaceLike(Protocol):
     """A namespace with its labels."""
 
@@ -167,23 +170,48 @@ def push_secret(collector: Collector) -> None:
             collector.require(ObjectNeed(secret, found.value), "secret", found)
 
 
-def expand_cluster_external_secret(resource: Resource, namespaces: Sequence[NamespaceLike]) -> tuple[Resource, ...]:
+class Namespaces:
+    """Namespaces by their labels: many selectors may look among many of them."""
+
+    def __init__(self, namespaces: Iterable[NamespaceLike]) -> None:
+        self._all = tuple(namespaces)
+        self._by_label: dict[tuple[str, str], list[int]] = {}
+        for number, namespace in enumerate(self._all):
+            for label in {(NAME_LABEL, namespace.name), *namespace.labels}:
+                self._by_label.setdefault(label, []).append(number)
+
+    def selected(self, spec: MappingNode) -> list[NamespaceLike]:
+        """Those that a ClusterExternalSecret with this spec reaches."""
+        numbers: set[int] = set()
+        for name in as_sequence(spec.get("namespaces")):
+            numbers.update(self._by_label.get((NAME_LABEL, as_text(name)), ()))
+        for selector in _selectors(spec):
+            first = next(iter(as_mapping(selector.get("matchLabels")).items()), None)
+            numbers.update(range(len(self._all)) if first is None else self._by_label.get((first[0], as_text(first[1])), ()))
+        return [self._all[number] for number in sorted(numbers) if selects_namespace(spec, self._all[number])]
+
+
+def expand_cluster_external_secret(resource: Resource, namespaces: Namespaces) -> tuple[Resource, ...]:
     """The ExternalSecrets that the operator makes of a ClusterExternalSecret, one for each of `namespaces` that it selects.
 
     They share its nodes, so every field still knows its file and line.
     """
     spec = resource.spec
     name = as_text(spec.get("externalSecretName")) or resource.id.name
-    return tuple(_child(resource, spec, name, each.name) for each in namespaces if selects_namespace(spec, each))
+    return tuple(_child(resource, spec, name, each.name) for each in namespaces.selected(spec))
 
 
 def selects_namespace(spec: MappingNode, namespace: NamespaceLike) -> bool:
     """Does a ClusterExternalSecret or ClusterPushSecret with this spec reach a namespace? Its selectors are alternatives."""
     if namespace.name in as_sequence(spec.get("namespaces")):
         return True
-    selectors = [spec.get("namespaceSelector"), *as_sequence(spec.get("namespaceSelectors"))]
-    labels = {"kubernetes.io/metadata.name": namespace.name, **dict(namespace.labels)}
-    return any(isinstance(selector, MappingNode) and matches_labels(selector, labels) for selector in selectors)
+    labels = {NAME_LABEL: namespace.name, **dict(namespace.labels)}
+    return any(matches_labels(selector, labels) for selector in _selectors(spec))
+
+
+def _selectors(spec: MappingNode) -> list[MappingNode]:
+    written = [spec.get("namespaceSelector"), *as_sequence(spec.get("namespaceSelectors"))]
+    return [selector for selector in written if isinstance(selector, MappingNode)]
 
 
 def matches_labels(selector: MappingNode, labels: Mapping[str, str]) -> bool:

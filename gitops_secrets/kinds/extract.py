@@ -8,7 +8,6 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from gitops_secrets.kinds.collector import Collector
-from gitops_secrets.kinds.external_secret import LabelledNamespace, expand_cluster_external_secret
 from gitops_secrets.kinds.extractors import EXTRACTORS
 from gitops_secrets.kinds.paths import ITEMS, VALUES, Found, Way, find, value_at
 from gitops_secrets.kinds.rows import OPERATOR_PRODUCTS, Condition, KindRow, Product, Reference
@@ -30,7 +29,7 @@ from gitops_secrets.model.facts import (
 from gitops_secrets.model.ids import BUILT_IN_GROUPS, ResourceId, split_api_version
 from gitops_secrets.model.nodes import MappingNode, SequenceNode, as_mapping, as_sequence, as_text
 
-__all__ = ["LabelledNamespace", "expand_cluster_external_secret", "facts_of", "labels_of"]
+__all__ = ["facts_of", "labels_of"]
 
 # Flux Operator fills such an object with the data of another one.
 _COPIED_FROM = "fluxcd.controlplane.io/copyFrom"

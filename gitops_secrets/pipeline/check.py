@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 
 from gitops_secrets.checks import RULES, Context
 from gitops_secrets.checks.absence import ABSENCE, proven
@@ -35,15 +36,15 @@ def check(repository: Repository, analysis: Analysis, *, fixes: bool = True) -> 
     _check_rules(repository.configuration)
     found: dict[tuple[object, ...], list[tuple[str, Finding]]] = {}
     reached: set[tuple[object, ...]] = set()
+    others = _Others(analysis.clusters)
     bootstrapped = any(not cluster.graph.cluster.stray for cluster in analysis.clusters)
     unapplied = Unapplied(repository, analysis)
     for cluster in sorted(analysis.clusters, key=lambda cluster: cluster.graph.cluster.stray):
         context = Context(cluster.plan, repository.table, repository.catalogue, cluster.named)
         stray = bootstrapped and cluster.graph.cluster.stray
-        rest = _may_start_together(cluster, analysis.clusters)
         idle = _suspended(cluster)
         for finding in (finding for rule in RULES for finding in rule().check(context)):
-            found_out = _as_elsewhere(unapplied.told(_unless_elsewhere(finding, rest)), cluster, analysis.clusters)
+            found_out = _as_elsewhere(unapplied.told(_unless_elsewhere(finding, cluster, others)), cluster, others)
             found_out = _unless_suspended(found_out, idle)
             graded = _graded(found_out, repository.configuration, stray=stray)
             key = (finding.rule, finding.place, finding.subject, finding.other, finding.field)
@@ -91,13 +92,39 @@ def with_unread(result: CheckResult, repository: Repository, before: Analysis, a
     return replace(result, findings=tuple(sorted((*_fingerprinted(new), *rest), key=lambda finding: finding.severity.rank)))
 
 
-def _may_start_together(cluster: ClusterAnalysis, clusters: Iterable[ClusterAnalysis]) -> list[ClusterAnalysis]:
-    """Where only folders tell what starts together, others may be applied to the same cluster: those that have no unit in common with it."""
-    own = cluster.graph.cluster
-    if not own.guessed or own.stray:
-        return []
-    others = (other for other in clusters if other is not cluster and _may_start_beside(other.graph.cluster))
-    return [other for other in others if not cluster.graph.units.keys() & other.graph.units.keys()]
+class _Others:
+    """The clusters of a repository by what they bring, as findings name it."""
+
+    def __init__(self, clusters: Sequence[ClusterAnalysis]) -> None:
+        self._clusters = clusters
+
+    def may_bring(self, name: str, cluster: ClusterAnalysis) -> ClusterAnalysis | None:
+        """Where only folders tell what starts together, another one that may be applied to the same cluster: it has no unit in common with it."""
+        own = cluster.graph.cluster
+        if not own.guessed or own.stray:
+            return None
+        others = (other for other in self._beside.get(name, ()) if other is not cluster)
+        return next((other for other in others if cluster.graph.units.keys().isdisjoint(other.graph.units)), None)
+
+    def makes(self, name: str, cluster: ClusterAnalysis) -> ClusterAnalysis | None:
+        """One of which a unit brings what another cluster lacks."""
+        return next((other for other in self._making.get(name, ()) if other is not cluster), None)
+
+    @cached_property
+    def _beside(self) -> Mapping[str, Sequence[ClusterAnalysis]]:
+        return _by_name((other for other in self._clusters if _may_start_beside(other.graph.cluster)), lambda other: other.graph.names_brought)
+
+    @cached_property
+    def _making(self) -> Mapping[str, Sequence[ClusterAnalysis]]:
+        return _by_name((other for other in self._clusters if not other.graph.cluster.stray), lambda other: other.graph.brought_by_units)
+
+
+def _by_name(clusters: Iterable[ClusterAnalysis], names: Callable[[ClusterAnalysis], Iterable[str]]) -> Mapping[str, Sequence[ClusterAnalysis]]:
+    found: dict[str, list[ClusterAnalysis]] = {}
+    for cluster in clusters:
+        for name in names(cluster):
+            found.setdefault(name, []).append(cluster)
+    return found
 
 
 def _may_start_beside(cluster: Cluster) -> bool:
@@ -105,31 +132,30 @@ def _may_start_beside(cluster: Cluster) -> bool:
     return cluster.guessed and (not cluster.stray or cluster.engine == "none")
 
 
-def _unless_elsewhere(finding: Finding, others: Iterable[ClusterAnalysis]) -> Finding:
+def _unless_elsewhere(finding: Finding, cluster: ClusterAnalysis, others: _Others) -> Finding:
     """What is missing in a cluster is only possibly so, if another one that may be the same brings it."""
     if finding.other is None or finding.rule not in _MISSING:
         return finding
-    for other in others:
-        if finding.other in other.graph.names_brought:
-            message = f"{finding.message}, unless {other.graph.cluster.entry_point} is applied to the same cluster"
-            return replace(finding, severity=Severity.NOTE, confidence=Confidence.POSSIBLE, message=message)
-    return finding
+    other = others.may_bring(finding.other, cluster)
+    if other is None:
+        return finding
+    message = f"{finding.message}, unless {other.graph.cluster.entry_point} is applied to the same cluster"
+    return replace(finding, severity=Severity.NOTE, confidence=Confidence.POSSIBLE, message=message)
 
 
-def _as_elsewhere(finding: Finding, cluster: ClusterAnalysis, clusters: Iterable[ClusterAnalysis]) -> Finding:
+def _as_elsewhere(finding: Finding, cluster: ClusterAnalysis, others: _Others) -> Finding:
     """What somebody else may have made is forgotten, rather, if the repository makes it for another cluster."""
     if finding.other is None or finding.rule not in ABSENCE or finding.severity is not Severity.WARNING or finding.confidence is Confidence.POSSIBLE:
         return finding
-    for other in (other.graph for other in clusters if other is not cluster and not other.graph.cluster.stray):
-        provision = other.brought_by_units.get(finding.other)
-        if provision is not None:
-            name = other.cluster.name
-            told = f"cluster {name} has it" if str(provision.resource) == finding.other else f"in cluster {name} {provision.resource} brings it"
-            found = proven(finding)
-            message, cause = (text.replace("nothing in the repository", "nothing in this cluster") for text in (found.message, found.cause))
-            related = (*found.related, Related(told, provision.place))
-            return replace(found, message=f"{message}; {told}", related=related, cause=cause and f"{cause}; {told}")
-    return finding
+    other = others.makes(finding.other, cluster)
+    if other is None:
+        return finding
+    provision, name = other.graph.brought_by_units[finding.other], other.graph.cluster.name
+    told = f"cluster {name} has it" if str(provision.resource) == finding.other else f"in cluster {name} {provision.resource} brings it"
+    found = proven(finding)
+    message, cause = (text.replace("nothing in the repository", "nothing in this cluster") for text in (found.message, found.cause))
+    related = (*found.related, Related(told, provision.place))
+    return replace(found, message=f"{message}; {told}", related=related, cause=cause and f"{cause}; {told}")
 
 
 def _suspended(cluster: ClusterAnalysis) -> dict[str, ResourceId]:

@@ -15,7 +15,7 @@ from gitops_secrets.kinds.catalogue import (
 )
 from gitops_secrets.kinds.charts import Chart
 from gitops_secrets.kinds.controllers import controller_requirement, webhook_requirement
-from gitops_secrets.kinds.external_secret import LabelledNamespace, expand_cluster_external_secret
+from gitops_secrets.kinds.external_secret import LabelledNamespace, Namespaces, expand_cluster_external_secret
 from gitops_secrets.kinds.extract import facts_of
 from gitops_secrets.kinds.table import KindTable
 from gitops_secrets.kinds.webhooks import served_webhooks
@@ -120,8 +120,9 @@ def cluster_facts(cluster: Cluster, known: KnownFacts) -> Iterable[tuple[Resourc
         elif resource.id.kind == "ClusterExternalSecret":
             selecting.append((applied.unit, resource))
     made = 0
+    labelled = Namespaces(namespaces if selecting else ())
     for unit, resource in selecting:
-        children = expand_cluster_external_secret(resource, namespaces)
+        children = expand_cluster_external_secret(resource, labelled)
         made += len(children)
         if made > table.limits.objects:
             yield unit, _left_out(resource, table.limits)

@@ -17,13 +17,14 @@ def unique_suffixes(paths: Sequence[str]) -> list[str]:
     >>> unique_suffixes(["clusters/eu/prod", "clusters/us/prod", "clusters/dev", "overlays/test/flux"])
     ['eu/prod', 'us/prod', 'dev', 'test']
     """
-    parts = [_named_parts(path) for path in paths]
-    parts = [path.split("/") if parts.count(own) > 1 and path else own for path, own in zip(paths, parts, strict=True)]
+    named = [_named_parts(path) for path in paths]
+    shared = Counter(map(tuple, named))
+    parts = [path.split("/") if shared[tuple(own)] > 1 and path else own for path, own in zip(paths, named, strict=True)]
+    endings = Counter(tuple(own[-size:]) for own in parts for size in range(1, len(own) + 1))
     names: list[str] = []
     times: Counter[str] = Counter()
-    for index, own in enumerate(parts):
-        others = [other for number, other in enumerate(parts) if number != index]
-        length = next((size for size in range(1, len(own) + 1) if all(other[-size:] != own[-size:] for other in others)), len(own))
+    for own in parts:
+        length = next((size for size in range(1, len(own) + 1) if endings[tuple(own[-size:])] == 1), len(own))
         name = brief("/".join(own[-length:])) if own else "root"
         times[name] += 1
         names.append(name if times[name] == 1 else f"{name}-{times[name]}")

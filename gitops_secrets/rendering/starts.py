@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os.path
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence, Set
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 
 from gitops_secrets.manifests.expressions import known_parts
@@ -234,9 +234,18 @@ def switched_off(roots: Mapping[Place, str], built: Mapping[Place, Collection[st
 
     `roots` are files by place, `built` the directories that a root and all that it reaches build. Who is switched off switches nobody else off.
     """
+    builders: dict[str, set[Place]] = {}
+    for place, directories in built.items():
+        for directory in directories:
+            builders.setdefault(directory, set()).add(place)
     left_out_by = {
-        place: [other for other in sorted(built) if other != place and any(file.startswith(f"{directory}/") for directory in built[other])]
-        for place, file in roots.items()
+        place: sorted({other for directory in _directories_above(file) for other in builders.get(directory, ())} - {place}) for place, file in roots.items()
     }
     by = {place: next((other for other in others if not left_out_by[other]), None) for place, others in left_out_by.items()}
     return {place: other for place, other in by.items() if other is not None}
+
+
+def _directories_above(file: str) -> Iterator[str]:
+    while "/" in file:
+        file = file.rpartition("/")[0]
+        yield file

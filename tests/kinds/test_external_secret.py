@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from gitops_secrets.kinds.extract import LabelledNamespace, expand_cluster_external_secret, facts_of
+from gitops_secrets.kinds.external_secret import LabelledNamespace, Namespaces, expand_cluster_external_secret
+from gitops_secrets.kinds.extract import facts_of
 from gitops_secrets.kinds.table import default_table
 from gitops_secrets.model.facts import ObjectNeed, Resource
 from gitops_secrets.model.ids import ResourceId
@@ -46,7 +47,7 @@ def cluster_external_secret(spec: str) -> Resource:
     ],
 )
 def test_a_child_is_made_in_each_namespace_that_is_selected(selectors: str, expected: list[str]) -> None:
-    children = expand_cluster_external_secret(cluster_external_secret(f"  {selectors}"), NAMESPACES)
+    children = expand_cluster_external_secret(cluster_external_secret(f"  {selectors}"), Namespaces(NAMESPACES))
 
     assert expected == [child.id.namespace for child in children]
 
@@ -61,7 +62,7 @@ def test_a_child_has_the_spec_and_the_metadata_that_are_written_for_it() -> None
     secretStoreRef: {kind: ClusterSecretStore, name: aws}
     data: [{secretKey: token, remoteRef: {key: registry}}]
 """
-    (child,) = expand_cluster_external_secret(cluster_external_secret(spec), NAMESPACES)
+    (child,) = expand_cluster_external_secret(cluster_external_secret(spec), Namespaces(NAMESPACES))
     found = facts_of(child, default_table())
 
     assert ResourceId("external-secrets.io", "ExternalSecret", "apps", "child") == child.id
@@ -71,7 +72,7 @@ def test_a_child_has_the_spec_and_the_metadata_that_are_written_for_it() -> None
 
 def test_fields_of_a_child_stand_where_a_person_edits_them() -> None:
     spec = "  namespaces: [apps]\n  externalSecretSpec:\n    secretStoreRef:\n      kind: ClusterSecretStore\n      name: aws\n"
-    (child,) = expand_cluster_external_secret(cluster_external_secret(spec), NAMESPACES)
+    (child,) = expand_cluster_external_secret(cluster_external_secret(spec), Namespaces(NAMESPACES))
     places = {each.reason: each.place for each in facts_of(child, default_table()).requirements}
 
     assert Place("ces.yaml", 10, 7) == places["secret-store"]
