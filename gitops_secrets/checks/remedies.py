@@ -106,7 +106,7 @@ def redirect_dependency(unit: Unit, dependency: Dependency, meant: ResourceId | 
     if len(graph.dependents.get(dependency.target, ())) > 1 and meant not in graph.dependents:
         # Several agree on that name, and nobody says the other: then that one is wrong.
         return None
-    if any(other.target == meant for other in unit.depends_on):
+    if unit.id in graph.dependents.get(meant, ()):
         return Remedy(f"remove it: {unit.id} depends on {meant} already", (RemoveAt(dependency.place),))
     steps = []
     if meant.name != dependency.target.name:

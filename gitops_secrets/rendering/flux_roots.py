@@ -76,7 +76,7 @@ class FluxRoots:
                 entry = self._with_own_source(entry, given)
                 self.survey.add(replace(entry, given=(*given, *self._beside(entry, found)), bootstrapped=bool(applying)))
                 in_use = {root.place for root in entry.roots}
-                left_out = [pair for place, pair in found.items() if off.get(place) in in_use]
+                left_out = [pair for place, pair in found.items() if off.get(place) in in_use] if off else []
                 for stray in entry_points_of(common_folder(left_out), left_out):
                     # As it would be switched on: beside what is in use, which it needs.
                     beside_it = (*(resource for _, resource in near), *self._beside(stray, found))
