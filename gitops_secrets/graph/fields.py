@@ -50,10 +50,12 @@ _ABSENT: Final = object()
 
 
 def _changes(before: Any, after: Any, way: Way, parent: Any) -> Iterator[FieldChange]:
-    if before is after or (before is not _ABSENT and after is not _ABSENT and type(before) is type(after) and before == after):
+    are_filled = any(isinstance(value, MappingNode | SequenceNode) and value for value in (before, after))
+    # To Python a list with `false` is equal to one with 0.
+    if before is after or (not are_filled and type(before) is type(after) and before == after):
         return
     types = {type(value) for value in (before, after) if value is not _ABSENT}
-    if not any(isinstance(value, MappingNode | SequenceNode) and value for value in (before, after)):
+    if not are_filled:
         step = way[1] if way is not None else ""
         yield FieldChange(field_text(way), _shown(before, way, parent), _shown(after, way, parent), place_in(parent, step))
     elif types == {MappingNode}:

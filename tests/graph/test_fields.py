@@ -45,6 +45,10 @@ def test_what_is_equal_has_no_changes_and_what_differs_has_some(before: dict[str
     assert bool(found) or unordered(before) == unordered(after)
 
 
+def test_false_in_a_list_is_not_zero() -> None:
+    assert changes("spec: [{on: false}]", "spec: [{on: 0}]") == [("spec[0].on", "false", "0")]
+
+
 @given(OBJECTS)
 def test_what_is_added_as_a_whole_is_what_is_removed_as_a_whole(value: dict[str, Any]) -> None:
     added, removed = field_changes(node({}), node(value)), field_changes(node(value), node({}))
