@@ -27,6 +27,10 @@ clusters:
   production:
     path: clusters/production
     engine: flux"""
+_CHARTS = """
+Applications stand in templates of charts: {charts}
+an Application that reads such a chart starts them: if Terraform or people make it, write it to a file here, too"""
+_FEW = 5
 
 
 class Answer(NamedTuple):
@@ -97,7 +101,12 @@ def analyse_repository(repository: Repository, call: Call) -> Analysis:
     with progress_bar(call) as progress:
         analysis = analyse(repository, cluster=call.cluster, progress=progress)
     if not analysis.clusters:
-        note(NO_ENTRY_POINT.format(where=f" below {repository.scope}" if repository.scope else ""), call)
+        from gitops_secrets.rendering.argo.discovery import application_charts
+
+        charts = application_charts(repository.loader)
+        named = ", ".join(charts[:_FEW]) + (f" and {len(charts) - _FEW} more" if len(charts) > _FEW else "")
+        where = f" below {repository.scope}" if repository.scope else ""
+        note(NO_ENTRY_POINT.format(where=where) + (_CHARTS.format(charts=named) if charts else ""), call)
     return analysis
 
 

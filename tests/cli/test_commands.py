@@ -80,6 +80,18 @@ def test_a_folder_without_entry_point_is_no_error_and_gets_advice(tmp_path: Path
     assert "clusters:" in result.stderr
 
 
+def test_a_folder_whose_applications_are_templates_of_a_chart_says_what_starts_them(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    chart = tmp_path / "charts" / "apps"
+    (chart / "templates").mkdir(parents=True)
+    (chart / "Chart.yaml").write_text("name: apps\nversion: 1.0.0\n")
+    (chart / "templates" / "shop.yaml").write_text("apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata: {name: '{{ .Values.name }}'}\n")
+    monkeypatch.chdir(tmp_path)
+    result = run("check")
+
+    assert result.exit_code == 0
+    assert "Applications stand in templates of charts: charts/apps\n" in result.stderr
+
+
 def test_a_broken_file_costs_only_its_own_results(repository: Path, run: Run) -> None:
     (repository / "apps" / "broken.yaml").write_text("key: [a, b\n")
     result = run("scan", "--format", "json", "--cluster", "production")

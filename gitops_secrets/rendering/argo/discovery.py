@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from itertools import combinations
 from typing import Final
 
-from gitops_secrets.manifests.load import Loader
+from gitops_secrets.manifests.load import YAML_SUFFIXES, Loader
 from gitops_secrets.model.facts import Problem, Resource
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.nodes import MappingNode, Place, as_mapping, as_sequence, as_text
@@ -48,6 +48,19 @@ def may_hold_objects(loader: Loader, path: str) -> bool:
     return loader.holds(path, b"argoproj.io/") or loader.holds(path, _SETTINGS.encode())
 
 
+def application_charts(loader: Loader) -> tuple[str, ...]:
+    """Charts with templates of Applications: what starts these is an Application that reads the chart."""
+    charts = _templates(loader)
+    files = (path for path in loader.tree.files if path.endswith(YAML_SUFFIXES) and f"{TEMPLATES}/" in path)
+    written = (path for path in files if loader.holds(path, b"argoproj.io/") and loader.holds(path, b"kind: Application"))
+    return tuple(sorted({above.removesuffix(f"{TEMPLATES}/").rstrip("/") or "." for path in written for above in _above(path, charts)}))
+
+
+def _templates(loader: Loader) -> set[str]:
+    """The folders of templates of the charts in a tree."""
+    return {f"{path.removesuffix(CHART_FILE)}{TEMPLATES}/" for path in loader.tree.files if path.rpartition("/")[2] == CHART_FILE}
+
+
 def find_objects(loader: Loader, scope_of: ScopeOf, files: Iterable[str]) -> Found:
     """Looks through the manifests in `files`: those whose text `may_hold_objects`, since parsing is what costs.
 
@@ -55,7 +68,7 @@ def find_objects(loader: Loader, scope_of: ScopeOf, files: Iterable[str]) -> Fou
     """
     found = Found()
     exported: dict[Place, tuple[str, Resource]] = {}
-    charts = {f"{path.removesuffix(CHART_FILE)}{TEMPLATES}/" for path in loader.tree.files if path.rpartition("/")[2] == CHART_FILE}
+    charts = _templates(loader)
     for path in files:
         if any(path.startswith(prefix) for prefix in _above(path, charts)):
             continue
