@@ -74,7 +74,7 @@ def answered(
     repository, analysis = _analyse(checkout, call)
     found = answer(repository, analysis)
     if analysis.clusters and repository.is_whole and found.lasts:
-        answers.remember(asked, found[:2], *repository.read_whole, found.keep())
+        answers.remember(asked, found[:2], *repository.read_whole, found.keep)
     return found
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -43,6 +43,32 @@ class Documents:
         return next(iter(self.documents), None)
 
 
+class _Words:
+    """Which words were looked for in which files, and which of them are there: two bits for each, since there may be many of both."""
+
+    def __init__(self) -> None:
+        self._shifts: dict[bytes, int] = {}
+        self._states: dict[str, int] = {}
+
+    def found(self, path: str, word: bytes) -> bool | None:
+        """Is a word in a file? None where nobody looked."""
+        shift = self._shifts.get(word)
+        state = 0 if shift is None else self._states.get(path, 0) >> shift & 3
+        return state == 3 if state else None
+
+    def note(self, path: str, word: bytes, *, found: bool) -> None:
+        """Somebody looked."""
+        shift = self._shifts.setdefault(word, 2 * len(self._shifts))
+        self._states[path] = self._states.get(path, 0) | (3 if found else 1) << shift
+
+    def __iter__(self) -> Iterator[tuple[str, bytes, bool]]:
+        """All that is known."""
+        for path in self._states:
+            for word in self._shifts:
+                if (found := self.found(path, word)) is not None:
+                    yield path, word, found
+
+
 class _Reading:
     """What a piece of work reads, and what it takes."""
 
@@ -50,7 +76,7 @@ class _Reading:
         self.files = files  # all that there are
         self.parsed: set[str] = set()
         self.read: set[str] = set()  # as text
-        self.words: dict[tuple[str, bytes], bool] = {}  # what is looked for in files, and whether it is there
+        self.words = _Words()
         self.taken: set[str] = set()
         self.within: list[Problem] = []
         self.spent = spent  # at first what was taken before
@@ -74,8 +100,8 @@ class Loader:
         self._loaded: dict[str, Documents] = {}
         self._texts: dict[str, bytes] = {}  # read, but not parsed yet
         self._same: dict[str, bool] = {}  # as beside
-        self._words: dict[bytes, dict[str, bool]] = {}  # what was looked for, and in which files it is
-        self.words: set[bytes] = set()  # the same of all that read the same files
+        self._words = _Words()
+        self.words: set[bytes] = set()  # what was looked for, by all that read the same files
         self.taken: set[str] = set()  # files of which more counts than the objects in them: they were read as text, or something was made of their values
         self.apart: set[str] = set()  # files that somebody looked into for something else than units
         self.builds: Counter[str] = Counter()  # how many builds read a file, other than to look for units in it
@@ -113,7 +139,7 @@ class Loader:
     def _reads_the_same(self, known: _Reading) -> bool:
         if known.files != tuple(self.tree.files) or not all(map(self.is_same_beside, known.read | known.parsed)) or not self.budget.allows(known.spent):
             return False
-        return all(self.is_same_beside(path) or self.holds(path, word) is found for (path, word), found in known.words.items())
+        return all(self.is_same_beside(path) or self.holds(path, word) is found for path, word, found in known.words)
 
     def _read_again(self, known: _Reading) -> None:
         for path in known.parsed:
@@ -147,17 +173,15 @@ class Loader:
 
     def holds(self, path: str, word: bytes) -> bool:
         """Does a text occur in a file? For who wants to know before it is parsed. Raises `FileNotFoundError` for what is no file."""
-        known = self._words.get(word)
-        if known is None:
-            known = self._words[word] = {}
-            self.words.add(word)
-        found = known.get(path)
+        found = self._words.found(path, word)
         if found is None:
             there = self._same_beside(path)
-            found = None if there is None else there._words.get(word, {}).get(path)
-            found = known[path] = word in self._text(path) if found is None else found
+            found = None if there is None else there._words.found(path, word)
+            found = word in self._text(path) if found is None else found
+            self._words.note(path, word, found=found)
+            self.words.add(word)
         if self._reading is not None:
-            self._reading.words[path, word] = found
+            self._reading.words.note(path, word, found=found)
         return found
 
     def load(self, path: str, *, for_units: bool = False) -> Documents:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Hashable, Iterable
+from collections.abc import Callable, Collection, Hashable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -119,11 +119,16 @@ class Answers:
         return None
 
     def remember(
-        self, question: tuple[Hashable, ...], answer: tuple[str, int], taken: Collection[str] = (), words: Collection[bytes] = (), kept: Any = None
+        self,
+        question: tuple[Hashable, ...],
+        answer: tuple[str, int],
+        taken: Collection[str] = (),
+        words: Collection[bytes] = (),
+        keep: Callable[[], Any] = lambda: None,
     ) -> None:
         """Keeps an answer, text and exit status, with what was read of the checkout for it.
 
-        Of the files `taken` every byte counts; `words` are those that files were looked through for. `kept` is what `edited` gives.
+        Of the files `taken` every byte counts; `words` are those that files were looked through for. `keep` makes what `edited` gives.
         """
         tree = self._checkout.tree
         if isinstance(tree, RevisionTree):
@@ -134,7 +139,8 @@ class Answers:
             skeletons |= {path: self._skeleton(content, words) for path, content in self._keep_contents(tree, taken)}
             known = Known(digest(*tree.files), tree.snapshot(), skeletons, list(words), answer)
             self._cache.put(self._name(question), tuple(known))
-            if kept is not None:
+            # After what stands above was written: both are large.
+            if (kept := keep()) is not None:
                 self._cache.put(self._kept(question), (known.state, kept))
 
     def _known(self, question: tuple[Hashable, ...]) -> Known | None:

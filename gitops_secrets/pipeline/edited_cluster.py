@@ -6,7 +6,7 @@ import marshal
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from gitops_secrets.graph.build import rebuild
 from gitops_secrets.graph.graph import ResourceEdge, Unmet
@@ -78,7 +78,10 @@ class EditedCluster:
         self.loader = loader
         self.table = table
         self.moving = moving
-        units = list(map(unit_of, kept.units))
+        units = list(map(unit_of, _read(kept.units)))
+        self.objects: list[tuple[Row, int]] = _read(kept.applied)  # and the units that apply them
+        self.unmet: list[tuple[int, Row]] = _read(kept.unmet)
+        self.met_by, self.edges = _read(kept.edges)
         self.ids = [unit.id for unit in units]
         self.rewritten = [number for number in written if self.ids[number] in rewritten]
         if len(self.rewritten) < len(rewritten):
@@ -88,7 +91,7 @@ class EditedCluster:
             units[number] = replace(to_unit(rewritten[unit.id][1], unit.parent, unit.path, unit.opaque), remote=unit.remote)
         states = ((facts_of(each, table).requirements for each in pair) for pair in rewritten.values())
         self.moved = {old: new for before, after in states for old, new in zip(before, after, strict=True)}
-        self.cluster = Cluster(name, entry_point, engine, tuple(units), (), opaque=tuple(map(opaque_of, kept.opaque)), stray=stray)
+        self.cluster = Cluster(name, entry_point, engine, tuple(units), (), opaque=tuple(map(opaque_of, _read(kept.opaque))), stray=stray)
         self.referents = frozenset(ResourceId(*id) for id in kept.referents)
         self.shared = frozenset(ResourceId(*id) for id in kept.shared)
         self.operators = {group: ResourceId(*id) for group, id in kept.operators.items()}
@@ -138,7 +141,7 @@ class EditedCluster:
 
     def built(self, unit: int, loader: Loader) -> tuple[frozenset[str], dict[ResourceId, Resource]]:
         """What the build of a unit reads, and its objects. Raises `UnusualError`."""
-        version, data, place, path = marshal.loads(self.kept.built[unit])  # noqa: S302  the cache answers for what is kept
+        version, data, place, path = _read(self.kept.built[unit])
         resource = Resource(self.ids[unit], version, node_of(data), Place(*place))
         builder = Builder(loader)
         state = State(loader, builder, Renderings(loader), self.table.is_namespaced)
@@ -152,8 +155,8 @@ class EditedCluster:
 
     def _edges(self) -> Iterator[ResourceEdge]:
         """The edges that join units, as they were."""
-        provisions = list(map(provision_of, self.kept.met_by))
-        for row, provision, consumer, provider, before, alternatives, is_alternative in self.kept.edges:
+        provisions = list(map(provision_of, self.met_by))
+        for row, provision, consumer, provider, before, alternatives, is_alternative in self.edges:
             yield ResourceEdge(
                 requirement_of(row),
                 provisions[provision],
@@ -167,7 +170,7 @@ class EditedCluster:
     def _lacking(self) -> Iterator[tuple[int, Requirement]]:
         """What nothing brought, where that is told, with the unit."""
         if self.moving:
-            yield from ((number, requirement_of(row)) for number, row in self.kept.unmet)
+            yield from ((number, requirement_of(row)) for number, row in self.unmet)
 
     def _edited(self, edits: Iterable[Edit], in_place: Collection[ResourceId]) -> Cluster:
         """The cluster with its units and what is opaque in it as they are. Raises `UnusualError` for one in an edited file that may stand elsewhere now."""
@@ -201,7 +204,7 @@ class EditedCluster:
 
     def _applied(self, edits: Mapping[int, Edit]) -> dict[ResourceId, ResourceId]:
         """Who applies each object after edits."""
-        applied = {ResourceId(*id): self.ids[unit] for id, unit in self.kept.applied}
+        applied = {ResourceId(*id): self.ids[unit] for id, unit in self.objects}
         namespaces = {id.namespace for id in applied}
         for edit in edits.values():
             if edit.gone & self.shared:
@@ -219,9 +222,10 @@ class EditedCluster:
     def _requiring(self, ids: Iterable[ResourceId]) -> Iterator[tuple[ResourceId, Requirement]]:
         """Who required some objects."""
         wanted = {(0, tuple(id)) for id in ids}
-        found = dict.fromkeys((consumer, row) for row, _, consumer, *_ in self.kept.edges if row[1][:2] in wanted)
-        found.update(((number, row), None) for number, row in self.kept.unmet if row[1][:2] in wanted)
-        for number in {number for _, id in wanted for number in self.kept.requiring.get(id, ())}:
+        found = dict.fromkeys((consumer, row) for row, _, consumer, *_ in self.edges if row[1][:2] in wanted)
+        found.update(((number, row), None) for number, row in self.unmet if row[1][:2] in wanted)
+        requiring = _read(self.kept.requiring) if wanted else {}
+        for number in {number for _, id in wanted for number in requiring.get(id, ())}:
             found.update(((number, row), None) for row in _rows(self.kept.required, number) if row[1][:2] in wanted)
         yield from ((self.ids[number], requirement_of(row)) for number, row in found)
 
@@ -231,7 +235,8 @@ class EditedCluster:
         kinds = {(need.group, need.kind) for need in needs if isinstance(need, KindNeed)}
         ordinary = set(map(tuple, filter(is_ordinary, ids)))
         others = kinds.union(map(tuple, ids)) - ordinary
-        built, known = (self._providers(keys).union(edits) for keys in (ordinary, others))
+        providing = _read(self.kept.providing) if ids or kinds else {}
+        built, known = (self._providers(keys, providing).union(edits) for keys in (ordinary, others))
         for number in sorted(built | known):
             unit = None if number == NOBODY else self.ids[number]
             yield from ((provision_of(row), unit) for row in _rows(self.kept.provided, number) if _may_meet(row, ordinary | others))
@@ -244,10 +249,10 @@ class EditedCluster:
                 continue
             yield from ((provision, unit) for provision in found if brings_ordinary(provision))
 
-    def _providers(self, keys: Collection[Row]) -> set[int]:
+    def _providers(self, keys: Collection[Row], providing: Mapping[Row, Sequence[int]]) -> set[int]:
         """The units that bring something of what these stand for."""
-        appliers = {number for id, number in self.kept.applied if id in keys}
-        return appliers.union(*(self.kept.providing.get(key, ()) for key in keys))
+        appliers = {number for id, number in self.objects if id in keys}
+        return appliers.union(*(providing.get(key, ()) for key in keys))
 
 
 def concerns(requirement: Requirement, ids: Collection[ResourceId]) -> bool:
@@ -255,9 +260,12 @@ def concerns(requirement: Requirement, ids: Collection[ResourceId]) -> bool:
     return isinstance(requirement.need, ObjectNeed) and requirement.need.id in ids
 
 
-def _rows(rows: Mapping[int, bytes], number: int) -> Sequence[Row]:
-    found: Sequence[Row] = marshal.loads(rows[number]) if number in rows else ()  # noqa: S302  the cache answers for what is kept
-    return found
+def _rows(rows: Mapping[int, Sequence[bytes]], number: int) -> Iterator[Row]:
+    return (row for part in rows.get(number, ()) for row in _read(part))
+
+
+def _read(kept: bytes) -> Any:
+    return marshal.loads(kept)  # noqa: S302  the cache answers for what is kept
 
 
 def _may_meet(row: Row, keys: Collection[Row]) -> bool:

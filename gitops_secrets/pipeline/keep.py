@@ -6,7 +6,8 @@ import marshal
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import chain
+from itertools import chain, groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
 from gitops_secrets.graph.build import names_of, requirements_of
@@ -55,7 +56,7 @@ def keep(repository: Repository, analysis: Analysis, blocks: Blocks) -> Row | No
         clusters.append(_cluster_row(each, repository, edited) if renderings and id(each.graph) in places else None)
     return tuple(
         Kept(
-            list(map(len, blocks.parts)),
+            blocks.lengths,
             [places.get(id(each.graph)) for each in analysis.clusters],
             clusters,
             readers,
@@ -144,49 +145,55 @@ def _cluster_row(analysis: ClusterAnalysis, repository: Repository, built: Mappi
     numbers = {unit.id: number for number, unit in enumerate(cluster.units)}
     outward = (edge for edge in graph.external if not comes_with_platform(edge.before or edge.provision))
     told = {id(edge): edge for edge in (*(reason for edge in graph.unit_edges for reason in edge.reasons), *outward)}
-    met_by, edges = _edge_rows(told.values(), numbers)
     within = (edge for edge in graph.resource_edges if _is_met_within(edge))
     settled = {id(edge.requirement) for edge in chain(told.values(), within)}.union(id(entry.requirement) for entry in graph.unmet)
     ordinary = {number: {each.id for each in rendering.objects if is_ordinary(each.id)} for number, rendering in built.items()}
     times = Counter(each.resource.id for each in cluster.resources) if len(cluster.resources) > len(graph.unit_of) else {}
-    required: dict[int, list[Row]] = {}
+    required: dict[int, list[bytes]] = {}
     requiring: dict[Row, list[int]] = {}
     selected: set[tuple[str, str]] = set()
     if any(applied.resource.id.kind == "ClusterExternalSecret" for applied in cluster.resources):
         selected.add(NAMESPACE)
-    for unit, requirement in requirements_of(cluster, analysis.facts):
-        number, need = numbers[unit], requirement.need
-        if isinstance(need, SelectionNeed):
-            selected.add((need.group, need.kind))
-        if not isinstance(need, ObjectNeed) or not is_ordinary(need.id):
-            continue
-        if id(requirement) not in settled or (number in ordinary and requirement.resource not in ordinary[number]):
-            requiring.setdefault(tuple(need.id), []).append(number)
-            required.setdefault(number, []).append(requirement_row(requirement))
-    provided: dict[int, list[Row]] = {}
+    for unit, requirements in groupby(requirements_of(cluster, analysis.facts), itemgetter(0)):
+        number, rows = numbers[unit], []
+        for _, requirement in requirements:
+            need = requirement.need
+            if isinstance(need, SelectionNeed):
+                selected.add((need.group, need.kind))
+            if not isinstance(need, ObjectNeed) or not is_ordinary(need.id):
+                continue
+            if id(requirement) not in settled or (number in ordinary and requirement.resource not in ordinary[number]):
+                requiring.setdefault(tuple(need.id), []).append(number)
+                rows.append(requirement_row(requirement))
+        if rows:
+            required.setdefault(number, []).append(marshal.dumps(rows))
+    provided: dict[int, list[bytes]] = {}
     providing: dict[Row, list[int]] = {}
     of_units = ((numbers[unit], provision) for unit, facts in analysis.facts for provision in facts.provisions)
-    for number, provision in (*((NOBODY, provision) for provision in analysis.there), *of_units):
-        if number not in ordinary or provision.resource not in ordinary[number] or not brings_ordinary(provision):
-            provided.setdefault(number, []).append(provision_row(provision))
-        is_plain = provision.provides == (provision.resource, None) and "${" not in provision.resource.name and "${" not in provision.resource.namespace
-        if not is_plain or number == NOBODY or provision.resource in times:
-            for key in _keys(provision):
-                providing.setdefault(key, []).append(number)
+    for number, provisions in groupby(chain(((NOBODY, provision) for provision in analysis.there), of_units), itemgetter(0)):
+        rows = []
+        for _, provision in provisions:
+            if number not in ordinary or provision.resource not in ordinary[number] or not brings_ordinary(provision):
+                rows.append(provision_row(provision))
+            is_plain = provision.provides == (provision.resource, None) and "${" not in provision.resource.name and "${" not in provision.resource.namespace
+            if not is_plain or number == NOBODY or provision.resource in times:
+                for key in _keys(provision):
+                    providing.setdefault(key, []).append(number)
+        if rows:
+            provided.setdefault(number, []).append(marshal.dumps(rows))
     return tuple(
         KeptCluster(
             about=(cluster.name, cluster.entry_point, cluster.engine, cluster.stray),
-            units=list(map(unit_row, cluster.units)),
-            applied=[(tuple(id), numbers[unit]) for id, unit in graph.unit_of.items()],
+            units=marshal.dumps(list(map(unit_row, cluster.units))),
+            applied=marshal.dumps([(tuple(id), numbers[unit]) for id, unit in graph.unit_of.items()]),
             shared=[tuple(id) for id, count in times.items() if count > 1],
-            opaque=list(map(opaque_row, graph.opaque)),
-            met_by=met_by,
-            edges=edges,
-            unmet=[(numbers[entry.unit], requirement_row(entry.requirement)) for entry in graph.unmet],
-            required={number: marshal.dumps(rows) for number, rows in required.items()},
-            requiring=requiring,
-            provided={number: marshal.dumps(rows) for number, rows in provided.items()},
-            providing=providing,
+            opaque=marshal.dumps(list(map(opaque_row, graph.opaque))),
+            edges=marshal.dumps(_edge_rows(told.values(), numbers)),
+            unmet=marshal.dumps([(numbers[entry.unit], requirement_row(entry.requirement)) for entry in graph.unmet]),
+            required=required,
+            requiring=marshal.dumps(requiring),
+            provided=provided,
+            providing=marshal.dumps(providing),
             checked=[(tuple(target), list(map(provision_row, graph.provisions.get(target, ())))) for target in _checked_elsewhere(graph)],
             built={number: marshal.dumps(_built_row(rendering)) for number, rendering in built.items()},
             selected=list(selected),

@@ -37,20 +37,19 @@ class Kept(NamedTuple):
 
 
 class KeptCluster(NamedTuple):
-    """Of one cluster."""
+    """Of one cluster. What is large is in bytes, each part to be read when it is needed."""
 
     about: tuple[str, str, str, bool]  # name, entry point, engine, is it a stray
-    units: list[Row]
-    applied: list[tuple[Row, int]]  # objects, and the units that apply them
+    units: bytes  # rows
+    applied: bytes  # objects, and the units that apply them
     shared: list[Row]  # objects that several units apply
-    opaque: list[Row]
-    met_by: list[Row]  # provisions of edges
-    edges: list[Row]  # those that join units, or lead out of the cluster
-    unmet: list[tuple[int, Row]]  # what units require that nothing brings
-    required: dict[int, bytes]  # what else units require that ordinary objects may bring, beside what an edit of the unit tells
-    requiring: dict[Row, list[int]]  # the units that do
-    provided: dict[int, bytes]  # what units bring, beside what a build tells
-    providing: dict[Row, list[int]]  # the units that bring something else than the objects that they alone apply
+    opaque: bytes  # rows
+    edges: bytes  # provisions, and by their positions the edges that join units, or lead out of the cluster
+    unmet: bytes  # what units require that nothing brings, beside their numbers
+    required: dict[int, list[bytes]]  # what else units require that ordinary objects may bring, beside what an edit of the unit tells
+    requiring: bytes  # the units that do, by what it is
+    provided: dict[int, list[bytes]]  # what units bring, beside what a build tells
+    providing: bytes  # the units that bring something else than the objects that they alone apply, by what it is
     checked: list[tuple[Row, list[Row]]]  # what health checks name and no manifest holds, and who brings it
     built: dict[int, bytes]  # how units are built that can be built again
     selected: list[Row]  # kinds of which objects are looked for by their labels

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from gitops_secrets.graph.graph import Graph
 
 
 class Blocks(NamedTuple):
-    """The parts of a text; `clusters` are those of a cluster alone, by their position, in the order of the text."""
+    """A text, and how long its parts are; `clusters` are those of a cluster alone, by their position, in the order of the text."""
 
-    parts: list[str]
+    text: str
+    lengths: list[int]
     clusters: dict[int, Graph]
 
-    @property
-    def text(self) -> str:
-        """The whole."""
-        return "".join(self.parts)
+
+def blocks_of(parts: Sequence[str], clusters: dict[int, Graph]) -> Blocks:
+    """The blocks of these parts: large ones are not kept beside the text."""
+    return Blocks("".join(parts), list(map(len, parts)), clusters)

@@ -9,7 +9,7 @@ from gitops_secrets.graph.graph import Graph, ResourceEdge, Unmet, comes_with_pl
 from gitops_secrets.model.facts import Opaque, Problem
 from gitops_secrets.model.results import Unit
 from gitops_secrets.ordering.order import Order, OrderedEdge, Plan
-from gitops_secrets.report.blocks import Blocks
+from gitops_secrets.report.blocks import Blocks, blocks_of
 from gitops_secrets.report.documents import Json, Written, by_name, json_parts, ordered_by, place_json, problems_json, reasons_json, written
 from gitops_secrets.report.names import resource_counts
 
@@ -22,7 +22,7 @@ def scan_document(plans: Iterable[Plan], problems: Iterable[Problem], revision: 
     clusters = [cluster_block(plan, resources=resources) for plan in ordered]
     parts = json_parts({"schema": SCAN_SCHEMA, "revision": revision, "clusters": clusters, "problems": problems_json(problems)})
     positions = (position for position, part in enumerate(parts) if isinstance(part, Written))
-    return Blocks(parts, {position: plan.graph for position, plan in zip(positions, ordered, strict=True)})
+    return blocks_of(parts, {position: plan.graph for position, plan in zip(positions, ordered, strict=True)})
 
 
 def cluster_block(order: Order, *, resources: bool = False) -> Written:

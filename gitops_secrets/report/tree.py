@@ -8,7 +8,7 @@ from gitops_secrets.model.facts import Problem
 from gitops_secrets.model.ids import ResourceId
 from gitops_secrets.model.results import Unit
 from gitops_secrets.ordering.order import Order, OrderedEdge, Plan
-from gitops_secrets.report.blocks import Blocks
+from gitops_secrets.report.blocks import Blocks, blocks_of
 from gitops_secrets.report.escape import visible
 from gitops_secrets.report.names import relative_name, resource_counts
 from gitops_secrets.report.strays import without_strays
@@ -28,7 +28,7 @@ def scan_tree(plans: Sequence[Plan], problems: Sequence[Problem], style: Style, 
     if problems:
         blocks.append("\n".join(_problems(problems, style)))
     parts = [part for block in blocks for part in (block, "\n\n")][:-1]
-    return Blocks([*parts, "\n"] if parts else [], {2 * number: plan.graph for number, plan in enumerate(shown)})
+    return blocks_of([*parts, "\n"] if parts else [], {2 * number: plan.graph for number, plan in enumerate(shown)})
 
 
 def cluster_block(order: Order, style: Style, *, resources: bool = False) -> str:
