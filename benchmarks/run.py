@@ -192,7 +192,7 @@ def comparisons(directory: Path, applications: int, manifests: int, repository: 
     edits = {
         "an image": change(application / "deployment.yaml", ":1.0.0", ":1.1."),
         "a comment": change(application / "deployment.yaml", "kind: Deployment", "kind: Deployment # "),
-        "one more line": change(application / "deployment.yaml", "spec:", "spec:\n  # "),
+        "one more line": change(application / "external-secret.yaml", "spec:", "spec:\n  # "),
         "a value of a ConfigMap": change(application / "config-map.yaml", "level: info", "level: debug-"),
         "a key at the provider": reference,
         "a key of a Secret": made,
