@@ -20,6 +20,7 @@ T = TypeVar("T")
 
 _STEP = 50  # files
 YAML_SUFFIXES = (".yaml", ".yml", ".json")
+_WORD = re.compile(rb"[\w.-]+")
 SUPPRESSION = b"gitops-secrets:"
 _FOLDED = re.compile(rb">[-+0-9]*[ \t\r]*(?:#[^\n]*)?$", re.MULTILINE)
 _NUMBER = re.compile(rb"[0-9](?:\.0*|\.?[eE][-+]?[0-9]+)[ \t\r]*(?:[,}\]#\n]|\Z)")
@@ -182,6 +183,16 @@ class Loader:
             self.words.add(word)
         if self._reading is not None:
             self._reading.words.note(path, word, found=found)
+        return found
+
+    def naming(self, words: frozenset[bytes]) -> dict[bytes, list[str]]:
+        """By word, the manifests in which it stands, whole; each of them is looked through once, however many words there are."""
+        self.words |= words
+        found: dict[bytes, list[str]] = {}
+        for path in self.tree.files:
+            if path.endswith(YAML_SUFFIXES):
+                for word in words.intersection(_WORD.findall(self._text(path))):
+                    found.setdefault(word, []).append(path)
         return found
 
     def load(self, path: str, *, for_units: bool = False) -> Documents:

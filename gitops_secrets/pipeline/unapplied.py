@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
+from itertools import chain
 from typing import Final
 
 from gitops_secrets.checks.absence import BY_PEOPLE
 from gitops_secrets.kinds.extract import facts_of
-from gitops_secrets.manifests.load import YAML_SUFFIXES
 from gitops_secrets.model.facts import Confidence, ObjectNeed, Resource
 from gitops_secrets.model.findings import Finding, Related, Severity
-from gitops_secrets.model.nodes import MappingNode, Place
+from gitops_secrets.model.nodes import MappingNode, as_mapping
 from gitops_secrets.pipeline.scan import Analysis, Repository
 from gitops_secrets.rendering.objects import to_resource
 
 _RULES: Final = frozenset({"missing-store", "missing-secret", "missing-config-map", "missing-service-account"})
+# Which namespace a manifest without one has is said by who applies it.
+_ANY: Final = "*"
 
 
 class Unapplied:
@@ -25,17 +27,14 @@ class Unapplied:
     def __init__(self, repository: Repository, analysis: Analysis) -> None:
         self._loader = repository.loader
         self._table = repository.table
-        self._clusters = [cluster.graph.cluster for cluster in analysis.clusters if not cluster.graph.cluster.stray]
-        self._known: dict[str, Resource | None] = {}
+        self._graphs = [cluster.graph for cluster in analysis.clusters]
 
     def told(self, finding: Finding) -> Finding:
         """An error about what nothing makes as a warning, if a manifest that makes it is here: people may apply that. Other findings as they are."""
         target = finding.other
         if target is None or finding.rule not in _RULES or finding.severity is not Severity.ERROR:
             return finding
-        if target not in self._known:
-            self._known[target] = next(self._makers(target), None)
-        maker = self._known[target]
+        maker = self._maker(target)
         if maker is None:
             return finding
         told = f"{maker.place.file} {'has' if str(maker.id) == target else 'would bring'}, and nothing applies that"
@@ -48,22 +47,24 @@ class Unapplied:
             cause=f"{target}, which {told}",
         )
 
-    def _makers(self, target: str) -> Iterator[Resource]:
-        _, namespace, name = target.split("/", 2)
-        word = name.encode()
-        for path in self._loader.tree.files:
-            if not path.endswith(YAML_SUFFIXES) or not self._loader.holds(path, word):
-                continue
-            for document in self._loader.load(path).documents:
-                # Which namespace one without has is said by who applies it.
-                resource = to_resource(document, self._table.is_namespaced, namespace) if isinstance(document, MappingNode) else None
-                if resource is not None and resource.place not in self._applied and self._makes(resource, target):
-                    yield resource
-
-    def _makes(self, resource: Resource, target: str) -> bool:
-        provided = (provision.provides for provision in facts_of(resource, self._table).provisions if provision.owns)
-        return any(isinstance(need, ObjectNeed) and str(need.id) == target for need in provided)
+    def _maker(self, target: str) -> Resource | None:
+        kind, namespace, name = target.split("/", 2)
+        document = self._makers.get(target) or self._makers.get(f"{kind}/{_ANY}/{name}")
+        return None if document is None else to_resource(document, self._table.is_namespaced, namespace)
 
     @cached_property
-    def _applied(self) -> frozenset[Place]:
-        return frozenset(applied.resource.place for cluster in self._clusters for applied in cluster.resources)
+    def _makers(self) -> Mapping[str, MappingNode]:
+        """By what it makes of all that nothing else does, the first manifest that does and is not applied."""
+        needs = (entry.requirement.need for graph in self._graphs for entry in graph.unmet)
+        files = self._loader.naming(frozenset(need.id.name.encode() for need in needs if isinstance(need, ObjectNeed)))
+        applied = {applied.resource.place for graph in self._graphs if not graph.cluster.stray for applied in graph.cluster.resources}
+        found: dict[str, MappingNode] = {}
+        for path in sorted(set(chain.from_iterable(files.values()))):
+            for document in map(as_mapping, self._loader.load(path).documents):
+                resource = to_resource(document, self._table.is_namespaced, _ANY)
+                if resource is None or resource.place in applied:
+                    continue
+                for provision in facts_of(resource, self._table).provisions:
+                    if provision.owns and isinstance(provision.provides, ObjectNeed):
+                        found.setdefault(str(provision.provides.id), document)
+        return found
