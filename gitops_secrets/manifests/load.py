@@ -185,15 +185,10 @@ class Loader:
             self._reading.words.note(path, word, found=found)
         return found
 
-    def naming(self, words: frozenset[bytes]) -> dict[bytes, list[str]]:
-        """By word, the manifests in which it stands, whole; each of them is looked through once, however many words there are."""
+    def naming(self, words: frozenset[bytes]) -> list[str]:
+        """The manifests in which one of these words stands, whole; each is looked through once, however many words there are."""
         self.words |= words
-        found: dict[bytes, list[str]] = {}
-        for path in self.tree.files:
-            if path.endswith(YAML_SUFFIXES):
-                for word in words.intersection(_WORD.findall(self._text(path))):
-                    found.setdefault(word, []).append(path)
-        return found
+        return [path for path in self.tree.files if path.endswith(YAML_SUFFIXES) and not words.isdisjoint(_WORD.findall(self._text(path)))]
 
     def load(self, path: str, *, for_units: bool = False) -> Documents:
         """The documents of `path`, without the values of Secrets and SOPS files. Raises `FileNotFoundError`.

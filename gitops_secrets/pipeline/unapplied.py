@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
-from itertools import chain
 from typing import Final
 
 from gitops_secrets.checks.absence import BY_PEOPLE
@@ -56,10 +55,10 @@ class Unapplied:
     def _makers(self) -> Mapping[str, MappingNode]:
         """By what it makes of all that nothing else does, the first manifest that does and is not applied."""
         needs = (entry.requirement.need for graph in self._graphs for entry in graph.unmet)
-        files = self._loader.naming(frozenset(need.id.name.encode() for need in needs if isinstance(need, ObjectNeed)))
+        names = frozenset(need.id.name.encode() for need in needs if isinstance(need, ObjectNeed))
         applied = {applied.resource.place for graph in self._graphs if not graph.cluster.stray for applied in graph.cluster.resources}
         found: dict[str, MappingNode] = {}
-        for path in sorted(set(chain.from_iterable(files.values()))):
+        for path in sorted(self._loader.naming(names)):
             for document in map(as_mapping, self._loader.load(path).documents):
                 resource = to_resource(document, self._table.is_namespaced, _ANY)
                 if resource is None or resource.place in applied:
